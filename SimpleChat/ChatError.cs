@@ -1,0 +1,36 @@
+namespace SimpleChat;
+
+/// <summary>A refusal: what an <c>error</c> frame says over WebSocket and a ProblemDetails body over HTTP.</summary>
+/// <param name="Code">The contract's word for it, for programs; null where it has none, which is over HTTP only.</param>
+/// <param name="Message">What was wrong and what to do, for people.</param>
+/// <param name="Status">The HTTP status code (RFC 9110): 4xx is the caller's fault, 503 the server's.</param>
+internal sealed record ChatError(string? Code, string Message, int Status = StatusCodes.Status400BadRequest)
+{
+    public static readonly ChatError InvalidJson = new("invalid_json",
+        """Expected one JSON object, like {"to":"bob","text":"hi"}.""");
+    public static readonly ChatError UnknownType = new("unknown_type",
+        "\"type\" must be \"send\", \"ack\" or \"ping\"; left out, it is \"send\".");
+    public static readonly ChatError InvalidRecipient = new("invalid_recipient",
+        $"\"to\" must be a user id: 1 to {UserId.MaxLength} characters out of {UserId.Characters}.");
+    public static readonly ChatError InvalidText = new("invalid_text",
+        "\"text\" must be a non-empty string without lone surrogates.");
+    public static readonly ChatError InvalidClientMessageId = new("invalid_client_message_id",
+        $"\"clientMessageId\" must be a string of 1 to {Frames.MaxClientMessageIdLength} characters, or be left out.");
+    public static readonly ChatError ClientMessageIdReused = new("client_message_id_reused",
+        "This clientMessageId names an earlier message with another \"to\" or \"text\"; choose a new one for a new message.", StatusCodes.Status409Conflict);
+    public static readonly ChatError InvalidAck = new("invalid_ack",
+        "\"ids\" must be an array of message ids, like {\"type\":\"ack\",\"ids\":[41,42]}.");
+    public static readonly ChatError UnknownPosition = new("unknown_position",
+        "No message has this id: the database is another one. Reload the history and connect without a position.", StatusCodes.Status409Conflict);
+    public static readonly ChatError RateLimited = new("rate_limited",
+        "Too many messages at once; nothing was stored. Wait a moment and repeat it.", StatusCodes.Status429TooManyRequests);
+    public static readonly ChatError StorageUnavailable = new("storage_unavailable",
+        "Not known to be stored. Repeat it with the same clientMessageId.", StatusCodes.Status503ServiceUnavailable);
+
+    public static readonly ChatError TooManyConnections = new(null,
+        "You have as many connections open as one user may have (Chat:ConnectionsPerUser). Close one first.", StatusCodes.Status429TooManyRequests);
+    public static readonly ChatError ServerFull = new(null,
+        "The server has as many connections open as it may have (Chat:MaxConnections). Try again in a moment.", StatusCodes.Status503ServiceUnavailable);
+    public static readonly ChatError ServerStopping = new(null,
+        "The server is shutting down. Try again in a moment.", StatusCodes.Status503ServiceUnavailable);
+}

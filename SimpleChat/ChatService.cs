@@ -1,0 +1,149 @@
+namespace SimpleChat;
+
+/// <summary>The rules of the chat: what happens to a message, whoever brings it and whoever carries it away.</summary>
+internal sealed class ChatService
+{
+    private readonly ConnectionRegistry _registry;
+    private readonly MessageWriter _writer;
+    private readonly MessageStore _store;
+    private readonly RateLimit _rate;
+    private readonly ChatMetrics _metrics;
+    private readonly TimeProvider _time;
+    private volatile bool _stopping;
+
+    public ChatService(
+        ConnectionRegistry registry, MessageWriter writer, MessageStore store, RateLimit rate, ChatMetrics metrics, TimeProvider time,
+        IHostApplicationLifetime lifetime)
+    {
+        (_registry, _writer, _store, _rate, _metrics, _time) = (registry, writer, store, rate, metrics, time);
+        writer.Recovered = message => Push(message, origin: null);
+        metrics.ObserveConnections(() => registry.Count);
+        lifetime.ApplicationStopping.Register(StopConnections);
+    }
+
+    // ── The five steps ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    /// <summary>1. alice's message has come in, over <paramref name="send"/>'s connection or over HTTP. 2. It goes to the writer, which stores it.</summary>
+    public ValueTask SendAsync(PendingSend send)
+    {
+        if (_rate.Allows(send.Draft.From))
+            return _writer.EnqueueAsync(send);
+        send.Answer(ChatError.RateLimited);
+        return ValueTask.CompletedTask;
+    }
+
+    /// <summary>2. Within the writer's transaction: the MessageDB row and the InboxDB row, unless this is a repeat of a message that is already there.</summary>
+    public static void Store(PendingSend send, MessageTransaction transaction)
+    {
+        var first = send.Draft.ClientMessageId is { } repeated ? transaction.Find(send.Draft.From, repeated) : null;
+        send.IsRepeat = first is not null;
+        send.Message = first ?? transaction.Insert(send.Draft, send.AcceptedAt);
+    }
+
+    /// <summary>The commit is on disk. Alice is told, and a message that is new is pushed.</summary>
+    public void Stored(PendingSend send)
+    {
+        send.Answer(send.IsReused ? ChatError.ClientMessageIdReused : null);
+        if (send.IsRepeat)
+            return;
+        _metrics.Stored();
+        Push(send.Message!, send.Origin);
+    }
+
+    /// <summary>
+    /// 3. The map is asked who bob is. 4. Online: each of his connections is handed the message. Away: there is nothing to do, it waits in InboxDB.
+    /// Alice's other connections are shown what she sent.
+    /// </summary>
+    private void Push(Message message, Connection? origin)
+    {
+        foreach (var connection in _registry.Of(message.To))
+            connection.Offer(message);
+        if (message.From == message.To)
+            return;
+        foreach (var connection in _registry.Of(message.From))
+        {
+            if (connection == origin)
+                connection.Skip(message.Id);
+            else
+                connection.Offer(message);
+        }
+    }
+
+    /// <summary>5. Bob has it: the inbox row is gone, durably. Alice is told.</summary>
+    public void Delivered(List<Receipt> receipts)
+    {
+        _metrics.Delivered(receipts.Count);
+        foreach (var receipt in receipts)
+        {
+            foreach (var connection in _registry.Of(receipt.From))
+                connection.Tell(receipt);
+        }
+    }
+
+    // ── Who is there, and what is waiting for whom ────────────────────────────────────────────────────────────────────
+
+    /// <summary>
+    /// Puts a connection into the map: from now on every message to its user reaches it. What was committed before is read from the database, what
+    /// is committed later is offered to it; a message in between is both, and comes once, because ids only rise. The caller calls <see cref="Leave"/> at the end.
+    /// </summary>
+    /// <param name="connection">The new connection.</param>
+    /// <param name="after">Resume after this id, or null to start with what is undelivered.</param>
+    /// <returns>Why not, or null.</returns>
+    public ChatError? Join(Connection connection, long? after)
+    {
+        if (_stopping)
+            return ChatError.ServerStopping;
+        if (after > _writer.LastCommitted)
+            return ChatError.UnknownPosition;
+        if (_registry.TryAdd(connection) is { } refusal)
+            return refusal;
+
+        var committed = _writer.LastCommitted;
+        connection.StartBehind(position: after ?? 0, inboxUpTo: after ?? committed, committed);
+        if (_stopping)
+            connection.End(ConnectionEnd.ShuttingDown);
+        return null;
+    }
+
+    /// <summary>Takes this connection, and no other, out of the map. May be called twice.</summary>
+    public void Leave(Connection connection) => _registry.Remove(connection);
+
+    /// <summary>Whether the user has a connection open.</summary>
+    public bool IsOnline(string user) => _registry.Of(user).Length > 0;
+
+    /// <summary>The oldest undelivered messages to the user, a page of them.</summary>
+    public List<Message> Inbox(string user) => _store.ReadInbox(user, 0, long.MaxValue, out _);
+
+    /// <summary>
+    /// What the connection is to get from the database next, while it is behind; its position moves with it. Messages that the
+    /// connection sent itself are left out.
+    /// </summary>
+    public List<Message> CatchUp(Connection connection)
+    {
+        var mark = connection.Mark;
+        var fromInbox = connection.Position < connection.InboxUpTo;
+        var upTo = fromInbox ? Math.Min(mark, connection.InboxUpTo) : mark;
+        var page = fromInbox
+            ? _store.ReadInbox(connection.User, connection.Position, upTo, out var more)
+            : _store.ReadConcerning(connection.User, connection.Position, upTo, out more);
+        connection.Position = more ? page[^1].Id : upTo;
+        page.RemoveAll(message => message.To != connection.User && connection.IsOwn(message.Id));
+        return page;
+    }
+
+    /// <summary>Receipts that found no room in the connection's queue, a page of them.</summary>
+    public List<Receipt> MissedReceipts(Connection connection, long first, long last) => _store.ReadReceipts(connection.User, first, last);
+
+    /// <summary>The user has these messages, and says so.</summary>
+    public ValueTask AckAsync(PendingAck ack) => _writer.EnqueueAsync(ack);
+
+    /// <summary>The user has every message that went over <paramref name="passed"/>'s connection, because it was written to the socket.</summary>
+    public void Passed(PendingPassed passed) => _writer.Enqueue(passed);
+
+    private void StopConnections()
+    {
+        _stopping = true;
+        foreach (var connection in _registry.All)
+            connection.End(ConnectionEnd.ShuttingDown);
+    }
+}

@@ -1,0 +1,281 @@
+using System.Threading.Channels;
+
+namespace SimpleChat;
+
+/// <summary>
+/// One user's open line, whatever carries it. Others put in (<see cref="Offer"/>, <see cref="Tell"/>, <see cref="Answer"/>; none of them ever waits);
+/// one single drain takes out (<see cref="WaitAsync"/>, then <see cref="Take"/>).
+/// <para>
+/// Messages go through it in id order, from two sources that together are one line: what is at or below its <see cref="Mark"/>
+/// is read from the database, what is above it is queued here. A new connection starts behind; one whose reader is slow falls
+/// behind again when its queue is full: the queue is dropped, the mark moves up, and nothing is lost, because everything was stored first.
+/// </para>
+/// </summary>
+/// <param name="user">Whose line it is.</param>
+internal sealed class Connection(string user)
+{
+    /// <summary>Live messages queued at most: enough for the burst of one commit, small beside what the kernel buffers.</summary>
+    public const int MessageCapacity = 256;
+
+    /// <summary>Characters of text queued at most, so that large messages are bounded too.</summary>
+    public const int TextCapacity = 256 * 1024;
+
+    /// <summary>Receipts queued at most; they are small, and come in bursts when an inbox is drained.</summary>
+    public const int ReceiptCapacity = 4096;
+
+    /// <summary>Frames of this client that may be unanswered before no more of them are read.</summary>
+    public const int AnswerCapacity = 256;
+
+    private readonly Lock _gate = new();
+    private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite, SingleReader = true });
+
+    // All below: under _gate.
+    private Outbox _waiting = new();
+    private int _textLength;
+    private long _mark; // every message up to here must be read from the database: it was not queued
+    private readonly Queue<long> _own = new(); // ids that this very connection sent and its reader has not passed yet
+    private int _unanswered;
+    private TaskCompletionSource? _room;
+    private ConnectionEnd? _end;
+
+    /// <summary>Whose line it is.</summary>
+    public string User => user;
+
+    /// <summary>The highest id the drain has passed on; its own, nobody else's. Ids below it never come again.</summary>
+    public long Position { get; set; }
+
+    /// <summary>Up to here the drain reads undelivered messages only; above it everything that concerns the user.</summary>
+    public long InboxUpTo { get; set; }
+
+    /// <summary>How far the drain must read from the database before the queue's messages are next.</summary>
+    public long Mark
+    {
+        get
+        {
+            lock (_gate)
+                return _mark;
+        }
+    }
+
+    /// <summary>Whether the database is next, not the queue. Asked by the drain.</summary>
+    public bool IsBehind => Position < Mark;
+
+    /// <summary>Why the connection ends; null as long as it doesn't.</summary>
+    public ConnectionEnd? Ending
+    {
+        get
+        {
+            lock (_gate)
+                return _end;
+        }
+    }
+
+    /// <summary>Starts the line: <paramref name="position"/> was passed already, and what was committed up to <paramref name="committed"/> is read from the database.</summary>
+    public void StartBehind(long position, long inboxUpTo, long committed)
+    {
+        Position = position;
+        InboxUpTo = inboxUpTo;
+        lock (_gate)
+            _mark = Math.Max(_mark, committed);
+        Wake();
+    }
+
+    /// <summary>A message was committed that concerns the user. Called in id order.</summary>
+    public void Offer(Message message)
+    {
+        lock (_gate)
+        {
+            if (_end is not null)
+                return;
+            _textLength += message.Text.Length;
+            if (_waiting.Messages.Count < MessageCapacity && (_textLength <= TextCapacity || _waiting.Messages.Count == 0))
+            {
+                _waiting.Messages.Add(message);
+            }
+            else
+            {
+                _waiting.Messages.Clear();
+                _textLength = 0;
+                _mark = message.Id;
+            }
+        }
+
+        Wake();
+    }
+
+    /// <summary>This connection sent a message itself: it is answered, not told. Called in id order, like <see cref="Offer"/>.</summary>
+    public void Skip(long id)
+    {
+        lock (_gate)
+        {
+            if (_own.Count == AnswerCapacity) // only a reader far behind gets here; then the oldest comes back to it as a message, which a client drops by its id
+                _own.Dequeue();
+            _own.Enqueue(id);
+        }
+    }
+
+    /// <summary>Tells whether this connection itself sent <paramref name="id"/>. Asked by the drain, in id order.</summary>
+    public bool IsOwn(long id)
+    {
+        lock (_gate)
+        {
+            while (_own.TryPeek(out var own) && own < id)
+                _own.Dequeue();
+            return _own.TryPeek(out var next) && next == id;
+        }
+    }
+
+    /// <summary>A message that the user sent has left its inbox.</summary>
+    public void Tell(Receipt receipt)
+    {
+        lock (_gate)
+        {
+            if (_end is not null)
+                return;
+            if (_waiting.Receipts.Count == ReceiptCapacity)
+            {
+                foreach (var missed in _waiting.Receipts)
+                    _waiting.MissReceipt(missed.Id);
+                _waiting.Receipts.Clear();
+            }
+
+            if (_waiting.MissedReceipts is null)
+                _waiting.Receipts.Add(receipt);
+            else
+                _waiting.MissReceipt(receipt.Id);
+        }
+
+        Wake();
+    }
+
+    /// <summary>
+    /// A frame of this client was read and will be answered. False once the connection is ending: then it counts as not read.
+    /// Every true is paired with one <see cref="Answer"/>.
+    /// </summary>
+    public bool TryBeginAnswer()
+    {
+        lock (_gate)
+        {
+            if (_end is not null)
+                return false;
+            _unanswered++;
+            return true;
+        }
+    }
+
+    /// <summary>The answer to a frame, for the drain to write; empty if the frame needs none.</summary>
+    public void Answer(ReadOnlyMemory<byte> frame)
+    {
+        if (frame.IsEmpty)
+        {
+            Answered(1);
+        }
+        else
+        {
+            lock (_gate)
+                _waiting.Answers.Add(frame);
+        }
+
+        Wake();
+    }
+
+    /// <summary>The drain has written <paramref name="count"/> answers.</summary>
+    public void Answered(int count)
+    {
+        TaskCompletionSource? room = null;
+        lock (_gate)
+        {
+            _unanswered -= count;
+            if (_unanswered < AnswerCapacity)
+                (room, _room) = (_room, null);
+        }
+
+        room?.SetResult();
+    }
+
+    /// <summary>Waits until fewer than <see cref="AnswerCapacity"/> frames are unanswered: a client that does not take its answers is not read further.</summary>
+    public Task WaitForRoomAsync()
+    {
+        lock (_gate)
+        {
+            return _unanswered < AnswerCapacity || _end is not null
+                ? Task.CompletedTask
+                : (_room ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+        }
+    }
+
+    /// <summary>Ends the connection, for the first reason given: nothing more is read or pushed; what was read is still answered.</summary>
+    public void End(ConnectionEnd end)
+    {
+        TaskCompletionSource? room;
+        lock (_gate)
+        {
+            _end ??= end;
+            (room, _room) = (_room, null);
+        }
+
+        room?.SetResult();
+        Wake();
+    }
+
+    /// <summary>True when the connection is ending and every frame that was read is answered.</summary>
+    public bool IsDrained
+    {
+        get
+        {
+            lock (_gate)
+                return _end is not null && _unanswered == 0;
+        }
+    }
+
+    /// <summary>Makes the drain look again.</summary>
+    public void Wake() => _wake.Writer.TryWrite(true);
+
+    /// <summary>Waits until there may be something to take. One drain at a time.</summary>
+    public ValueTask<bool> WaitAsync(CancellationToken cancel = default) => _wake.Reader.ReadAsync(cancel);
+
+    /// <summary>Swaps what waits for the drain against its emptied <paramref name="outbox"/>. While the drain is behind, live messages stay queued.</summary>
+    public Outbox Take(Outbox outbox)
+    {
+        outbox.Clear();
+        lock (_gate)
+        {
+            (outbox, _waiting) = (_waiting, outbox);
+            if (Position < _mark || _end is not null)
+                (outbox.Messages, _waiting.Messages) = (_waiting.Messages, outbox.Messages);
+            else
+                _textLength = 0;
+        }
+
+        return outbox;
+    }
+}
+
+/// <summary>What waits to be passed on over one connection.</summary>
+internal sealed class Outbox
+{
+    /// <summary>Answers to the client's own frames.</summary>
+    public List<ReadOnlyMemory<byte>> Answers { get; } = [];
+
+    /// <summary>Receipts for messages that the user sent.</summary>
+    public List<Receipt> Receipts { get; } = [];
+
+    /// <summary>Lowest and highest id of receipts that found no room, to be read from the database; null if all did.</summary>
+    public (long First, long Last)? MissedReceipts { get; private set; }
+
+    /// <summary>Live messages, ids rising.</summary>
+    public List<Message> Messages { get; set; } = [];
+
+    /// <summary>Widens <see cref="MissedReceipts"/>.</summary>
+    public void MissReceipt(long id) =>
+        MissedReceipts = MissedReceipts is var (first, last) ? (Math.Min(first, id), Math.Max(last, id)) : (id, id);
+
+    /// <summary>Empties it for the next use.</summary>
+    public void Clear()
+    {
+        Answers.Clear();
+        Receipts.Clear();
+        Messages.Clear();
+        MissedReceipts = null;
+    }
+}

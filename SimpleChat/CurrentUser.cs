@@ -1,0 +1,98 @@
+using System.Globalization;
+using Microsoft.AspNetCore.Authentication;
+using Microsoft.AspNetCore.Authentication.JwtBearer;
+
+namespace SimpleChat;
+
+/// <summary>Who is asking. Found by <see cref="Identify"/>; an endpoint takes it as a parameter.</summary>
+/// <param name="Id">The user id: <c>?user=</c> in Development, the <c>sub</c> claim of a JWT (RFC 7519, section 4.1.2) otherwise.</param>
+/// <param name="ExpiresAt">When the token stops being valid; null for <c>?user=</c>, which never does.</param>
+internal sealed record CurrentUser(string Id, DateTimeOffset? ExpiresAt)
+{
+    /// <summary>Marks an endpoint that a browser opens without being able to set a header: it may carry the token as <c>?access_token=</c> (RFC 6750, section 2.3).</summary>
+    public sealed record TokenInQuery;
+
+    /// <summary>Marks an endpoint that answers nobody without an identity.</summary>
+    public sealed record Required;
+
+    private static readonly ChatError NoIdentity = new(null,
+        "Say who you are with a JWT: Authorization: Bearer <token>, or where a browser cannot set a header ?access_token=<token>.", StatusCodes.Status401Unauthorized);
+    private static readonly ChatError NoIdentityInDevelopment = NoIdentity with { Message = "Say who you are: ?user=alice will do in Development, or Authorization: Bearer <token>." };
+    private static readonly ChatError MalformedId = new(null,
+        $"A user id is 1 to {UserId.MaxLength} characters out of {UserId.Characters} (in a query, + is written %2B).");
+
+    /// <summary>Binds an endpoint's parameter to what <see cref="Identify"/> found.</summary>
+    public static ValueTask<CurrentUser?> BindAsync(HttpContext context) => ValueTask.FromResult(context.Features.Get<CurrentUser>());
+
+    /// <summary>Bearer tokens as <c>dotnet user-jwts</c> sets them up: section <c>Authentication:Schemes:Bearer</c>.</summary>
+    public static void Register(WebApplicationBuilder builder)
+    {
+        var bearer = builder.Configuration.GetSection("Authentication:Schemes:Bearer");
+        if (!builder.Environment.IsDevelopment() && bearer["Authority"] is null && bearer["MetadataAddress"] is null && !bearer.GetSection("SigningKeys").GetChildren().Any())
+        {
+            throw new StartException(
+                $"Nobody could sign in: in the environment {builder.Environment.EnvironmentName} users come with a JWT, and nothing says whose to trust. " +
+                "Set Authentication:Schemes:Bearer:Authority and :ValidAudiences (or :SigningKeys, :ValidIssuer and :ValidAudiences), " +
+                "or set ASPNETCORE_ENVIRONMENT=Development to try the chat with ?user=alice.");
+        }
+
+        builder.Services.AddAuthentication(JwtBearerDefaults.AuthenticationScheme).AddJwtBearer();
+        builder.Services.AddOptions<JwtBearerOptions>(JwtBearerDefaults.AuthenticationScheme).Configure<TimeProvider>((options, time) =>
+        {
+            options.MapInboundClaims = false;
+            options.TimeProvider = time;
+            options.Events = new JwtBearerEvents
+            {
+                OnMessageReceived = context =>
+                {
+                    if (context.HttpContext.GetEndpoint()?.Metadata.GetMetadata<TokenInQuery>() is not null && !context.Request.Headers.ContainsKey("Authorization"))
+                        context.Token = context.Request.Query["access_token"];
+                    return Task.CompletedTask;
+                },
+            };
+            // To the second at its end, so that a connection's end and a refused handshake agree; lenient at its beginning, where another machine's clock decides.
+            options.TokenValidationParameters.LifetimeValidator = (from, to, _, parameters) =>
+                to > time.GetUtcNow().UtcDateTime && !(from > time.GetUtcNow().UtcDateTime + parameters.ClockSkew);
+        });
+    }
+
+    /// <summary>Middleware: a request to an endpoint marked <see cref="Required"/> goes on only with an identity.</summary>
+    public static async Task Identify(HttpContext context, RequestDelegate next)
+    {
+        if (context.GetEndpoint()?.Metadata.GetMetadata<Required>() is null || await IdentifyAsync(context) is not null)
+            await next(context);
+    }
+
+    /// <summary>Says who is asking, or answers the request: without an identity 401, with a malformed user id 400; then the result is null.</summary>
+    public static async Task<CurrentUser?> IdentifyAsync(HttpContext context)
+    {
+        var environment = context.RequestServices.GetRequiredService<IHostEnvironment>();
+        CurrentUser user;
+        if (environment.IsDevelopment() && context.Request.Query.TryGetValue("user", out var name))
+        {
+            user = new CurrentUser(name.ToString(), ExpiresAt: null);
+        }
+        else
+        {
+            var token = await context.AuthenticateAsync();
+            if (token.Principal?.FindFirst("sub")?.Value is not { } subject)
+            {
+                await context.ChallengeAsync(); // 401 with WWW-Authenticate, which says what is wrong with a token that came
+                await new Refusal(environment.IsDevelopment() ? NoIdentityInDevelopment : NoIdentity).ExecuteAsync(context);
+                return null;
+            }
+
+            var expiry = token.Principal.FindFirst("exp")?.Value;
+            user = new CurrentUser(subject, expiry is null ? null : DateTimeOffset.FromUnixTimeSeconds(long.Parse(expiry, CultureInfo.InvariantCulture)));
+        }
+
+        if (!UserId.IsValid(user.Id))
+        {
+            await new Refusal(MalformedId).ExecuteAsync(context);
+            return null;
+        }
+
+        context.Features.Set(user);
+        return user;
+    }
+}

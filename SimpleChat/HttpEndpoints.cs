@@ -1,0 +1,198 @@
+using System.Buffers;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.Data.Sqlite;
+
+namespace SimpleChat;
+
+/// <summary>The inbox over HTTP, for when no WebSocket can be had: send, poll, acknowledge, look back.</summary>
+internal static class HttpEndpoints
+{
+    /// <summary>The longest that a long poll may wait, in seconds: below what proxies on the way tolerate.</summary>
+    public const int MaxWait = 60;
+
+    /// <summary>Messages in a page of history, unless the caller says otherwise, and at most.</summary>
+    public const int DefaultLimit = 50, MaxLimit = 200;
+
+    /// <summary>How far history goes back, unless the caller says otherwise, and at most, in days.</summary>
+    public const int DefaultDays = 10, MaxDays = 36_500;
+
+    public static void Map(IEndpointRouteBuilder routes)
+    {
+        var group = routes.MapGroup("").WithMetadata(new CurrentUser.Required())
+            .ProducesProblem(StatusCodes.Status400BadRequest).ProducesProblem(StatusCodes.Status401Unauthorized).ProducesProblem(StatusCodes.Status503ServiceUnavailable)
+            .AddEndpointFilter(AnswerStorageFaults);
+        group.MapPost("/messages", SendAsync).WithSummary("Sends a message. Safe to repeat with the same clientMessageId.")
+            .Accepts<SendBody>("application/json")
+            .Produces<MessageBody>(StatusCodes.Status201Created).Produces<MessageBody>(StatusCodes.Status200OK)
+            .ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status413PayloadTooLarge)
+            .ProducesProblem(StatusCodes.Status415UnsupportedMediaType).ProducesProblem(StatusCodes.Status429TooManyRequests);
+        group.MapGet("/messages", History).WithSummary("A page of history, oldest first: the newest messages, those below before, or the oldest above after.")
+            .Produces<HistoryBody>();
+        group.MapGet("/inbox", InboxAsync).WithSummary("The oldest undelivered messages: at once, or with wait (in seconds) as soon as there is one.")
+            .Produces<InboxBody>().ProducesProblem(StatusCodes.Status429TooManyRequests);
+        group.MapPost("/inbox/ack", AckAsync).WithSummary("Marks messages as delivered: they leave the inbox, and their senders are told.")
+            .Accepts<AckBody>("application/json")
+            .Produces(StatusCodes.Status204NoContent)
+            .ProducesProblem(StatusCodes.Status413PayloadTooLarge).ProducesProblem(StatusCodes.Status415UnsupportedMediaType);
+        group.MapGet("/users/{id}/presence", Presence).WithSummary("Whether a user has a connection open.")
+            .Produces<PresenceBody>();
+    }
+
+    private static async Task<IResult> SendAsync(HttpContext context, CurrentUser user, ChatService chat, ChatOptions options, TimeProvider time)
+    {
+        var (frame, error) = await ReadBodyAsync(context, ClientFrameType.Send, options, time);
+        if (error is not null)
+            return new Refusal(error);
+        var send = new RequestSend(chat, new Draft(user.Id, frame.To, frame.Text, frame.ClientMessageId), time.GetUtcNow().ToUnixTimeMilliseconds());
+        await chat.SendAsync(send);
+        error = await send.Stored;
+        if (error is not null)
+            return new Refusal(error);
+        return TypedResults.Json(new MessageBody(send.Message!), ChatJson.Wire.MessageBody, statusCode: send.IsRepeat ? StatusCodes.Status200OK : StatusCodes.Status201Created);
+    }
+
+    private static async Task<IResult> AckAsync(HttpContext context, CurrentUser user, ChatService chat, ChatOptions options, TimeProvider time)
+    {
+        var (frame, error) = await ReadBodyAsync(context, ClientFrameType.Ack, options, time);
+        if (error is not null)
+            return new Refusal(error);
+        var reply = new TaskCompletionSource<ChatError?>(TaskCreationOptions.RunContinuationsAsynchronously);
+        await chat.AckAsync(new PendingAck(chat, user.Id, frame.Ids, reply.SetResult));
+        error = await reply.Task;
+        return error is null ? TypedResults.NoContent() : new Refusal(error);
+    }
+
+    /// <summary>Short poll, and long poll: an empty inbox is answered when a message comes, not when a timer ticks.</summary>
+    private static async Task<IResult> InboxAsync(HttpContext context, CurrentUser user, ChatService chat, TimeProvider time, int? wait = null)
+    {
+        if (wait is < 0 or > MaxWait)
+            return Invalid($"\"wait\" must be a whole number of seconds from 0 to {MaxWait}.");
+        var messages = chat.Inbox(user.Id);
+        if (messages.Count > 0 || wait is null or 0)
+            return Inbox(messages);
+
+        // A connection like any other; this request drains it. What was committed before it joined the second look finds.
+        var connection = new Connection(user.Id);
+        if (chat.Join(connection, after: null) is { } refusal)
+            return new Refusal(refusal);
+        try
+        {
+            using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(wait.Value), time);
+            using var patience = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, context.RequestAborted);
+            while ((messages = chat.Inbox(user.Id)).Count == 0 && connection.Ending is null)
+                await connection.WaitAsync(patience.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            // The time is up, and the inbox still empty.
+        }
+        finally
+        {
+            chat.Leave(connection);
+        }
+
+        return Inbox(messages);
+    }
+
+    private static IResult History(
+        CurrentUser user, MessageStore store, TimeProvider time, string? with = null, long? before = null, long? after = null, int limit = DefaultLimit, int days = DefaultDays)
+    {
+        if (with is not null && !UserId.IsValid(with))
+            return Invalid($"\"with\" must be a user id: 1 to {UserId.MaxLength} characters out of {UserId.Characters} (in a query, + is written %2B).");
+        if (before is < 0 || after is < 0)
+            return Invalid("\"before\" and \"after\" must be ids of messages.");
+        if (limit is < 1 or > MaxLimit)
+            return Invalid($"\"limit\" must be from 1 to {MaxLimit}.");
+        if (days is < 1 or > MaxDays)
+            return Invalid($"\"days\" must be from 1 to {MaxDays}.");
+
+        var since = time.GetUtcNow().AddDays(-days).ToUnixTimeMilliseconds();
+        var messages = store.ReadHistory(user.Id, with, after, before ?? long.MaxValue, since, limit, out var more);
+        return TypedResults.Json(new HistoryBody(messages.ConvertAll(message => new HistoryMessageBody(message)), more), ChatJson.Wire.HistoryBody);
+    }
+
+    private static IResult Presence(string id, ChatService chat) => UserId.IsValid(id)
+        ? TypedResults.Json(new PresenceBody(id, chat.IsOnline(id)), ChatJson.Wire.PresenceBody)
+        : Invalid($"A user id is 1 to {UserId.MaxLength} characters out of {UserId.Characters}.");
+
+    private static JsonHttpResult<InboxBody> Inbox(List<Message> messages) =>
+        TypedResults.Json(new InboxBody(messages.ConvertAll(message => new MessageBody(message))), ChatJson.Wire.InboxBody);
+
+    private static Refusal Invalid(string what) => new(new ChatError(null, what));
+
+    /// <summary>Reads a request's body as it reads a frame: the same JSON, the same limits, the same errors.</summary>
+    private static async ValueTask<(ClientFrame Frame, ChatError? Error)> ReadBodyAsync(HttpContext context, ClientFrameType type, ChatOptions options, TimeProvider time)
+    {
+        if (context.Request.ContentType is not null && !context.Request.HasJsonContentType())
+            return (default, NotJson);
+        var buffer = ArrayPool<byte>.Shared.Rent(options.MaxMessageBytes + 1);
+        try
+        {
+            using var deadline = new CancellationTokenSource(options.MessageTimeout, time);
+            using var patience = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, context.RequestAborted);
+            var length = 0;
+            try
+            {
+                int read;
+                while (length <= options.MaxMessageBytes && (read = await context.Request.Body.ReadAsync(buffer.AsMemory(length, options.MaxMessageBytes + 1 - length), patience.Token)) > 0)
+                    length += read;
+            }
+            catch (OperationCanceledException) when (deadline.IsCancellationRequested)
+            {
+                return (default, BodyTooSlow);
+            }
+
+            if (length > options.MaxMessageBytes)
+                return (default, BodyTooBig with { Message = $"The body is over {options.MaxMessageBytes} bytes (Chat:MaxMessageBytes)." });
+            var frame = Frames.Read(buffer.AsSpan(0, length), type);
+            return (frame, frame.Error);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    private static readonly ChatError NotJson = new(null, "Send JSON, and say so: Content-Type: application/json.", StatusCodes.Status415UnsupportedMediaType);
+    private static readonly ChatError BodyTooBig = new(null, "", StatusCodes.Status413PayloadTooLarge);
+    private static readonly ChatError BodyTooSlow = new(null, "The body took too long to arrive whole (Chat:MessageTimeout).", StatusCodes.Status408RequestTimeout);
+
+    private static async ValueTask<object?> AnswerStorageFaults(EndpointFilterInvocationContext invocation, EndpointFilterDelegate next)
+    {
+        try
+        {
+            return await next(invocation);
+        }
+        catch (SqliteException)
+        {
+            return new Refusal(ChatError.StorageUnavailable);
+        }
+    }
+}
+
+/// <summary>A message in a request's answer.</summary>
+internal sealed record MessageBody(long Id, string From, string To, string Text, string SentAt)
+{
+    public MessageBody(Message message) : this(message.Id, message.From, message.To, message.Text, Frames.Time(message.SentAt))
+    {
+    }
+}
+
+/// <summary>A message in a page of history.</summary>
+internal sealed record HistoryMessageBody(long Id, string From, string To, string Text, string SentAt, bool Delivered)
+{
+    public HistoryMessageBody(HistoryMessage row)
+        : this(row.Message.Id, row.Message.From, row.Message.To, row.Message.Text, Frames.Time(row.Message.SentAt), row.Delivered)
+    {
+    }
+}
+
+internal sealed record InboxBody(IReadOnlyList<MessageBody> Messages);
+
+internal sealed record HistoryBody(IReadOnlyList<HistoryMessageBody> Messages, bool HasMore);
+
+internal sealed record PresenceBody(string User, bool Online);
+
+internal sealed record SendBody(string To, string Text, string? ClientMessageId);
+
+internal sealed record AckBody(IReadOnlyList<long> Ids);

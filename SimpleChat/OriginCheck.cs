@@ -1,0 +1,25 @@
+namespace SimpleChat;
+
+/// <summary>
+/// Keeps web pages of strangers out. Browsers let any page open a WebSocket or post a form to any server and say in <c>Origin</c> (RFC 6454) which page it
+/// was; a request with a foreign one is answered 403. Programs send none.
+/// </summary>
+internal static class OriginCheck
+{
+    private static readonly ChatError Foreign = new(null,
+        "This web page's origin may not use the chat. List it in Chat:AllowedOrigins if it should.", StatusCodes.Status403Forbidden);
+
+    /// <summary>Middleware: lets a request through if it has no origin, the server's own or a listed one.</summary>
+    public static Task Require(HttpContext context, RequestDelegate next)
+    {
+        var origins = context.Request.Headers.Origin;
+        if (origins.Count == 0)
+            return next(context);
+        var own = $"{context.Request.Scheme}://{context.Request.Host}";
+        var allowed = context.RequestServices.GetRequiredService<ChatOptions>().AllowedOrigins;
+        var origin = origins.ToString();
+        return origin.Equals(own, StringComparison.OrdinalIgnoreCase) || allowed.Contains(origin, StringComparer.OrdinalIgnoreCase)
+            ? next(context)
+            : new Refusal(Foreign).ExecuteAsync(context);
+    }
+}

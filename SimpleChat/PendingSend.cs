@@ -1,0 +1,66 @@
+namespace SimpleChat;
+
+/// <summary>A message on its way into the database, and whoever waits to hear that it is there.</summary>
+/// <param name="chat">The rules.</param>
+/// <param name="draft">What was sent.</param>
+/// <param name="acceptedAt">When, in milliseconds since 1970-01-01 UTC.</param>
+internal abstract class PendingSend(ChatService chat, Draft draft, long acceptedAt) : PendingWrite
+{
+    private int _answered;
+
+    /// <summary>What was sent.</summary>
+    public Draft Draft => draft;
+
+    /// <summary>When it was accepted, in milliseconds since 1970-01-01 UTC.</summary>
+    public long AcceptedAt => acceptedAt;
+
+    /// <summary>The stored message; null until then.</summary>
+    public Message? Message { get; set; }
+
+    /// <summary>Whether <see cref="Message"/> was there already.</summary>
+    public bool IsRepeat { get; set; }
+
+    /// <summary>Whether the clientMessageId was already another message's.</summary>
+    public bool IsReused => IsRepeat && (Message!.To != draft.To || Message.Text != draft.Text);
+
+    /// <summary>The connection it came over; null if it was none.</summary>
+    public virtual Connection? Origin => null;
+
+    public override int Size => draft.Text.Length;
+
+    public override void Write(MessageTransaction transaction) => ChatService.Store(this, transaction);
+
+    public override void Committed() => chat.Stored(this);
+
+    public override void Refused() => Answer(ChatError.StorageUnavailable);
+
+    /// <summary>Tells the sender: stored (null), or why not. The first answer counts, a later one goes nowhere.</summary>
+    public void Answer(ChatError? error)
+    {
+        if (Interlocked.Exchange(ref _answered, 1) == 0)
+            Reply(error);
+    }
+
+    /// <summary>Brings the one answer to the sender. Must not wait.</summary>
+    protected abstract void Reply(ChatError? error);
+}
+
+/// <summary>A message that came over a WebSocket: answered with a <c>sent</c> or an <c>error</c> frame.</summary>
+internal sealed class FrameSend(ChatService chat, Connection connection, Draft draft, long acceptedAt) : PendingSend(chat, draft, acceptedAt)
+{
+    public override Connection Origin => connection;
+
+    protected override void Reply(ChatError? error) => connection.Answer(
+        error is null ? Frames.Sent(Message!, Draft.ClientMessageId) : Frames.Error(error, Draft.ClientMessageId));
+}
+
+/// <summary>A message that came in a request: <see cref="Stored"/> answers it.</summary>
+internal sealed class RequestSend(ChatService chat, Draft draft, long acceptedAt) : PendingSend(chat, draft, acceptedAt)
+{
+    private readonly TaskCompletionSource<ChatError?> _reply = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Completes with null when the message is stored, or with the refusal.</summary>
+    public Task<ChatError?> Stored => _reply.Task;
+
+    protected override void Reply(ChatError? error) => _reply.SetResult(error);
+}

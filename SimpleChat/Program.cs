@@ -1,0 +1,66 @@
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using SimpleChat;
+
+try
+{
+    var builder = WebApplication.CreateBuilder(args);
+    builder.WebHost.ConfigureKestrel(server => server.AddServerHeader = false);
+    // A request's line is logged with its query, and a token may be in there; whoever starts the server reads the reason from the last line below.
+    builder.Logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.Warning);
+    builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical);
+
+    ChatOptions.Register(builder.Services);
+    CurrentUser.Register(builder);
+    builder.Services.AddSingleton(TimeProvider.System);
+    builder.Services.AddSingleton(services => new ChatDatabase(services.GetRequiredService<IConfiguration>().GetConnectionString("Chat")));
+    builder.Services.AddSingleton<MessageStore>();
+    builder.Services.AddSingleton<MessageWriter>();
+    builder.Services.AddHostedService(services => services.GetRequiredService<MessageWriter>());
+    builder.Services.AddSingleton<ConnectionRegistry>();
+    builder.Services.AddSingleton<RateLimit>();
+    builder.Services.AddSingleton<ChatMetrics>();
+    builder.Services.AddSingleton<ChatService>();
+    builder.Services.AddProblemDetails();
+    builder.Services.AddOpenApi();
+    builder.Services.ConfigureHttpJsonOptions(json => json.SerializerOptions.TypeInfoResolverChain.Insert(0, ChatJson.Default));
+    builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(4));
+    builder.Services.AddOptions<WebSocketOptions>().Configure<ChatOptions>((socket, chat) =>
+        (socket.KeepAliveInterval, socket.KeepAliveTimeout) = (chat.KeepAliveInterval, chat.KeepAliveTimeout));
+    builder.Services.AddOptions<Microsoft.AspNetCore.Server.Kestrel.Core.KestrelServerOptions>().Configure<ChatOptions>((server, chat) =>
+        server.Limits.RequestHeadersTimeout = chat.MessageTimeout);
+
+    await using var app = builder.Build();
+    app.Services.GetRequiredService<ChatService>();
+    app.UseExceptionHandler();
+    app.UseStatusCodePages();
+    app.Use(OriginCheck.Require);
+    app.UseWebSockets();
+    app.Use(CurrentUser.Identify);
+    WebSocketEndpoint.Map(app);
+    HttpEndpoints.Map(app);
+    HealthEndpoints.Map(app);
+    app.MapOpenApi();
+
+    app.Lifetime.ApplicationStarted.Register(() =>
+    {
+        foreach (var address in app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()?.Addresses ?? [])
+            Console.WriteLine($"SimpleChat listens on {address}. Try: {WebSocketEndpoint.WscatLine(address, app.Environment.IsDevelopment() ? "alice" : null)}");
+    });
+    await app.RunAsync();
+    return 0;
+}
+catch (StartException e)
+{
+    Console.Error.WriteLine(e.Message);
+    return 1;
+}
+catch (IOException e) when (e.InnerException is AddressInUseException)
+{
+    Console.Error.WriteLine($"{e.Message} Stop the other server, or choose another address with --urls.");
+    return 1;
+}
+
+/// <summary>Public for <c>WebApplicationFactory&lt;Program&gt;</c>.</summary>
+public partial class Program;

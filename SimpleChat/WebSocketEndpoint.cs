@@ -1,0 +1,122 @@
+using System.Buffers.Text;
+using Microsoft.AspNetCore.Http.Features;
+
+namespace SimpleChat;
+
+/// <summary>The handshake at <c>GET /chat</c> (RFC 6455, section 4.2; over HTTP/2 CONNECT, RFC 8441): everything that can be wrong is said before the upgrade.</summary>
+internal static class WebSocketEndpoint
+{
+    /// <summary>The subprotocol on which a message counts as delivered when it was written to the socket, as it does without any.</summary>
+    public const string Plain = "chat";
+
+    /// <summary>The subprotocol on which a message counts as delivered when the client acknowledged it.</summary>
+    public const string Acknowledged = "chat.ack";
+
+    private const string Version = "13";
+
+    public static void Map(IEndpointRouteBuilder routes) =>
+        routes.Map("/chat", HandleAsync).WithMetadata(new CurrentUser.TokenInQuery());
+
+    private static async Task HandleAsync(HttpContext context, ChatService chat, ChatOptions options, TimeProvider time, ChatMetrics metrics, ILoggerFactory logs)
+    {
+        if (Refuse(context) is { } malformed)
+        {
+            await malformed.ExecuteAsync(context);
+            return;
+        }
+
+        if (await CurrentUser.IdentifyAsync(context) is not { } user)
+            return;
+        if (!TryReadPosition(context.Request.Query["after"], out var after))
+        {
+            await new Refusal(MalformedPosition).ExecuteAsync(context);
+            return;
+        }
+
+        var connection = new Connection(user.Id);
+        if (chat.Join(connection, after) is { } refusal)
+        {
+            await new Refusal(refusal).ExecuteAsync(context);
+            return;
+        }
+
+        try
+        {
+            var protocol = context.WebSockets.WebSocketRequestedProtocols.FirstOrDefault(offered => offered is Plain or Acknowledged);
+            using var socket = await context.WebSockets.AcceptWebSocketAsync(protocol);
+            using var line = new WebSocketLine(socket, connection, protocol != Acknowledged, user.ExpiresAt, chat, options, time, metrics, logs.CreateLogger<WebSocketLine>());
+            await line.RunAsync();
+        }
+        finally
+        {
+            chat.Leave(connection);
+        }
+    }
+
+    /// <summary>A position in the stream of ids: absent, or a non-negative integer.</summary>
+    public static bool TryReadPosition(string? value, out long? position)
+    {
+        position = null;
+        if (value is null)
+            return true;
+        if (!long.TryParse(value, System.Globalization.NumberStyles.None, null, out var id) || id > Frames.MaxId)
+            return false;
+        position = id;
+        return true;
+    }
+
+    private static readonly ChatError MalformedPosition = new(null, "\"after\" must be the id of a message: a whole number, 0 for the very beginning.");
+
+    /// <summary>What is wrong with the handshake, or null. The framework says of all of it merely "not a WebSocket request".</summary>
+    private static Refusal? Refuse(HttpContext context)
+    {
+        var (request, headers) = (context.Request, context.Response.Headers);
+        var isHttp2 = !HttpProtocol.IsHttp11(request.Protocol) && !HttpProtocol.IsHttp10(request.Protocol);
+        if (request.Method != (isHttp2 ? HttpMethods.Connect : HttpMethods.Get) && (!isHttp2 || request.Method != HttpMethods.Get))
+        {
+            headers.Allow = isHttp2 ? "GET, CONNECT" : "GET";
+            return Problem(StatusCodes.Status405MethodNotAllowed, "A WebSocket is opened with GET, over HTTP/2 with CONNECT.");
+        }
+
+        var isUpgrade = isHttp2
+            ? context.Features.Get<IHttpExtendedConnectFeature>() is { IsExtendedConnect: true, Protocol: var connect } && IsWebSocket(connect)
+            : !HttpProtocol.IsHttp10(request.Protocol) && request.Headers.Upgrade.Any(value => value?.Split(',', StringSplitOptions.TrimEntries).Any(IsWebSocket) == true);
+        if (!isUpgrade)
+        {
+            if (!isHttp2) // HTTP/2 has no such header (RFC 9113, section 8.2.2)
+                (headers.Upgrade, headers.Connection) = ("websocket", "Upgrade");
+            return Problem(StatusCodes.Status426UpgradeRequired, $"This address speaks WebSocket. Try: {WscatLine($"{request.Scheme}://{request.Host}", "alice")}");
+        }
+
+        var version = request.Headers.SecWebSocketVersion.ToString();
+        if (version.Length > 0 && version != Version)
+        {
+            headers.SecWebSocketVersion = Version;
+            return Problem(StatusCodes.Status426UpgradeRequired, $"This server speaks WebSocket version {Version} (RFC 6455).");
+        }
+
+        if (!context.WebSockets.IsWebSocketRequest || !isHttp2 && !IsKey(request.Headers.SecWebSocketKey.ToString()))
+        {
+            headers.SecWebSocketVersion = Version;
+            return Problem(StatusCodes.Status400BadRequest,
+                "The handshake is malformed: it needs Connection: Upgrade, Upgrade: websocket, Sec-WebSocket-Version: 13 and a Sec-WebSocket-Key of 16 bytes in base64 (RFC 6455, section 4.1).");
+        }
+
+        return null;
+    }
+
+    /// <summary>A line ready to paste that opens the chat as <paramref name="user"/> in Development, or with a token where <paramref name="user"/> is null.</summary>
+    /// <param name="address">The server's http or https address.</param>
+    /// <param name="user">A user id.</param>
+    public static string WscatLine(string address, string? user)
+    {
+        var chat = string.Concat("ws", address.AsSpan("http".Length)).TrimEnd('/') + "/chat";
+        return user is null ? $"npx wscat -c {chat} -H \"Authorization: Bearer $TOKEN\"" : $"npx wscat -c \"{chat}?user={user}\"";
+    }
+
+    private static bool IsWebSocket(string? protocol) => string.Equals(protocol, "websocket", StringComparison.OrdinalIgnoreCase);
+
+    private static bool IsKey(string key) => key.Length == 24 && Base64.IsValid(key, out var length) && length == 16;
+
+    private static Refusal Problem(int status, string detail) => new Refusal(new ChatError(null, detail, status));
+}

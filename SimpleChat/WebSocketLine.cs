@@ -1,0 +1,372 @@
+using System.Buffers;
+using System.Net.WebSockets;
+
+namespace SimpleChat;
+
+/// <summary>
+/// Carries one <see cref="Connection"/> over one WebSocket. Two loops: <see cref="ReadAsync"/> is the only one that receives,
+/// <see cref="WriteAsync"/> the only one that sends and closes. They meet in the connection alone.
+/// </summary>
+internal sealed partial class WebSocketLine : IDisposable
+{
+    /// <summary>How long the peer may take to answer a close frame; then the line is cut.</summary>
+    private static readonly TimeSpan CloseTimeout = TimeSpan.FromSeconds(1);
+
+    /// <summary>After a protocol error the close frame gets a head start on the reset that closing a socket with unread data sends.</summary>
+    private static readonly TimeSpan Linger = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>After a failed read the database is left alone for so long.</summary>
+    private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(500);
+
+    /// <summary>Timers go no further than some weeks; a later expiry is looked at again.</summary>
+    private static readonly TimeSpan LongestTimer = TimeSpan.FromDays(30);
+
+    /// <summary>The first buffer for a message; it grows with the message, never with what a frame claims to be.</summary>
+    private const int FirstBuffer = 4096;
+
+    private readonly WebSocket _socket;
+    private readonly Connection _connection;
+    private readonly ChatService _chat;
+    private readonly ChatOptions _options;
+    private readonly TimeProvider _time;
+    private readonly ChatMetrics _metrics;
+    private readonly ILogger _log;
+    private readonly PendingPassed? _passed;
+    private readonly ITimer? _expiry;
+    private ITimer? _stall, _slow;
+    private byte[]? _message; // rented while a message is read; the read loop's own
+
+    /// <param name="socket">The line itself, just opened.</param>
+    /// <param name="connection">What it carries, just joined.</param>
+    /// <param name="writingDelivers">Whether a message counts as delivered when it was written, or only when it is acknowledged.</param>
+    /// <param name="expiresAt">When the user's identity expires, if it does.</param>
+    /// <param name="chat">The rules.</param>
+    /// <param name="options">The limits.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="metrics">Counts what is pushed.</param>
+    /// <param name="log">Hears of endings, and of faults.</param>
+    public WebSocketLine(
+        WebSocket socket, Connection connection, bool writingDelivers, DateTimeOffset? expiresAt,
+        ChatService chat, ChatOptions options, TimeProvider time, ChatMetrics metrics, ILogger<WebSocketLine> log)
+    {
+        (_socket, _connection, _chat, _options, _time, _metrics, _log) = (socket, connection, chat, options, time, metrics, log);
+        if (writingDelivers)
+            _passed = new PendingPassed(chat, connection, connection.Position);
+        if (expiresAt is { } end)
+        {
+            _expiry = time.CreateTimer(_ => CheckExpiry(end), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+            CheckExpiry(end);
+        }
+    }
+
+    /// <summary>Runs until the line is closed, whoever closes it. Throws nothing that the peer can cause.</summary>
+    public async Task RunAsync()
+    {
+        Log.Opened(_log, _connection.User, _socket.SubProtocol);
+        var reading = ReadAsync();
+        try
+        {
+            await WriteAsync();
+        }
+        catch (Exception e) when (IsPeerGone(e))
+        {
+            // A close frame that is not ours: the framework sent it, because the peer broke the protocol.
+            _connection.End(_socket.State == WebSocketState.CloseSent ? ConnectionEnd.ProtocolError : ConnectionEnd.PeerGone);
+        }
+        catch (Exception e)
+        {
+            Log.Fault(_log, e, _connection.User);
+            _connection.End(ConnectionEnd.ServerFault);
+        }
+
+        _chat.Leave(_connection); // before the peer can know that it is closed
+        await CloseAsync(_connection.Ending!, reading);
+        _socket.Abort(); // does nothing to a socket that is closed
+        await reading;
+        Log.Ended(_log, _connection.User, _connection.Ending!.Name);
+    }
+
+    public void Dispose()
+    {
+        _expiry?.Dispose();
+        _stall?.Dispose();
+        _slow?.Dispose();
+    }
+
+    // ── Writing ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    /// <summary>The drain: answers, receipts and messages, until the connection ends and every frame that was read is answered.</summary>
+    private async Task WriteAsync()
+    {
+        await SendAsync(Frames.Connected(_connection.User));
+        var outbox = new Outbox();
+        while (true)
+        {
+            outbox = _connection.Take(outbox);
+            foreach (var answer in outbox.Answers)
+                await SendAsync(answer);
+            _connection.Answered(outbox.Answers.Count);
+            foreach (var receipt in outbox.Receipts)
+                await SendAsync(Frames.Delivered(receipt));
+            if (outbox.MissedReceipts is var (first, last))
+                await SendMissedReceiptsAsync(first, last);
+
+            if (_connection.Ending is { } end)
+            {
+                if (end.Status is null || _connection.IsDrained)
+                    return;
+                await _connection.WaitAsync();
+            }
+            else if (_connection.IsBehind)
+            {
+                await SendMessagesAsync(await ReadAsync(() => _chat.CatchUp(_connection)) ?? []);
+            }
+            else if (outbox.Messages.Count > 0)
+            {
+                await SendMessagesAsync(outbox.Messages);
+            }
+            else
+            {
+                await _connection.WaitAsync();
+            }
+        }
+    }
+
+    private async ValueTask SendMessagesAsync(List<Message> messages)
+    {
+        var position = _connection.Position;
+        foreach (var message in messages)
+        {
+            await SendAsync(message.Frame);
+            position = Math.Max(position, message.Id);
+        }
+
+        _metrics.Pushed(messages.Count);
+        _connection.Position = position;
+        if (messages.Count > 0)
+            _passed?.UpTo(position);
+    }
+
+    private async ValueTask SendMissedReceiptsAsync(long first, long last)
+    {
+        while (first <= last && _connection.Ending is null)
+        {
+            if (await ReadAsync(() => _chat.MissedReceipts(_connection, first, last)) is not { } page)
+                continue;
+            foreach (var receipt in page)
+                await SendAsync(Frames.Delivered(receipt));
+            first = page.Count == 0 ? last + 1 : page[^1].Id + 1;
+        }
+    }
+
+    /// <summary>Reads from the database; null if storage fails just now: to be tried again, the connection merely lags meanwhile.</summary>
+    private async ValueTask<T?> ReadAsync<T>(Func<T> read) where T : class
+    {
+        try
+        {
+            return read();
+        }
+        catch (Microsoft.Data.Sqlite.SqliteException e)
+        {
+            Log.ReadFailed(_log, _connection.User, ChatDatabase.Explain(e));
+            await Task.Delay(RetryPause, _time);
+            return null;
+        }
+    }
+
+    /// <summary>Sends one frame. A peer that takes nothing for <see cref="ChatOptions.SendTimeout"/> is cut off: nothing gentler gets through.</summary>
+    private ValueTask SendAsync(ReadOnlyMemory<byte> frame)
+    {
+        var sending = _socket.SendAsync(frame, WebSocketMessageType.Text, endOfMessage: true, CancellationToken.None);
+        return sending.IsCompletedSuccessfully ? sending : SlowlyAsync(sending);
+
+        async ValueTask SlowlyAsync(ValueTask slow)
+        {
+            Arm(ref _stall, _options.SendTimeout, ConnectionEnd.PeerStalled);
+            await slow;
+            Disarm(_stall);
+        }
+    }
+
+    private async Task CloseAsync(ConnectionEnd end, Task reading)
+    {
+        if (end == ConnectionEnd.ProtocolError)
+            await Task.Delay(Linger, _time);
+        if (end.Status is not { } status)
+            return;
+        try
+        {
+            await _socket.CloseOutputAsync(status, status == WebSocketCloseStatus.Empty ? null : end.Reason, CancellationToken.None).WaitAsync(CloseTimeout, _time);
+            await reading.WaitAsync(CloseTimeout, _time); // the peer's close frame
+        }
+        catch (Exception e) when (IsPeerGone(e) || e is TimeoutException or ArgumentException)
+        {
+            // It was told, or cannot be.
+        }
+    }
+
+    // ── Reading ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    /// <summary>Receives until the peer's close frame or the end of the line. What comes after the connection's end was decided counts as not read.</summary>
+    private async Task ReadAsync()
+    {
+        try
+        {
+            while (true)
+            {
+                // An idle connection holds no buffer: this waits until bytes are there.
+                var arrival = await _socket.ReceiveAsync(Memory<byte>.Empty, CancellationToken.None);
+                _message = ArrayPool<byte>.Shared.Rent(FirstBuffer);
+                var length = arrival.EndOfMessage ? 0 : await ReadMessageAsync();
+                if (_socket.CloseStatus is not null || _socket.State is WebSocketState.CloseReceived or WebSocketState.Closed)
+                {
+                    _connection.End(ConnectionEnd.ClosedByPeer(_socket.CloseStatus));
+                    return;
+                }
+
+                if (arrival.MessageType == WebSocketMessageType.Binary)
+                    _connection.End(ConnectionEnd.Binary);
+                await HandleAsync(_message.AsMemory(0, length));
+                ReturnBuffer();
+                await _connection.WaitForRoomAsync();
+            }
+        }
+        catch (WebSocketException e) when (IsProtocolError(e))
+        {
+            _connection.End(ConnectionEnd.ProtocolError);
+        }
+        catch (Exception e) when (IsPeerGone(e))
+        {
+            _connection.End(ConnectionEnd.PeerGone);
+        }
+        catch (Exception e)
+        {
+            Log.Fault(_log, e, _connection.User);
+            _connection.End(ConnectionEnd.ServerFault);
+        }
+        finally
+        {
+            Disarm(_slow);
+            ReturnBuffer();
+        }
+    }
+
+    /// <summary>Assembles a message out of its fragments, in <see cref="_message"/>; ends early at a close frame.</summary>
+    /// <returns>Its length in bytes.</returns>
+    private async ValueTask<int> ReadMessageAsync()
+    {
+        var length = 0;
+        var empty = 0; // an empty fragment counts as a byte, so that an endless number of them ends too
+        var timed = false;
+        while (true)
+        {
+            var receiving = _socket.ReceiveAsync(_message.AsMemory(length), CancellationToken.None);
+            if (!receiving.IsCompleted && !timed)
+            {
+                Arm(ref _slow, _options.MessageTimeout, ConnectionEnd.MessageTooSlow);
+                timed = true;
+            }
+
+            var part = await receiving;
+            length += part.Count;
+            empty += part.Count == 0 && !part.EndOfMessage ? 1 : 0;
+            if (length + empty > _options.MaxMessageBytes)
+                _connection.End(ConnectionEnd.MessageTooBig);
+            if (part.EndOfMessage)
+                break;
+            if (_connection.Ending is not null)
+                length = 0; // nothing of it is wanted any more, only its end
+            if (length == _message!.Length)
+                GrowBuffer();
+        }
+
+        if (timed)
+            Disarm(_slow);
+        return length;
+    }
+
+    private async ValueTask HandleAsync(ReadOnlyMemory<byte> message)
+    {
+        if (!_connection.TryBeginAnswer())
+            return;
+        var frame = Frames.Read(message.Span);
+        if (frame.Error is not null)
+        {
+            _connection.Answer(Frames.Error(frame.Error, frame.ClientMessageId));
+            return;
+        }
+
+        switch (frame.Type)
+        {
+            case ClientFrameType.Ping:
+                _connection.Answer(Frames.Pong);
+                break;
+            case ClientFrameType.Ack:
+                await _chat.AckAsync(new PendingAck(_chat, _connection.User, frame.Ids, error => _connection.Answer(error is null ? default : Frames.Error(error, null))));
+                break;
+            default:
+                var draft = new Draft(_connection.User, frame.To, frame.Text, frame.ClientMessageId);
+                await _chat.SendAsync(new FrameSend(_chat, _connection, draft, _time.GetUtcNow().ToUnixTimeMilliseconds()));
+                break;
+        }
+    }
+
+    private void GrowBuffer()
+    {
+        var larger = ArrayPool<byte>.Shared.Rent(Math.Min(_message!.Length * 2, _options.MaxMessageBytes + 1));
+        _message.CopyTo(larger, 0);
+        ReturnBuffer();
+        _message = larger;
+    }
+
+    private void ReturnBuffer()
+    {
+        if (_message is not null)
+            ArrayPool<byte>.Shared.Return(_message);
+        _message = null;
+    }
+
+    // ── Endings ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    /// <summary>The framework found a breach of RFC 6455 and has answered it with a close frame already.</summary>
+    private bool IsProtocolError(WebSocketException e) => e.WebSocketErrorCode == WebSocketError.Faulted && _socket.CloseStatus is null;
+
+    private static bool IsPeerGone(Exception e) => e is WebSocketException or IOException or OperationCanceledException or ObjectDisposedException;
+
+    private void Arm(ref ITimer? timer, TimeSpan timeout, ConnectionEnd end)
+    {
+        timer ??= _time.CreateTimer(_ =>
+        {
+            _connection.End(end);
+            if (end.Status is null)
+                _socket.Abort();
+        }, null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        timer.Change(timeout, Timeout.InfiniteTimeSpan);
+    }
+
+    private static void Disarm(ITimer? timer) => timer?.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+
+    private void CheckExpiry(DateTimeOffset expiresAt)
+    {
+        var left = expiresAt - _time.GetUtcNow();
+        if (left <= TimeSpan.Zero)
+            _connection.End(ConnectionEnd.IdentityExpired);
+        else
+            _expiry!.Change(left < LongestTimer ? left : LongestTimer, Timeout.InfiniteTimeSpan);
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(10, LogLevel.Debug, "{User} connected, subprotocol {Protocol}.")]
+        public static partial void Opened(ILogger log, string user, string? protocol);
+
+        [LoggerMessage(11, LogLevel.Debug, "{User} disconnected: {End}.")]
+        public static partial void Ended(ILogger log, string user, string end);
+
+        [LoggerMessage(12, LogLevel.Error, "The connection of {User} failed.")]
+        public static partial void Fault(ILogger log, Exception e, string user);
+
+        [LoggerMessage(13, LogLevel.Warning, "{User} has to wait for messages out of the database: {Fault}")]
+        public static partial void ReadFailed(ILogger log, string user, string fault);
+    }
+}
