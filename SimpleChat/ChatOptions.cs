@@ -14,7 +14,7 @@ internal sealed class ChatOptions
     /// <summary>Messages that one user may send per second, over all connections and HTTP; bursts of twice that. 0 is no limit.</summary>
     public int MessagesPerSecond { get; init; } = 100;
 
-    /// <summary>Open connections (and waiting long polls) of one user: phones, laptops, tabs. One more is answered 429.</summary>
+    /// <summary>Open connections of one user, of any kind: phones, laptops, tabs. One more is answered 429.</summary>
     public int ConnectionsPerUser { get; init; } = 16;
 
     /// <summary>Open connections in all. One more is answered 503.</summary>

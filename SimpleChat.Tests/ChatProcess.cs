@@ -1,0 +1,131 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.RegularExpressions;
+
+namespace SimpleChat.Tests;
+
+/// <summary>The server as a process of its own, for what only a process can show: signals, its exit code, what it prints.</summary>
+internal sealed partial class ChatProcess : IAsyncDisposable
+{
+    private readonly Dictionary<string, string> _settings = [];
+    private readonly ConcurrentQueue<string> _output = new();
+    private readonly ConcurrentQueue<string> _errors = new();
+    private readonly TaskCompletionSource<Uri> _listening = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly HttpClient _http = new();
+    private Process? _process;
+
+    public string Environment { get; init; } = "Development";
+
+    public required string DatabasePath { get; init; }
+
+    /// <summary>Environment variables besides.</summary>
+    public Dictionary<string, string> Variables { get; } = [];
+
+    public Uri Url { get; private set; } = null!;
+
+    public HttpClient Http => _http;
+
+    /// <summary>Lines on standard output so far.</summary>
+    public IReadOnlyCollection<string> Output => _output;
+
+    /// <summary>Lines on standard error so far.</summary>
+    public IReadOnlyCollection<string> Errors => _errors;
+
+    public string this[string key]
+    {
+        set => _settings[key] = value;
+    }
+
+    /// <summary>Starts it and waits until it listens.</summary>
+    public async Task<ChatProcess> StartAsync()
+    {
+        Launch();
+        var first = await Task.WhenAny(_listening.Task, _process!.WaitForExitAsync()).OrFail("a server process that listens");
+        if (first != _listening.Task)
+        {
+            throw new InvalidOperationException(
+                $"The server ended with {_process.ExitCode}: {string.Join('\n', _output.Concat(_errors))}");
+        }
+
+        Url = await _listening.Task;
+        _http.BaseAddress = Url;
+        return this;
+    }
+
+    /// <summary>Starts it and waits until it is over.</summary>
+    /// <returns>Its exit code.</returns>
+    public Task<int> RunAsync()
+    {
+        Launch();
+        return ExitAsync();
+    }
+
+    /// <summary>Waits until it is over and all that it printed is there.</summary>
+    /// <returns>Its exit code.</returns>
+    public async Task<int> ExitAsync()
+    {
+        await _process!.WaitForExitAsync().OrFail("the end of the server process");
+        return _process.ExitCode;
+    }
+
+    /// <summary>SIGKILL: no chance to do anything any more.</summary>
+    public void Kill() => _process!.Kill();
+
+    /// <summary>SIGTERM: asks it to end.</summary>
+    public void Terminate()
+    {
+        using var kill = Process.Start("kill", ["-TERM", _process!.Id.ToString(CultureInfo.InvariantCulture)]);
+        kill.WaitForExit();
+        Assert.Equal(0, kill.ExitCode);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _http.Dispose();
+        if (_process is null)
+            return;
+        if (!_process.HasExited)
+            _process.Kill();
+        await _process.WaitForExitAsync();
+        _process.Dispose();
+    }
+
+    [GeneratedRegex(@"http://127\.0\.0\.1:\d+")]
+    private static partial Regex Address();
+
+    private void Launch()
+    {
+        var start = new ProcessStartInfo("dotnet", ["SimpleChat.dll", "--urls", "http://127.0.0.1:0"])
+        {
+            WorkingDirectory = AppContext.BaseDirectory, // the build puts SimpleChat.dll and its appsettings.json beside the tests
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        start.Environment["ASPNETCORE_ENVIRONMENT"] = Environment;
+        foreach (var (name, value) in Variables)
+            start.Environment[name] = value;
+        start.ArgumentList.Add($"--ConnectionStrings:Chat=Data Source={DatabasePath}");
+        foreach (var (key, value) in _settings)
+            start.ArgumentList.Add($"--{key}={value}");
+
+        _process = new Process { StartInfo = start };
+        _process.OutputDataReceived += (_, line) =>
+        {
+            if (line.Data is null)
+                return;
+            _output.Enqueue(line.Data);
+            if (Address().Match(line.Data) is { Success: true } address)
+                _listening.TrySetResult(new Uri(address.Value));
+        };
+        _process.ErrorDataReceived += (_, line) =>
+        {
+            if (line.Data is not null)
+                _errors.Enqueue(line.Data);
+        };
+        _process.Start();
+        _process.BeginOutputReadLine();
+        _process.BeginErrorReadLine();
+    }
+}

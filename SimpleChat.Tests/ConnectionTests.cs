@@ -1,0 +1,148 @@
+namespace SimpleChat.Tests;
+
+/// <summary>The connection object and the map by themselves, where the order of things can be forced or shuffled.</summary>
+public sealed class ConnectionTests
+{
+    private static readonly ChatOptions Roomy = new() { ConnectionsPerUser = 1000 };
+
+    [Fact]
+    public void I5_A_connection_removes_only_itself_and_removing_it_twice_changes_nothing()
+    {
+        var map = new ConnectionRegistry(Roomy);
+        var (older, newer) = (new Connection("bob"), new Connection("bob"));
+        map.TryAdd(older);
+        map.TryAdd(newer);
+
+        map.Remove(older);
+        map.Remove(older);
+
+        Assert.Equal([newer], map.Of("bob"));
+        Assert.Equal(1, map.Count);
+    }
+
+    [Fact]
+    public async Task I5_Whatever_comes_and_goes_at_once_the_map_knows_who_is_there()
+    {
+        var map = new ConnectionRegistry(Roomy);
+        var stayed = await Task.WhenAll(Enumerable.Range(0, 8).Select(worker => Task.Run(() =>
+        {
+            var random = new Random(worker);
+            var mine = new List<Connection>();
+            for (var step = 0; step < 20_000; step++)
+            {
+                if (mine.Count < 5 && random.Next(2) == 0)
+                {
+                    var connection = new Connection($"user{random.Next(3)}");
+                    Assert.Null(map.TryAdd(connection));
+                    Assert.Contains(connection, map.Of(connection.User));
+                    mine.Add(connection);
+                }
+                else if (mine.Count > 0)
+                {
+                    var gone = mine[random.Next(mine.Count)];
+                    mine.Remove(gone);
+                    map.Remove(gone);
+                    Assert.DoesNotContain(gone, map.Of(gone.User));
+                }
+            }
+
+            return mine;
+        })));
+
+        var open = stayed.SelectMany(mine => mine).ToHashSet();
+        Assert.Equal(open, map.All.ToHashSet());
+        Assert.Equal(open.Count, map.Count);
+        foreach (var connection in open)
+            map.Remove(connection);
+        Assert.Equal(0, map.Count);
+        Assert.Empty(map.All);
+    }
+
+    [Fact]
+    public void The_limits_of_the_map_are_exact_and_a_refused_connection_leaves_no_trace()
+    {
+        var map = new ConnectionRegistry(new ChatOptions { ConnectionsPerUser = 2, MaxConnections = 3 });
+        Connection[] bobs = [new("bob"), new("bob"), new("bob")];
+        Assert.Null(map.TryAdd(bobs[0]));
+        Assert.Null(map.TryAdd(bobs[1]));
+        Assert.Equal(ChatError.TooManyConnections, map.TryAdd(bobs[2]));
+        Assert.Null(map.TryAdd(new Connection("alice")));
+        Assert.Equal(ChatError.ServerFull, map.TryAdd(new Connection("carol")));
+        Assert.Equal(3, map.Count);
+
+        map.Remove(bobs[0]);
+        Assert.Null(map.TryAdd(bobs[2]));
+    }
+
+    [Fact]
+    public void I4_What_is_queued_is_bounded_and_what_did_not_fit_is_read_from_the_database()
+    {
+        var connection = new Connection("bob");
+        connection.StartBehind(position: 0, inboxUpTo: 0, committed: 0);
+        for (var id = 1; id <= 10 * Connection.MessageCapacity; id++)
+            connection.Offer(new Message(id, "alice", "bob", "hi", 0));
+
+        Assert.True(connection.IsBehind);
+        var mark = connection.Mark;
+        Assert.Empty(connection.Take(new Outbox()).Messages); // behind: the database is next
+        connection.Position = mark; // the drain has read it
+
+        var queued = connection.Take(new Outbox()).Messages;
+        Assert.InRange(queued.Count, 0, Connection.MessageCapacity);
+        Assert.Equal(Enumerable.Range((int)mark + 1, queued.Count).Select(id => (long)id), queued.Select(message => message.Id));
+        Assert.Equal(10 * Connection.MessageCapacity, mark + queued.Count);
+    }
+
+    [Fact]
+    public void I4_Large_texts_are_bounded_too_and_one_alone_always_fits()
+    {
+        var connection = new Connection("bob");
+        connection.StartBehind(position: 0, inboxUpTo: 0, committed: 0);
+        var large = new string('x', 2 * Connection.TextCapacity);
+
+        connection.Offer(new Message(1, "alice", "bob", large, 0));
+        Assert.False(connection.IsBehind);
+
+        connection.Offer(new Message(2, "alice", "bob", "hi", 0));
+        Assert.Equal(2, connection.Mark);
+    }
+
+    [Fact]
+    public void I3_A_message_committed_while_its_reader_joins_is_both_in_the_queue_and_below_the_mark()
+    {
+        var connection = new Connection("bob");
+        connection.Offer(new Message(41, "alice", "bob", "hi", 0)); // joined the map already
+        connection.StartBehind(position: 0, inboxUpTo: 41, committed: 41);
+
+        Assert.True(connection.IsBehind);
+        connection.Position = 41; // came out of the database
+        Assert.DoesNotContain(connection.Take(new Outbox()).Messages, message => message.Id > connection.Position);
+    }
+
+    [Fact]
+    public void Receipts_that_find_no_room_are_known_by_their_range()
+    {
+        var connection = new Connection("alice");
+        for (var id = 1; id <= Connection.ReceiptCapacity + 1; id++)
+            connection.Tell(new Receipt(id, "alice", "bob"));
+
+        var outbox = connection.Take(new Outbox());
+        Assert.Empty(outbox.Receipts);
+        Assert.Equal((1, Connection.ReceiptCapacity + 1), outbox.MissedReceipts);
+    }
+
+    [Fact]
+    public async Task I7_Whoever_waits_for_room_is_let_go_when_the_connection_ends()
+    {
+        var connection = new Connection("alice");
+        for (var i = 0; i < Connection.AnswerCapacity; i++)
+            Assert.True(connection.TryBeginAnswer());
+        var waiting = connection.WaitForRoomAsync();
+        Assert.False(waiting.IsCompleted);
+
+        connection.End(ConnectionEnd.PeerGone);
+
+        await waiting.OrFail("the end of the wait");
+        Assert.False(connection.TryBeginAnswer());
+    }
+}

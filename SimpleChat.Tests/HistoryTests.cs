@@ -1,0 +1,148 @@
+using Microsoft.Extensions.Time.Testing;
+
+namespace SimpleChat.Tests;
+
+/// <summary>Chapter "The inbox over HTTP": <c>GET /messages</c>.</summary>
+public sealed class HistoryTests
+{
+    [Fact]
+    public async Task A_conversation_is_both_sides_of_it_oldest_first_and_nobody_elses()
+    {
+        await using var server = await new ChatServer { InMemory = true }.StartAsync();
+        var (alice, bob, carol) = (new HttpUser(server.Http, "alice"), new HttpUser(server.Http, "bob"), new HttpUser(server.Http, "carol"));
+        await alice.SendAsync("bob", "a to b");
+        await carol.SendAsync("alice", "c to a");
+        await bob.SendAsync("alice", "b to a");
+        await bob.SendAsync("carol", "b to c");
+        await alice.SendAsync("bob", "a to b again");
+
+        var answer = await alice.GetAsync("/messages?with=bob");
+        Assert.Equal(200, answer.Status);
+        Assert.Equal("hasMore messages", answer.Json.Properties);
+        Assert.False(answer.HasMore);
+        Assert.Equal(["a to b", "b to a", "a to b again"], Texts(answer));
+        Assert.All(answer.Messages, message => Assert.Equal("delivered from id sentAt text to", message.Properties));
+        Assert.Equal(answer.Messages.Select(message => message.Id).Order(), answer.Messages.Select(message => message.Id));
+        Assert.Equal(("bob", "alice"), (answer.Messages[1].From, answer.Messages[1].To));
+
+        Assert.Equal(["a to b", "c to a", "b to a", "a to b again"], Texts(await alice.GetAsync("/messages")));
+        Assert.Equal(["c to a", "b to c"], Texts(await carol.GetAsync("/messages")));
+        Assert.Equal(["b to c"], Texts(await carol.GetAsync("/messages?with=bob")));
+        Assert.Empty((await alice.GetAsync("/messages?with=dave")).Messages);
+        Assert.Empty((await new HttpUser(server.Http, "dave").GetAsync("/messages")).Messages);
+        Assert.Empty((await new HttpUser(server.Http, "dave").GetAsync("/messages?with=bob")).Messages);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("&with=bob")]
+    public async Task It_is_paged_backwards_by_before_and_forwards_by_after(string with)
+    {
+        await using var server = await new ChatServer { InMemory = true }.StartAsync();
+        var alice = new HttpUser(server.Http, "alice");
+        var bob = new HttpUser(server.Http, "bob");
+        var ids = new List<long>();
+        for (var i = 0; i < 10; i++)
+        {
+            ids.Add((await (i % 3 == 0 ? bob.SendAsync("alice", $"{i}") : alice.SendAsync("bob", $"{i}"))).Json.Id);
+            await bob.SendAsync("carol", "between");
+        }
+
+        var newest = await alice.GetAsync($"/messages?limit=4{with}");
+        Assert.Equal(["6", "7", "8", "9"], Texts(newest));
+        Assert.True(newest.HasMore);
+        var middle = await alice.GetAsync($"/messages?limit=4&before={ids[6]}{with}");
+        Assert.Equal(["2", "3", "4", "5"], Texts(middle));
+        Assert.True(middle.HasMore);
+        var oldest = await alice.GetAsync($"/messages?limit=4&before={ids[2]}{with}");
+        Assert.Equal(["0", "1"], Texts(oldest));
+        Assert.False(oldest.HasMore);
+
+        var after = await alice.GetAsync($"/messages?limit=4&after={ids[1]}{with}");
+        Assert.Equal(["2", "3", "4", "5"], Texts(after));
+        Assert.True(after.HasMore);
+        var rest = await alice.GetAsync($"/messages?limit=4&after={ids[5]}{with}");
+        Assert.Equal(["6", "7", "8", "9"], Texts(rest));
+        Assert.False(rest.HasMore);
+        var none = await alice.GetAsync($"/messages?limit=4&after={ids[9]}{with}");
+        Assert.Empty(none.Messages);
+        Assert.False(none.HasMore);
+
+        var exactly = await alice.GetAsync($"/messages?limit=10{with}");
+        Assert.Equal(10, exactly.Messages.Count);
+        Assert.False(exactly.HasMore);
+    }
+
+    [Fact]
+    public async Task Each_message_says_whether_it_was_delivered()
+    {
+        await using var server = await new ChatServer { InMemory = true }.StartAsync();
+        var (alice, bob) = (new HttpUser(server.Http, "alice"), new HttpUser(server.Http, "bob"));
+        var first = await alice.SendAsync("bob", "one");
+        await alice.SendAsync("bob", "two");
+        await bob.AckAsync(first.Json.Id);
+        foreach (var user in new[] { alice, bob })
+        {
+            foreach (var path in new[] { "/messages", "/messages?with=" + (user == alice ? "bob" : "alice") })
+            {
+                var messages = (await user.GetAsync(path)).Messages;
+                Assert.Equal([true, false], messages.Select(message => message.Json.GetProperty("delivered").GetBoolean()));
+            }
+        }
+    }
+
+    [Fact]
+    public async Task Days_leaves_out_what_is_older()
+    {
+        var clock = new FakeTimeProvider(new DateTimeOffset(2026, 11, 1, 12, 0, 0, TimeSpan.Zero));
+        await using var server = await new ChatServer { InMemory = true, Time = clock }.StartAsync();
+        var alice = new HttpUser(server.Http, "alice");
+        await alice.SendAsync("bob", "old");
+        clock.Advance(TimeSpan.FromDays(8));
+        await alice.SendAsync("bob", "newer");
+        clock.Advance(TimeSpan.FromDays(3));
+        await alice.SendAsync("bob", "new");
+
+        Assert.Equal(["new"], Texts(await alice.GetAsync("/messages?days=1")));
+        Assert.Equal(["newer", "new"], Texts(await alice.GetAsync("/messages?days=10")));
+        Assert.Equal(["old", "newer", "new"], Texts(await alice.GetAsync("/messages?with=bob&days=12")));
+        var page = await alice.GetAsync("/messages?with=bob&days=10&limit=1");
+        Assert.Equal(["new"], Texts(page));
+        Assert.True(page.HasMore);
+        page = await alice.GetAsync($"/messages?with=bob&days=10&limit=1&before={page.Messages[0].Id}");
+        Assert.Equal(["newer"], Texts(page));
+        Assert.False(page.HasMore); // the old one is no more of what was asked for
+    }
+
+    [Fact]
+    public async Task A_page_has_from_1_to_200_messages()
+    {
+        await using var server = await new ChatServer { InMemory = true, ["Chat:MessagesPerSecond"] = "0" }.StartAsync();
+        var alice = new HttpUser(server.Http, "alice");
+        await Task.WhenAll(Enumerable.Range(0, 205).Select(i => alice.SendAsync("bob", $"{i}")));
+        var largest = await alice.GetAsync("/messages?limit=200");
+        Assert.Equal((200, true), (largest.Messages.Count, largest.HasMore));
+        Assert.Single((await alice.GetAsync("/messages?limit=1")).Messages);
+    }
+
+    [Theory]
+    [InlineData("limit=0")]
+    [InlineData("limit=201")]
+    [InlineData("limit=-1")]
+    [InlineData("limit=many")]
+    [InlineData("before=yesterday")]
+    [InlineData("after=yesterday")]
+    [InlineData("days=some")]
+    [InlineData("days=-1")]
+    [InlineData("with=b%20ob")]
+    [InlineData("before=99999999999999999999")]
+    [InlineData("days=99999999999999999999")]
+    public async Task A_parameter_that_makes_no_sense_is_answered_400(string query)
+    {
+        await using var server = await new ChatServer { InMemory = true }.StartAsync();
+        (await new HttpUser(server.Http, "alice").GetAsync($"/messages?{query}")).AssertProblem(400);
+        Assert.Empty(server.Log.Faults);
+    }
+
+    private static IEnumerable<string> Texts(HttpAnswer answer) => answer.Messages.Select(message => message.Body);
+}

@@ -1,0 +1,312 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+
+namespace SimpleChat.Tests;
+
+/// <summary>Chapter "The inbox over HTTP".</summary>
+public sealed class HttpInboxTests
+{
+    [Fact]
+    public async Task A_posted_message_is_answered_201_and_pushed()
+    {
+        await using var server = await ChatServer.StartNewAsync();
+        await using var bob = await ChatClient.ConnectAsync(server.Url, "bob");
+        var answer = await new HttpUser(server.Http, "alice").SendAsync("bob", "hi", "c1");
+        Assert.Equal(201, answer.Status);
+        Assert.Equal("application/json", answer.ContentType);
+        Assert.Equal("from id sentAt text to", answer.Json.Properties);
+        Assert.Equal(("alice", "bob", "hi"), (answer.Json.From, answer.Json.To, answer.Json.Body));
+        var message = await bob.ExpectAsync("message");
+        Assert.Equal((answer.Json.Id, answer.Json.SentAtAsWritten), (message.Id, message.SentAtAsWritten));
+    }
+
+    [Fact]
+    public async Task A_repeated_post_is_answered_200_with_the_first_message()
+    {
+        await using var server = await ChatServer.StartNewAsync();
+        var alice = new HttpUser(server.Http, "alice");
+        var first = await alice.SendAsync("bob", "hi", "c1");
+        var second = await alice.SendAsync("bob", "hi", "c1");
+        Assert.Equal((201, 200), (first.Status, second.Status));
+        Assert.Equal(first.Body, second.Body);
+        Assert.Single(await new HttpUser(server.Http, "bob").InboxAsync());
+    }
+
+    [Theory]
+    [InlineData("invalid_json", "")]
+    [InlineData("invalid_json", "hi")]
+    [InlineData("invalid_json", "[]")]
+    [InlineData("invalid_json", "null")]
+    [InlineData("invalid_json", """{"to":"bob","text":"hi"}}""")]
+    [InlineData("invalid_recipient", """{"text":"hi"}""")]
+    [InlineData("invalid_recipient", """{"to":"b ob","text":"hi"}""")]
+    [InlineData("invalid_recipient", """{"to":7,"text":"hi"}""")]
+    [InlineData("invalid_text", """{"to":"bob"}""")]
+    [InlineData("invalid_text", """{"to":"bob","text":""}""")]
+    [InlineData("invalid_text", """{"to":"bob","text":7}""")]
+    [InlineData("invalid_text", """{"to":"bob","text":"\ud83d"}""")]
+    [InlineData("invalid_client_message_id", """{"to":"bob","text":"hi","clientMessageId":""}""")]
+    [InlineData("invalid_client_message_id", """{"to":"bob","text":"hi","clientMessageId":7}""")]
+    public async Task I8_A_post_that_is_wrong_is_answered_400_with_the_code(string code, string body)
+    {
+        await using var server = await ChatServer.StartNewAsync();
+        (await new HttpUser(server.Http, "alice").PostAsync("/messages", body)).AssertProblem(400, code);
+        Assert.Empty(await new HttpUser(server.Http, "bob").InboxAsync());
+        Assert.Empty(server.Log.Faults);
+    }
+
+    [Fact]
+    public async Task A_body_is_read_as_a_frame_is()
+    {
+        await using var server = await ChatServer.StartNewAsync();
+        var alice = new HttpUser(server.Http, "alice");
+        var answer = await alice.PostAsync("/messages", """{"from":"eve","id":7,"mood":[{}],"text":"a\ud83d\ude00\u0000","to":"bob"}""");
+        Assert.Equal(201, answer.Status);
+        Assert.Equal(("alice", "a😀\0"), (answer.Json.From, answer.Json.Body));
+    }
+
+    [Fact]
+    public async Task Text_that_is_not_UTF_8_is_answered_400()
+    {
+        await using var server = await ChatServer.StartNewAsync();
+        using var content = new ByteArrayContent([.. """{"to":"bob","text":" """u8, 0xC3, 0x28, .. "\"}"u8]);
+        content.Headers.ContentType = new("application/json");
+        (await new HttpUser(server.Http, "alice").RequestAsync(HttpMethod.Post, "/messages", content)).AssertProblem(400);
+        Assert.Empty(await new HttpUser(server.Http, "bob").InboxAsync());
+        Assert.Empty(server.Log.Faults);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_body_over_the_limit_is_answered_413_and_one_at_the_limit_is_taken(bool chunked)
+    {
+        await using var server = await new ChatServer { ["Chat:MaxMessageBytes"] = "1024" }.StartAsync();
+        Assert.Equal(201, (await PostAsync(1024)).Status);
+        (await PostAsync(1025)).AssertProblem(413);
+        (await PostAsync(200_000)).AssertProblem(413);
+        Assert.Single(await new HttpUser(server.Http, "bob").InboxAsync());
+        Assert.Empty(server.Log.Faults);
+
+        Task<HttpAnswer> PostAsync(int bytes)
+        {
+            const string Empty = """{"to":"bob","text":""}""";
+            var body = Encoding.UTF8.GetBytes(Empty.Insert(Empty.Length - 2, new string('x', bytes - Empty.Length)));
+            HttpContent content = chunked ? new StreamContent(new Unseekable(body)) : new ByteArrayContent(body);
+            content.Headers.ContentType = new("application/json");
+            return new HttpUser(server.Http, "alice").RequestAsync(HttpMethod.Post, "/messages", content);
+        }
+    }
+
+    [Theory]
+    [InlineData("/messages", "text/plain")]
+    [InlineData("/messages", "application/x-www-form-urlencoded")]
+    [InlineData("/inbox/ack", "text/plain")]
+    public async Task A_body_that_is_not_declared_JSON_is_answered_415(string path, string mediaType)
+    {
+        await using var server = await ChatServer.StartNewAsync();
+        var content = new StringContent("""{"to":"bob","text":"hi","ids":[1]}""", Encoding.UTF8, mediaType);
+        (await new HttpUser(server.Http, "alice").RequestAsync(HttpMethod.Post, path, content)).AssertProblem(415);
+    }
+
+    [Fact]
+    public async Task The_inbox_holds_what_is_undelivered_oldest_first_and_reading_it_delivers_nothing()
+    {
+        await using var server = await ChatServer.StartNewAsync();
+        await using var alice = await ChatClient.ConnectAsync(server.Url, "alice");
+        var bob = new HttpUser(server.Http, "bob");
+        Assert.Equal("""{"messages":[]}""", (await bob.GetAsync("/inbox")).Body);
+
+        var ids = new List<long>();
+        for (var i = 0; i < 3; i++)
+            ids.Add((await alice.SendAndConfirmAsync("bob", $"{i}")).Id);
+        for (var i = 0; i < 2; i++)
+        {
+            var inbox = await bob.InboxAsync();
+            Assert.Equal(ids, inbox.Select(message => message.Id));
+            Assert.All(inbox, message => Assert.Equal("from id sentAt text to", message.Properties));
+            Assert.Equal(ids, (await bob.GetAsync("/inbox?wait=30")).Messages.Select(message => message.Id));
+        }
+
+        Assert.Equal(204, (await bob.AckAsync(ids[1])).Status);
+        Assert.Equal(ids[1], (await alice.ExpectAsync("delivered")).Id);
+        Assert.Equal([ids[0], ids[2]], (await bob.InboxAsync()).Select(message => message.Id));
+
+        Assert.Equal(204, (await bob.AckAsync([.. ids, 4711])).Status);
+        Assert.Empty(await bob.InboxAsync());
+        Assert.Equal(ids[0], (await alice.ExpectAsync("delivered")).Id);
+        Assert.Equal(ids[2], (await alice.ExpectAsync("delivered")).Id);
+    }
+
+    [Fact]
+    public async Task A_poll_is_answered_with_at_most_256_messages()
+    {
+        await using var server = await new ChatServer { ["Chat:MessagesPerSecond"] = "0" }.StartAsync();
+        await using var alice = await ChatClient.ConnectAsync(server.Url, "alice");
+        for (var i = 0; i < 257; i++)
+            await alice.SendAsync("bob", $"{i}");
+        for (var i = 0; i < 257; i++)
+            await alice.ExpectAsync("sent");
+
+        var bob = new HttpUser(server.Http, "bob");
+        foreach (var path in new[] { "/inbox", "/inbox?wait=1" })
+        {
+            var page = (await bob.GetAsync(path)).Messages;
+            Assert.Equal(Enumerable.Range(0, 256).Select(i => i.ToString(CultureInfo.InvariantCulture)), page.Select(message => message.Body));
+        }
+
+        await bob.AckAsync([.. (await bob.InboxAsync()).Select(message => message.Id)]);
+        Assert.Equal("256", Assert.Single(await bob.InboxAsync()).Body);
+    }
+
+    [Fact]
+    public async Task A_long_poll_is_answered_when_a_message_comes()
+    {
+        await using var server = await ChatServer.StartNewAsync();
+        var bob = new HttpUser(server.Http, "bob");
+        var alice = new HttpUser(server.Http, "alice");
+        for (var i = 0; i < 10; i++)
+        {
+            var poll = bob.GetAsync("/inbox?wait=60"); // six times as long as the test would wait
+            await alice.SendAsync("carol", "none of bob's business");
+            var sent = await alice.SendAsync("bob", $"{i}");
+            var message = Assert.Single((await poll).Messages);
+            Assert.Equal((sent.Json.Id, $"{i}"), (message.Id, message.Body));
+            await bob.AckAsync(message.Id);
+        }
+    }
+
+    [Fact]
+    public async Task A_long_poll_of_an_empty_inbox_is_answered_after_the_wait()
+    {
+        await using var server = await ChatServer.StartNewAsync();
+        var watch = Stopwatch.StartNew();
+        var answer = await new HttpUser(server.Http, "bob").GetAsync("/inbox?wait=1");
+        Assert.Equal((200, """{"messages":[]}"""), (answer.Status, answer.Body));
+        Assert.InRange(watch.Elapsed.TotalSeconds, 0.9, 9);
+        Assert.Equal("""{"messages":[]}""", (await new HttpUser(server.Http, "bob").GetAsync("/inbox?wait=0")).Body);
+    }
+
+    [Theory]
+    [InlineData("61")]
+    [InlineData("-1")]
+    [InlineData("soon")]
+    public async Task A_wait_outside_0_to_60_is_answered_400(string wait)
+    {
+        await using var server = await ChatServer.StartNewAsync();
+        (await new HttpUser(server.Http, "bob").GetAsync($"/inbox?wait={wait}")).AssertProblem(400);
+    }
+
+    [Fact]
+    public async Task I2_A_long_poll_whose_client_went_away_takes_nothing_with_it()
+    {
+        await using var server = await ChatServer.StartNewAsync();
+        using (var gone = await RawHttp.ConnectAsync(server.Url))
+        {
+            await gone.Stream.WriteAsync(Encoding.ASCII.GetBytes($"GET /inbox?wait=60&user=bob HTTP/1.1\r\nHost: {server.Url.Authority}\r\n\r\n"));
+            gone.Reset();
+        }
+
+        await new HttpUser(server.Http, "alice").SendAsync("bob", "hi");
+        Assert.Equal("hi", Assert.Single(await new HttpUser(server.Http, "bob").InboxAsync()).Body);
+        Assert.Empty(server.Log.Faults);
+    }
+
+    [Theory]
+    [InlineData("invalid_ack", "{}")]
+    [InlineData("invalid_ack", """{"ids":41}""")]
+    [InlineData("invalid_ack", """{"ids":["41"]}""")]
+    [InlineData("invalid_json", "41")]
+    [InlineData("invalid_json", "[41]")]
+    [InlineData("invalid_json", "")]
+    public async Task An_ack_that_is_wrong_is_answered_400(string code, string body)
+    {
+        await using var server = await ChatServer.StartNewAsync();
+        (await new HttpUser(server.Http, "bob").PostAsync("/inbox/ack", body)).AssertProblem(400, code);
+    }
+
+    [Fact]
+    public async Task Presence_says_who_has_a_connection()
+    {
+        await using var server = await ChatServer.StartNewAsync();
+        var alice = new HttpUser(server.Http, "alice");
+        var offline = await alice.GetAsync("/users/bob/presence");
+        Assert.Equal((200, """{"user":"bob","online":false}"""), (offline.Status, offline.Body));
+        await using var first = await ChatClient.ConnectAsync(server.Url, "bob");
+        await using var second = await ChatClient.ConnectAsync(server.Url, "bob");
+        Assert.Equal("""{"user":"bob","online":true}""", (await alice.GetAsync("/users/bob/presence")).Body);
+        await first.CloseAsync();
+        Assert.True(await alice.SeesOnlineAsync("bob"));
+        Assert.False(await alice.SeesOnlineAsync("Bob"));
+        (await alice.GetAsync("/users/b%20ob/presence")).AssertProblem(400);
+    }
+
+    [Theory]
+    [InlineData("PUT", "/messages")]
+    [InlineData("DELETE", "/inbox")]
+    [InlineData("GET", "/inbox/ack")]
+    [InlineData("POST", "/users/bob/presence")]
+    public async Task Another_method_is_answered_405_with_those_that_work(string method, string path)
+    {
+        await using var server = await ChatServer.StartNewAsync();
+        var answer = await new HttpUser(server.Http, "alice").RequestAsync(new HttpMethod(method), path);
+        answer.AssertProblem(405);
+        Assert.NotEmpty(answer.Head.Content.Headers.Allow);
+    }
+
+    [Fact]
+    public async Task A_path_that_is_not_there_is_answered_404()
+    {
+        await using var server = await ChatServer.StartNewAsync();
+        (await new HttpUser(server.Http, "alice").GetAsync("/messages/41")).AssertProblem(404);
+    }
+
+    [Theory]
+    [InlineData("/alive")]
+    [InlineData("/health")]
+    public async Task Who_asks_for_its_health_needs_no_identity(string path)
+    {
+        await using var server = await new ChatServer { InMemory = true }.StartAsync();
+        Assert.Equal(200, (await new HttpUser(server.Http, null).GetAsync(path)).Status);
+    }
+
+    [Fact]
+    public async Task What_health_stores_and_reads_is_nobodys_message()
+    {
+        await using var server = await new ChatServer { InMemory = true }.StartAsync();
+        var alice = new HttpUser(server.Http, "alice");
+        var first = await alice.SendAsync("bob", "one");
+        for (var i = 0; i < 5; i++)
+            Assert.Equal(200, (await alice.GetAsync("/health")).Status);
+        Assert.Single(await new HttpUser(server.Http, "bob").InboxAsync());
+        Assert.Single((await alice.GetAsync("/messages")).Messages);
+        Assert.True((await alice.SendAsync("bob", "two")).Json.Id > first.Json.Id);
+    }
+
+    [Fact]
+    public async Task The_OpenAPI_document_describes_every_path()
+    {
+        await using var server = await new ChatServer { InMemory = true }.StartAsync();
+        var answer = await new HttpUser(server.Http, null).GetAsync("/openapi/v1.json");
+        Assert.Equal(200, answer.Status);
+        var paths = answer.Json.Json.GetProperty("paths");
+        foreach (var (path, method) in new[]
+        {
+            ("/messages", "post"), ("/messages", "get"), ("/inbox", "get"), ("/inbox/ack", "post"), ("/users/{id}/presence", "get"),
+        })
+        {
+            Assert.True(paths.TryGetProperty(path, out var operations), $"{path} is missing among {string.Join(' ', Names(paths))}");
+            Assert.True(operations.TryGetProperty(method, out _), $"{method} {path} is missing");
+        }
+
+        static IEnumerable<string> Names(JsonElement json) => json.EnumerateObject().Select(property => property.Name);
+    }
+
+    /// <summary>A body whose length is not known beforehand, so that it is sent in chunks.</summary>
+    private sealed class Unseekable(byte[] bytes) : MemoryStream(bytes)
+    {
+        public override bool CanSeek => false;
+    }
+}

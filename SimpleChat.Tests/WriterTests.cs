@@ -1,0 +1,177 @@
+using System.Collections.Concurrent;
+using System.Diagnostics.Metrics;
+using Microsoft.Data.Sqlite;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace SimpleChat.Tests;
+
+/// <summary>Group commit, by itself.</summary>
+public sealed class WriterTests
+{
+    [Fact]
+    public async Task I9_A_write_that_the_database_refuses_fails_alone_and_its_neighbours_are_stored()
+    {
+        await using var writer = await Writer.StartAsync();
+        var release = await writer.HoldUpAsync(); // so that the next three are one batch
+
+        var left = writer.Enqueue(transaction => transaction.Insert(new Draft("alice", "bob", "left", null), 1));
+        var poisoned = writer.Enqueue(transaction =>
+        {
+            transaction.Insert(new Draft("alice", "bob", "first", "same"), 2);
+            transaction.Insert(new Draft("alice", "bob", "second", "same"), 3); // one clientMessageId, two rows: the unique index refuses it
+        });
+        var right = writer.Enqueue(transaction => transaction.Insert(new Draft("alice", "bob", "right", null), 4));
+        release();
+
+        Assert.True(await left.OrFail("the left neighbour"));
+        Assert.False(await poisoned.OrFail("the poisoned write"));
+        Assert.True(await right.OrFail("the right neighbour"));
+        Assert.Equal(["left", "right"], writer.Texts());
+        Assert.Null(writer.Core.Fault);
+    }
+
+    [Fact]
+    public async Task I1_What_waits_together_is_committed_together_and_confirmed_in_order_of_ids()
+    {
+        await using var writer = await Writer.StartAsync();
+        var release = await writer.HoldUpAsync();
+        var confirmed = new ConcurrentQueue<long>();
+        var writes = Enumerable.Range(0, 100).Select(i =>
+        {
+            long id = 0;
+            return writer.Enqueue(transaction => id = transaction.Insert(new Draft("alice", "bob", $"{i}", null), 0).Id, () =>
+            {
+                Assert.True(writer.Core.LastCommitted >= id);
+                confirmed.Enqueue(id);
+            });
+        }).ToArray();
+        release();
+
+        Assert.All(await Task.WhenAll(writes).OrFail("a hundred commits"), Assert.True);
+        Assert.Equal(Enumerable.Range(1, 100).Select(id => (long)id), confirmed);
+        Assert.Contains(100, writer.CommitSizes);
+    }
+
+    [Fact]
+    public async Task SentAt_never_falls_even_when_the_clock_does()
+    {
+        await using var writer = await Writer.StartAsync();
+        var times = new List<long>();
+        foreach (var clock in (long[])[1000, 500, 2000, 1999])
+            Assert.True(await writer.Enqueue(transaction => times.Add(transaction.Insert(new Draft("alice", "bob", "hi", null), clock).SentAt)).OrFail("a commit"));
+        Assert.Equal([1000, 1000, 2000, 2000], times);
+    }
+
+    [Fact]
+    public async Task I9_A_disk_that_does_not_answer_is_reported_in_time_and_what_it_stores_after_all_counts()
+    {
+        await using var writer = await Writer.StartAsync();
+        using var stuck = new SemaphoreSlim(0);
+        var write = writer.Enqueue(transaction =>
+        {
+            transaction.Insert(new Draft("alice", "bob", "late", null), 0);
+            stuck.Wait(Deadline.Time);
+        });
+
+        Assert.False(await write.OrFail("word that it is not known to be stored")); // while the writer is still stuck
+        stuck.Release();
+        await Deadline.UntilAsync(() => Task.FromResult(writer.Core.LastCommitted == 1), "the late commit");
+        Assert.Equal(["late"], writer.Texts());
+    }
+
+    /// <summary>The writer on a database of its own.</summary>
+    private sealed class Writer : IAsyncDisposable
+    {
+        private readonly TempFolder _folder = new();
+        private readonly ServiceProvider _services = new ServiceCollection().AddMetrics().BuildServiceProvider();
+        private readonly ChatDatabase _database;
+        private readonly MeterListener _listener = new();
+
+        private Writer()
+        {
+            _database = new ChatDatabase($"Data Source={_folder.DatabasePath}");
+            var meters = _services.GetRequiredService<IMeterFactory>();
+            _listener.InstrumentPublished = (instrument, listener) =>
+            {
+                if (instrument.Meter.Scope == meters && instrument.Name == "simplechat.commit.size")
+                    listener.EnableMeasurementEvents(instrument);
+            };
+            _listener.SetMeasurementEventCallback<int>((_, size, _, _) => CommitSizes.Enqueue(size));
+            _listener.Start();
+            Core = new MessageWriter(_database, new ChatMetrics(meters), TimeProvider.System, NullLogger<MessageWriter>.Instance);
+        }
+
+        public MessageWriter Core { get; }
+
+        public ConcurrentQueue<int> CommitSizes { get; } = [];
+
+        public static async Task<Writer> StartAsync()
+        {
+            var writer = new Writer();
+            await writer.Core.StartAsync(default);
+            return writer;
+        }
+
+        /// <returns>Whether it was confirmed or refused, whichever came first.</returns>
+        public Task<bool> Enqueue(Action<MessageTransaction> write, Action? confirmed = null)
+        {
+            var pending = new Scripted(write, confirmed);
+            Core.Enqueue(pending);
+            return pending.Answer.Task;
+        }
+
+        /// <summary>Holds the writer up within a commit; what is enqueued meanwhile will be one batch.</summary>
+        /// <returns>Lets it go on.</returns>
+        public async Task<Action> HoldUpAsync()
+        {
+            var entered = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            var released = new ManualResetEventSlim();
+            _ = Enqueue(_ =>
+            {
+                entered.TrySetResult();
+                released.Wait(Deadline.Time);
+            });
+            await entered.Task.OrFail("the writer's attention");
+            return released.Set;
+        }
+
+        public List<string> Texts()
+        {
+            using var connection = new SqliteConnection($"Data Source={_folder.DatabasePath};Pooling=False");
+            connection.Open();
+            using var select = connection.CreateCommand();
+            select.CommandText = "SELECT Text FROM MessageDB JOIN InboxDB ON MessageId = Id ORDER BY Id";
+            using var row = select.ExecuteReader();
+            var texts = new List<string>();
+            while (row.Read())
+                texts.Add(row.GetString(0));
+            return texts;
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            await Core.StopAsync(default);
+            Core.Dispose();
+            _database.Dispose();
+            _listener.Dispose();
+            await _services.DisposeAsync();
+            _folder.Dispose();
+        }
+
+        private sealed class Scripted(Action<MessageTransaction> write, Action? confirmed) : PendingWrite
+        {
+            public TaskCompletionSource<bool> Answer { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+            public override void Write(MessageTransaction transaction) => write(transaction);
+
+            public override void Committed()
+            {
+                confirmed?.Invoke();
+                Answer.TrySetResult(true);
+            }
+
+            public override void Refused() => Answer.TrySetResult(false);
+        }
+    }
+}
