@@ -62,7 +62,7 @@ internal sealed partial class WebSocketLine : IDisposable
     /// <summary>Runs until the line is closed, whoever closes it. Throws nothing that the peer can cause.</summary>
     public async Task RunAsync()
     {
-        Log.Opened(_log, _connection.User, _socket.SubProtocol);
+        Log.Opened(_log, _connection.User, _socket.SubProtocol ?? "none");
         var reading = ReadAsync();
         try
         {
@@ -358,7 +358,7 @@ internal sealed partial class WebSocketLine : IDisposable
     private static partial class Log
     {
         [LoggerMessage(10, LogLevel.Debug, "{User} connected, subprotocol {Protocol}.")]
-        public static partial void Opened(ILogger log, string user, string? protocol);
+        public static partial void Opened(ILogger log, string user, string protocol);
 
         [LoggerMessage(11, LogLevel.Debug, "{User} disconnected: {End}.")]
         public static partial void Ended(ILogger log, string user, string end);
