@@ -247,6 +247,10 @@ internal sealed class Connection(string user)
                 _textLength = 0;
         }
 
+        var passed = 0; // what came out of the database already: it was committed while the connection joined or caught up
+        while (passed < outbox.Messages.Count && outbox.Messages[passed].Id <= Position)
+            passed++;
+        outbox.Messages.RemoveRange(0, passed);
         return outbox;
     }
 }

@@ -22,7 +22,9 @@ try
     builder.Services.AddSingleton<RateLimit>();
     builder.Services.AddSingleton<ChatMetrics>();
     builder.Services.AddSingleton<ChatService>();
-    builder.Services.AddProblemDetails();
+    builder.Services.AddProblemDetails(problem => problem.CustomizeProblemDetails = context =>
+        context.ProblemDetails.Detail ??= context.ProblemDetails.Status == StatusCodes.Status400BadRequest ? "A parameter cannot be read; /openapi/v1.json describes them." : null);
+    builder.Services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = false); // a caller's mistake is no exception of ours
     builder.Services.AddOpenApi();
     builder.Services.ConfigureHttpJsonOptions(json => json.SerializerOptions.TypeInfoResolverChain.Insert(0, ChatJson.Default));
     builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(4));
@@ -36,6 +38,7 @@ try
     app.UseExceptionHandler();
     app.UseStatusCodePages();
     app.Use(OriginCheck.Require);
+    app.Use(OutgoingBatch.Use);
     app.UseWebSockets();
     app.Use(CurrentUser.Identify);
     WebSocketEndpoint.Map(app);

@@ -44,7 +44,7 @@ internal static class WebSocketEndpoint
         {
             var protocol = context.WebSockets.WebSocketRequestedProtocols.FirstOrDefault(offered => offered is Plain or Acknowledged);
             using var socket = await context.WebSockets.AcceptWebSocketAsync(protocol);
-            using var line = new WebSocketLine(socket, connection, protocol != Acknowledged, user.ExpiresAt, chat, options, time, metrics, logs.CreateLogger<WebSocketLine>());
+            using var line = new WebSocketLine(socket, OutgoingBatch.Of(context), connection, protocol != Acknowledged, user.ExpiresAt, chat, options, time, metrics, logs.CreateLogger<WebSocketLine>());
             await line.RunAsync();
         }
         finally

@@ -21,10 +21,14 @@ internal sealed partial class WebSocketLine : IDisposable
     /// <summary>Timers go no further than some weeks; a later expiry is looked at again.</summary>
     private static readonly TimeSpan LongestTimer = TimeSpan.FromDays(30);
 
+    /// <summary>Bytes that gather before they are passed on, at most (and one frame more): beyond this a system call more makes no difference.</summary>
+    private const int BatchSize = 16 * 1024;
+
     /// <summary>The first buffer for a message; it grows with the message, never with what a frame claims to be.</summary>
     private const int FirstBuffer = 4096;
 
     private readonly WebSocket _socket;
+    private readonly OutgoingBatch? _batch;
     private readonly Connection _connection;
     private readonly ChatService _chat;
     private readonly ChatOptions _options;
@@ -37,6 +41,7 @@ internal sealed partial class WebSocketLine : IDisposable
     private byte[]? _message; // rented while a message is read; the read loop's own
 
     /// <param name="socket">The line itself, just opened.</param>
+    /// <param name="batch">Between it and the network; null if there is no network.</param>
     /// <param name="connection">What it carries, just joined.</param>
     /// <param name="writingDelivers">Whether a message counts as delivered when it was written, or only when it is acknowledged.</param>
     /// <param name="expiresAt">When the user's identity expires, if it does.</param>
@@ -46,10 +51,10 @@ internal sealed partial class WebSocketLine : IDisposable
     /// <param name="metrics">Counts what is pushed.</param>
     /// <param name="log">Hears of endings, and of faults.</param>
     public WebSocketLine(
-        WebSocket socket, Connection connection, bool writingDelivers, DateTimeOffset? expiresAt,
+        WebSocket socket, OutgoingBatch? batch, Connection connection, bool writingDelivers, DateTimeOffset? expiresAt,
         ChatService chat, ChatOptions options, TimeProvider time, ChatMetrics metrics, ILogger<WebSocketLine> log)
     {
-        (_socket, _connection, _chat, _options, _time, _metrics, _log) = (socket, connection, chat, options, time, metrics, log);
+        (_socket, _batch, _connection, _chat, _options, _time, _metrics, _log) = (socket, batch, connection, chat, options, time, metrics, log);
         if (writingDelivers)
             _passed = new PendingPassed(chat, connection, connection.Position);
         if (expiresAt is { } end)
@@ -98,14 +103,14 @@ internal sealed partial class WebSocketLine : IDisposable
     /// <summary>The drain: answers, receipts and messages, until the connection ends and every frame that was read is answered.</summary>
     private async Task WriteAsync()
     {
-        await SendAsync(Frames.Connected(_connection.User));
+        await SendAsync(Frames.Connected(_connection.User)); // not held yet: goes out at once
         var outbox = new Outbox();
         while (true)
         {
             outbox = _connection.Take(outbox);
+            _batch?.Hold();
             foreach (var answer in outbox.Answers)
                 await SendAsync(answer);
-            _connection.Answered(outbox.Answers.Count);
             foreach (var receipt in outbox.Receipts)
                 await SendAsync(Frames.Delivered(receipt));
             if (outbox.MissedReceipts is var (first, last))
@@ -113,38 +118,35 @@ internal sealed partial class WebSocketLine : IDisposable
 
             if (_connection.Ending is { } end)
             {
+                await FlushAsync();
+                _connection.Answered(outbox.Answers.Count);
                 if (end.Status is null || _connection.IsDrained)
                     return;
                 await _connection.WaitAsync();
             }
-            else if (_connection.IsBehind)
-            {
-                await SendMessagesAsync(await ReadAsync(() => _chat.CatchUp(_connection)) ?? []);
-            }
-            else if (outbox.Messages.Count > 0)
-            {
-                await SendMessagesAsync(outbox.Messages);
-            }
             else
             {
-                await _connection.WaitAsync();
+                var isBehind = _connection.IsBehind;
+                var messages = isBehind ? await ReadAsync(() => _chat.CatchUp(_connection)) ?? [] : outbox.Messages;
+                foreach (var message in messages)
+                    await SendAsync(message.Frame);
+                await FlushAsync();
+                _connection.Answered(outbox.Answers.Count);
+                Passed(messages);
+                if (!isBehind)
+                    await _connection.WaitAsync();
             }
         }
     }
 
-    private async ValueTask SendMessagesAsync(List<Message> messages)
+    /// <summary>These messages were written to the socket: what was not delivered yet may count as such now.</summary>
+    private void Passed(List<Message> messages)
     {
-        var position = _connection.Position;
-        foreach (var message in messages)
-        {
-            await SendAsync(message.Frame);
-            position = Math.Max(position, message.Id);
-        }
-
+        if (messages.Count == 0)
+            return;
         _metrics.Pushed(messages.Count);
-        _connection.Position = position;
-        if (messages.Count > 0)
-            _passed?.UpTo(position);
+        _connection.Position = Math.Max(_connection.Position, messages[^1].Id);
+        _passed?.UpTo(_connection.Position);
     }
 
     private async ValueTask SendMissedReceiptsAsync(long first, long last)
@@ -174,18 +176,34 @@ internal sealed partial class WebSocketLine : IDisposable
         }
     }
 
-    /// <summary>Sends one frame. A peer that takes nothing for <see cref="ChatOptions.SendTimeout"/> is cut off: nothing gentler gets through.</summary>
+    /// <summary>Sends one frame, or rather gathers it, until it is worth a system call.</summary>
     private ValueTask SendAsync(ReadOnlyMemory<byte> frame)
     {
         var sending = _socket.SendAsync(frame, WebSocketMessageType.Text, endOfMessage: true, CancellationToken.None);
-        return sending.IsCompletedSuccessfully ? sending : SlowlyAsync(sending);
+        if (!sending.IsCompletedSuccessfully)
+            return new ValueTask(UnlessStalledAsync(sending.AsTask()));
+        return _batch?.Count >= BatchSize ? FlushAndHoldAsync() : ValueTask.CompletedTask;
 
-        async ValueTask SlowlyAsync(ValueTask slow)
+        async ValueTask FlushAndHoldAsync()
         {
-            Arm(ref _stall, _options.SendTimeout, ConnectionEnd.PeerStalled);
-            await slow;
-            Disarm(_stall);
+            await FlushAsync();
+            _batch.Hold();
         }
+    }
+
+    /// <summary>Passes on to the network what has gathered.</summary>
+    private ValueTask FlushAsync()
+    {
+        var flushing = _batch?.ReleaseAsync() ?? Task.CompletedTask;
+        return flushing.IsCompletedSuccessfully ? ValueTask.CompletedTask : new ValueTask(UnlessStalledAsync(flushing));
+    }
+
+    /// <summary>A peer that takes nothing for <see cref="ChatOptions.SendTimeout"/> is cut off: nothing gentler gets through.</summary>
+    private async Task UnlessStalledAsync(Task sending)
+    {
+        Arm(ref _stall, _options.SendTimeout, ConnectionEnd.PeerStalled);
+        await sending;
+        Disarm(_stall);
     }
 
     private async Task CloseAsync(ConnectionEnd end, Task reading)

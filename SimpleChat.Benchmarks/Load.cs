@@ -1,0 +1,24 @@
+namespace SimpleChat.Benchmarks;
+
+/// <summary>Processor time used, as a share of one core: 1.0 is one core busy all the time.</summary>
+internal sealed record Load(double Server, double Generator)
+{
+    /// <summary>Busier than this and the generator, on its one core, may be what was measured.</summary>
+    public const double Limit = 0.9;
+
+    public bool GeneratorWasTheLimit => Generator > Limit;
+
+    /// <summary>Starts to measure; call the result when it is over.</summary>
+    public static Func<Load> Measure(ServerProcess server)
+    {
+        var (start, serverBefore, ownBefore) = (Stopwatch.GetTimestamp(), server.ProcessorTime, Environment.CpuUsage.TotalTime);
+        return () =>
+        {
+            var elapsed = Stopwatch.GetElapsedTime(start);
+            return new Load((server.ProcessorTime - serverBefore) / elapsed, (Environment.CpuUsage.TotalTime - ownBefore) / elapsed);
+        };
+    }
+
+    public static Load Worst(IEnumerable<Load> loads) => loads.Aggregate((one, other) =>
+        new Load(Math.Max(one.Server, other.Server), Math.Max(one.Generator, other.Generator)));
+}

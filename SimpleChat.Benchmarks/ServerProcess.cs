@@ -1,0 +1,227 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using System.Reflection;
+using System.Runtime.InteropServices;
+using System.Text;
+
+namespace SimpleChat.Benchmarks;
+
+/// <summary>
+/// A server in a process of its own, on a free loopback port: the chat server, or the relay, which is this program under another verb.
+/// Disposing of it stops it as an operator would, and fails if it doesn't obey.
+/// </summary>
+internal sealed partial class ServerProcess : IDisposable
+{
+    private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(60), StopLimit = TimeSpan.FromSeconds(8);
+
+    private static readonly Lock Gate = new();
+    private static readonly HashSet<Process> Running = [];
+
+    private readonly Process _process;
+    private readonly StringBuilder _output = new();
+    private readonly string _name;
+
+    private ServerProcess(string name, ProcessStartInfo info, Place place, int port)
+    {
+        _name = name;
+        Port = port;
+        info.UseShellExecute = false;
+        info.RedirectStandardOutput = info.RedirectStandardError = true;
+        info.Environment.Remove(InlineCompletions);
+        var start = Stopwatch.GetTimestamp();
+        lock (Gate)
+        {
+            _process = Cores.Start(info, place);
+            Running.Add(_process);
+        }
+
+        _process.OutputDataReceived += (_, line) => Keep(line.Data);
+        _process.ErrorDataReceived += (_, line) => Keep(line.Data);
+        _process.BeginOutputReadLine();
+        _process.BeginErrorReadLine();
+        try
+        {
+            WaitUntilAccepting(start);
+        }
+        catch
+        {
+            Kill();
+            throw;
+        }
+
+        ColdStart = Stopwatch.GetElapsedTime(start);
+    }
+
+    /// <summary>.NET's switch for socket callbacks on the thread that polls: right for the generator, not for a server.</summary>
+    public const string InlineCompletions = "DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS";
+
+    public int Port { get; }
+
+    /// <summary>From the start of the process to its first accepted WebSocket, <c>connected</c> frame included.</summary>
+    public TimeSpan ColdStart { get; }
+
+    public TimeSpan ProcessorTime => _process.HasExited ? throw Ended() : _process.TotalProcessorTime;
+
+    /// <summary>Resident memory now, in bytes.</summary>
+    public long ResidentBytes
+    {
+        get
+        {
+            _process.Refresh();
+            return _process.WorkingSet64;
+        }
+    }
+
+    /// <summary>The chat server on <paramref name="database"/>, with no limit that a benchmark would run into, and quiet.</summary>
+    /// <param name="serverFolder">The build to run.</param>
+    /// <param name="database">Its file, made if it isn't there.</param>
+    /// <param name="place">Where it may run.</param>
+    /// <param name="countersSocket">Where it offers its counters, see <c>StartupHook</c>; null if nobody asks.</param>
+    public static ServerProcess Chat(string serverFolder, string database, Place place = Place.OneCore, string? countersSocket = null)
+    {
+        var port = FreePort();
+        var info = Executable(serverFolder, "SimpleChat");
+        info.WorkingDirectory = serverFolder; // appsettings.json is read from there
+        info.Environment["ASPNETCORE_ENVIRONMENT"] = "Development";
+        info.Environment["ASPNETCORE_URLS"] = $"http://127.0.0.1:{port}";
+        info.Environment["ConnectionStrings__Chat"] = $"Data Source={database}";
+        info.Environment["Chat__MessagesPerSecond"] = "0";
+        info.Environment["Chat__ConnectionsPerUser"] = "1000";
+        info.Environment["Chat__MaxConnections"] = "1000000";
+        info.Environment["Logging__LogLevel__Default"] = "Warning";
+        if (countersSocket is not null)
+        {
+            info.Environment["DOTNET_STARTUP_HOOKS"] = typeof(ServerProcess).Assembly.Location;
+            info.Environment[StartupHook.SocketVariable] = countersSocket;
+        }
+
+        return new ServerProcess("server", info, place, port);
+    }
+
+    /// <summary>The relay baseline.</summary>
+    /// <param name="receipts">It sends <c>delivered</c> frames too.</param>
+    public static ServerProcess Relay(bool receipts)
+    {
+        var port = FreePort();
+        var info = Executable(AppContext.BaseDirectory, "SimpleChat.Benchmarks");
+        info.ArgumentList.Add(RelayServer.Verb);
+        info.ArgumentList.Add(port.ToString(CultureInfo.InvariantCulture));
+        if (receipts)
+            info.ArgumentList.Add(RelayServer.ReceiptsOption);
+        return new ServerProcess("relay", info, Place.OneCore, port);
+    }
+
+    /// <summary>The folder of the server that was built along with this program.</summary>
+    public static string BuiltFolder() => Path.GetFullPath(
+        typeof(ServerProcess).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().Single(data => data.Key == "ServerFolder").Value!);
+
+    /// <summary>Ends whatever is still running; for when the run is given up.</summary>
+    public static void KillAll()
+    {
+        lock (Gate)
+        {
+            foreach (var process in Running)
+                process.Kill();
+            Running.Clear();
+        }
+    }
+
+    public void Dispose()
+    {
+        if (!OperatingSystem.IsWindows() && !_process.HasExited)
+        {
+            _ = kill(_process.Id, 15); // SIGTERM
+            if (_process.WaitForExit(StopLimit) && _process.ExitCode != 0)
+                Console.Error.WriteLine($"The {_name} stopped with exit code {_process.ExitCode}. {Output()}");
+            else if (!_process.HasExited)
+                Console.Error.WriteLine($"The {_name} did not stop within {StopLimit.TotalSeconds} s and was killed. {Output()}");
+        }
+
+        Kill();
+    }
+
+    private void Kill()
+    {
+        lock (Gate)
+            Running.Remove(_process);
+        _process.Kill();
+        _process.WaitForExit(StopLimit);
+        _process.Dispose();
+    }
+
+    private void WaitUntilAccepting(long start)
+    {
+        while (!IsAccepting())
+        {
+            if (_process.HasExited)
+                throw Ended();
+            if (Stopwatch.GetElapsedTime(start) > StartLimit)
+                throw new NotProvenException($"The {_name} accepts no WebSocket after {StartLimit.TotalSeconds} s. {Output()}");
+            Thread.Sleep(1);
+        }
+    }
+
+    /// <summary>One handshake, blocking.</summary>
+    private bool IsAccepting()
+    {
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { ReceiveTimeout = 10_000 };
+        try
+        {
+            socket.Connect(IPAddress.Loopback, Port);
+            socket.Send(Wire.Handshake(Port, "early", "chat"));
+            var buffer = new byte[4096];
+            var filled = 0;
+            while (buffer.AsSpan(0, filled).IndexOf("\"connected\""u8) < 0)
+            {
+                var count = socket.Receive(buffer, filled, buffer.Length - filled, SocketFlags.None);
+                if (count == 0)
+                    throw new NotProvenException($"The {_name} refused the first WebSocket: {Encoding.UTF8.GetString(buffer, 0, filled)} {Output()}");
+                filled += count;
+            }
+
+            return true;
+        }
+        catch (SocketException)
+        {
+            return false;
+        }
+    }
+
+    private NotProvenException Ended() => new($"The {_name} ended with exit code {_process.ExitCode}. {Output()}");
+
+    private void Keep(string? line)
+    {
+        lock (_output)
+        {
+            if (line is not null && _output.Length < 20_000)
+                _output.AppendLine(line);
+        }
+    }
+
+    private string Output()
+    {
+        lock (_output)
+            return _output.Length == 0 ? "It said nothing." : $"It said:\n{_output}";
+    }
+
+    /// <summary>The program's own executable if it has one, otherwise <c>dotnet</c> with its library.</summary>
+    private static ProcessStartInfo Executable(string folder, string name)
+    {
+        var executable = Path.Combine(folder, OperatingSystem.IsWindows() ? name + ".exe" : name);
+        if (File.Exists(executable))
+            return new ProcessStartInfo(executable);
+        var library = Path.Combine(folder, name + ".dll");
+        return File.Exists(library) ? new ProcessStartInfo("dotnet", [library]) : throw new NotProvenException($"There is no {library} to run.");
+    }
+
+    private static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+
+    [LibraryImport("libc")]
+    private static partial int kill(int process, int signal);
+}
