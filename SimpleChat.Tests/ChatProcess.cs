@@ -104,6 +104,7 @@ internal sealed partial class ChatProcess : IAsyncDisposable
             RedirectStandardError = true,
         };
         start.Environment["ASPNETCORE_ENVIRONMENT"] = Environment;
+        start.Environment["DOTNET_hostBuilder__reloadConfigOnChange"] = "false"; // a machine has few file watchers to give
         foreach (var (name, value) in Variables)
             start.Environment[name] = value;
         start.ArgumentList.Add($"--ConnectionStrings:Chat=Data Source={DatabasePath}");

@@ -101,7 +101,9 @@ internal sealed class ChatServer : IAsyncDisposable
         protected override void ConfigureWebHost(IWebHostBuilder builder)
         {
             builder.UseEnvironment(server.Environment);
-            builder.UseSetting(WebHostDefaults.ServerUrlsKey, "http://127.0.0.1:0"); // early, unlike UseKestrel(0), which races with the Program's own start
+            // Early, like every setting here; UseKestrel(0) would race with the Program's own start.
+            builder.UseSetting(WebHostDefaults.ServerUrlsKey, "http://127.0.0.1:0");
+            builder.UseSetting("hostBuilder:reloadConfigOnChange", "false"); // a machine has few file watchers to give
             builder.UseSetting("ConnectionStrings:Chat", $"Data Source={server.DatabasePath}");
             foreach (var (key, value) in server._settings)
                 builder.UseSetting(key, value);

@@ -10,7 +10,9 @@ internal sealed record HttpAnswer(int Status, HttpResponseMessage Head, string B
     public Frame Json => Frame.Parse(Body);
 
     /// <summary>The messages in it.</summary>
-    public List<Frame> Messages => Status != 200 ? throw new InvalidOperationException($"{Status}: {Body}") : [.. Json.Json.GetProperty("messages").EnumerateArray().Select(message => new Frame(message))];
+    public List<Frame> Messages => Status == 200
+        ? [.. Json.Json.GetProperty("messages").EnumerateArray().Select(message => new Frame(message))]
+        : throw new InvalidOperationException($"Got {Status}: {Body}");
 
     public string? ContentType => Head.Content.Headers.ContentType?.MediaType;
 

@@ -141,6 +141,50 @@ public sealed class InboxTests
     }
 
     [Fact]
+    public async Task I3_Whoever_joins_in_the_middle_of_a_commit_gets_each_message_once()
+    {
+        const int Joins = 60, Readers = 4, Each = 40;
+        await using var server = await new ChatServer { ["Chat:MessagesPerSecond"] = "0", ["Chat:ConnectionsPerUser"] = "1000" }.StartAsync();
+        await using var alice = await ChatClient.ConnectAsync(server.Url, "alice");
+        var newest = (await alice.SendAndConfirmAsync("bob", "first")).Id; // every message is alice's to bob, so ids leave no gap
+        using var over = new CancellationTokenSource();
+        using var room = new SemaphoreSlim(64);
+        var confirming = Task.Run(async () =>
+        {
+            while (await alice.FindAsync("sent") is { ClientMessageId: null } sent)
+            {
+                Volatile.Write(ref newest, sent.Id);
+                room.Release();
+            }
+        });
+        var sending = Task.Run(async () =>
+        {
+            while (!over.IsCancellationRequested)
+            {
+                await room.WaitAsync();
+                await alice.SendAsync("bob", "hi");
+            }
+
+            await alice.SendAsync("bob", "last", "last");
+        });
+
+        await Task.WhenAll(Enumerable.Range(0, Readers).Select(_ => Task.Run(async () =>
+        {
+            for (var i = 0; i < Joins; i++)
+            {
+                var position = Volatile.Read(ref newest);
+                await using var bob = await ChatClient.ConnectAsync(server.Url, "bob", "chat.ack", position);
+                for (var j = 1; j <= Each; j++)
+                    Assert.Equal(position + j, (await bob.ExpectAsync("message")).Id);
+                bob.Abort();
+            }
+        })));
+        await over.CancelAsync();
+        await sending;
+        await confirming;
+    }
+
+    [Fact]
     public async Task I3_Messages_of_many_senders_come_with_rising_ids_and_none_is_missing()
     {
         const int Senders = 8, Each = 200;

@@ -121,12 +121,20 @@ internal sealed class RawWebSocket : IDisposable
         }
     }
 
-    /// <summary>The server closes with this code, and then the connection.</summary>
+    /// <summary>The server closes with this code, is answered, and closes the connection.</summary>
     public async Task AssertClosedAsync(int code)
     {
         var frame = await ReadUntilCloseAsync();
         Assert.NotNull(frame);
         Assert.Equal(code, frame.CloseCode);
+        try
+        {
+            await FrameAsync(Opcode.Close, frame.Payload);
+        }
+        catch (IOException) // it was the answer to ours, and the connection is over already
+        {
+        }
+
         await AssertOverAsync();
     }
 

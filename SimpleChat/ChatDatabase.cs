@@ -89,6 +89,7 @@ internal sealed class ChatDatabase : IDisposable
         try
         {
             connection.Open();
+            SetPragma(connection, "busy_timeout", (1000 * BusySeconds).ToString(CultureInfo.InvariantCulture));
             SetPragma(connection, "journal_mode", "wal");
             SetPragma(connection, "synchronous", "2"); // FULL: a commit returns after the fsync, so what is confirmed survives a power cut
             SetPragma(connection, "journal_size_limit", "67108864"); // a WAL that grew under a long read shrinks back

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Globalization;
 using System.Text.Encodings.Web;
 using System.Text.Json;
@@ -32,23 +33,54 @@ internal static class Frames
     /// <summary>Nothing of ours nests deeper than an array in an object; what a client adds is ignored, and may be a little deeper.</summary>
     private static readonly JsonReaderOptions Strict = new() { MaxDepth = 16 };
 
-    public static readonly byte[] Pong = Encode(new PongFrame());
+    public static readonly byte[] Pong = Encode("pong", static (_, _) => { }, 0);
 
-    public static byte[] Connected(string user) => Encode(new ConnectedFrame(user));
+    public static byte[] Connected(string user) => Encode("connected", static (json, user) => json.WriteString("user"u8, user), user);
 
-    public static byte[] Sent(Message message, string? clientMessageId) =>
-        Encode(new SentFrame(message.Id, clientMessageId, message.To, Time(message.SentAt)));
+    public static byte[] Sent(Message message, string? clientMessageId) => Encode("sent", static (json, frame) =>
+    {
+        json.WriteNumber("id"u8, frame.message.Id);
+        if (frame.clientMessageId is not null)
+            json.WriteString("clientMessageId"u8, frame.clientMessageId);
+        json.WriteString("to"u8, frame.message.To);
+        json.WriteString("sentAt"u8, Time(frame.message.SentAt));
+    }, (message, clientMessageId));
 
-    public static byte[] Message(Message message) =>
-        Encode(new MessageFrame(message.Id, message.From, message.To, message.Text, Time(message.SentAt)));
+    public static byte[] Message(Message message) => Encode("message", static (json, message) =>
+    {
+        json.WriteNumber("id"u8, message.Id);
+        json.WriteString("from"u8, message.From);
+        json.WriteString("to"u8, message.To);
+        json.WriteString("text"u8, message.Text);
+        json.WriteString("sentAt"u8, Time(message.SentAt));
+    }, message);
 
-    public static byte[] Delivered(Receipt receipt) => Encode(new DeliveredFrame(receipt.Id, receipt.To));
+    public static byte[] Delivered(Receipt receipt) => Encode("delivered", static (json, receipt) =>
+    {
+        json.WriteNumber("id"u8, receipt.Id);
+        json.WriteString("to"u8, receipt.To);
+    }, receipt);
 
-    public static byte[] Error(ChatError error, string? clientMessageId) => Encode(new ErrorFrame(error.Code!, error.Message, clientMessageId));
+    public static byte[] Error(ChatError error, string? clientMessageId) => Encode("error", static (json, frame) =>
+    {
+        json.WriteString("code"u8, frame.error.Code);
+        json.WriteString("message"u8, frame.error.Message);
+        if (frame.clientMessageId is not null)
+            json.WriteString("clientMessageId"u8, frame.clientMessageId);
+    }, (error, clientMessageId));
 
-    /// <summary>A time on the wire: UTC with milliseconds (RFC 3339).</summary>
-    public static string Time(long milliseconds) =>
-        DateTimeOffset.FromUnixTimeMilliseconds(milliseconds).ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
+    /// <summary>A time on the wire: UTC with milliseconds (RFC 3339). Messages of the same millisecond share the string.</summary>
+    public static string Time(long milliseconds)
+    {
+        var last = _lastTime;
+        if (last is null || last.Milliseconds != milliseconds)
+        {
+            var text = DateTimeOffset.FromUnixTimeMilliseconds(milliseconds).ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
+            _lastTime = last = new WrittenTime(milliseconds, text);
+        }
+
+        return last.Text;
+    }
 
     /// <summary>
     /// Reads a client's frame. Property order is free, unknown properties are ignored, of a repeated one the last counts.
@@ -69,7 +101,39 @@ internal static class Frames
         }
     }
 
-    private static byte[] Encode<T>(T frame) => JsonSerializer.SerializeToUtf8Bytes(frame, typeof(T), ChatJson.Wire);
+    /// <summary>Writes an object, <c>type</c> first. UTF-8 as it is, instead of \u escapes for all that is not ASCII: no frame is ever pasted into HTML by the server.</summary>
+    private static byte[] Encode<T>(string type, Action<Utf8JsonWriter, T> writeProperties, T frame)
+    {
+        var (buffer, json) = _writer ??= NewWriter();
+        buffer.ResetWrittenCount();
+        json.Reset();
+        json.WriteStartObject();
+        json.WriteString("type"u8, type);
+        writeProperties(json, frame);
+        json.WriteEndObject();
+        json.Flush();
+        var bytes = buffer.WrittenSpan.ToArray();
+        if (buffer.Capacity > LargestKeptBuffer)
+            _writer = null;
+        return bytes;
+
+        static (ArrayBufferWriter<byte>, Utf8JsonWriter) NewWriter()
+        {
+            var buffer = new ArrayBufferWriter<byte>(1024);
+            return (buffer, new Utf8JsonWriter(buffer, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true }));
+        }
+    }
+
+    /// <summary>What a very large message made of a thread's buffer is let go again.</summary>
+    private const int LargestKeptBuffer = 256 * 1024;
+
+    /// <summary>A writer and its buffer, used again and again; each thread has its own.</summary>
+    [ThreadStatic]
+    private static (ArrayBufferWriter<byte> Buffer, Utf8JsonWriter Json)? _writer;
+
+    private static WrittenTime? _lastTime;
+
+    private sealed record WrittenTime(long Milliseconds, string Text);
 
     /// <summary>The properties of a frame as they come, each judged only when it is known what the frame is.</summary>
     private ref struct FrameReader(ReadOnlySpan<byte> json)
@@ -200,29 +264,8 @@ internal static class Frames
     }
 }
 
-/// <summary>Frames as the contract spells them, <c>type</c> first. A property without a value is left out.</summary>
-internal abstract record Frame([property: JsonPropertyOrder(-1)] string Type);
-
-internal sealed record ConnectedFrame(string User) : Frame("connected");
-
-internal sealed record SentFrame(long Id, string? ClientMessageId, string To, string SentAt) : Frame("sent");
-
-internal sealed record MessageFrame(long Id, string From, string To, string Text, string SentAt) : Frame("message");
-
-internal sealed record DeliveredFrame(long Id, string To) : Frame("delivered");
-
-internal sealed record ErrorFrame(string Code, string Message, string? ClientMessageId) : Frame("error");
-
-internal sealed record PongFrame() : Frame("pong");
-
-/// <summary>Every type that goes over the wire, with readers and writers generated at compile time.</summary>
+/// <summary>The bodies that go over HTTP, with writers generated at compile time.</summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
-[JsonSerializable(typeof(ConnectedFrame))]
-[JsonSerializable(typeof(SentFrame))]
-[JsonSerializable(typeof(MessageFrame))]
-[JsonSerializable(typeof(DeliveredFrame))]
-[JsonSerializable(typeof(ErrorFrame))]
-[JsonSerializable(typeof(PongFrame))]
 [JsonSerializable(typeof(MessageBody))]
 [JsonSerializable(typeof(InboxBody))]
 [JsonSerializable(typeof(HistoryBody))]

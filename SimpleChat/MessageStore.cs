@@ -74,7 +74,7 @@ internal sealed class MessageStore(ChatDatabase database)
         var order = after is null ? "DESC" : "ASC";
         var rows = connection.Query<HistoryRow>(
             $"""
-            SELECT {Columns}, i.MessageId IS NULL AS Delivered
+            SELECT {Columns}, i.MessageId AS Waiting
             FROM (SELECT Id FROM MessageDB WHERE Sender = @user AND Id > @lower AND Id < @before {(with is null ? "" : "AND Recipient = @with")}
                   UNION
                   SELECT Id FROM MessageDB WHERE Recipient = @user AND Id > @lower AND Id < @before {(with is null ? "" : "AND Sender = @with")}
@@ -89,7 +89,7 @@ internal sealed class MessageStore(ChatDatabase database)
             rows.RemoveAt(limit);
         if (after is null)
             rows.Reverse();
-        return rows.ConvertAll(row => new HistoryMessage(new Message(row.Id, row.From, row.To, row.Text, row.SentAt), row.Delivered != 0));
+        return rows.ConvertAll(row => new HistoryMessage(new Message(row.Id, row.From, row.To, row.Text, row.SentAt), row.Waiting is null));
     }
 
     /// <summary>Reads something, to see that it can be.</summary>
@@ -102,9 +102,8 @@ internal sealed class MessageStore(ChatDatabase database)
     /// <summary>The lowest id whose message is not older than <paramref name="since"/>: bisection, because sentAt never falls as ids rise. No index needed.</summary>
     private static long FirstSince(IDbConnection connection, long since)
     {
-        var (low, high) = connection.QuerySingle<(long?, long?)>("SELECT (SELECT min(Id) FROM MessageDB), (SELECT max(Id) FROM MessageDB)") is (long first, long last)
-            ? (first, last + 1)
-            : (1, 1);
+        // Never null: Dapper reads a column for ever as it came the first time.
+        var (low, high) = connection.QuerySingle<(long, long)>("SELECT coalesce((SELECT min(Id) FROM MessageDB), 1), coalesce((SELECT max(Id) FROM MessageDB), 0) + 1");
         while (low < high)
         {
             var middle = low + (high - low) / 2;
@@ -133,5 +132,6 @@ internal sealed class MessageStore(ChatDatabase database)
         return page;
     }
 
-    private sealed record HistoryRow(long Id, string From, string To, string Text, long SentAt, long Delivered);
+    /// <summary>Columns of tables, no expressions: Dapper must know their types before there is a row.</summary>
+    private sealed record HistoryRow(long Id, string From, string To, string Text, long SentAt, long? Waiting);
 }

@@ -8,7 +8,8 @@ namespace SimpleChat;
 internal sealed class MessageTransaction : IDisposable
 {
     private readonly SqliteConnection _connection;
-    private readonly SqliteCommand _begin, _commit, _rollback, _find, _insertMessage, _insertInbox, _remove, _removeRange, _touch;
+    private readonly List<Statement> _statements = [];
+    private readonly Statement _begin, _commit, _rollback, _find, _insertMessage, _insertInbox, _remove, _removeRange, _readAfter, _last, _touch;
     private long _lastSentAt;
 
     public MessageTransaction(ChatDatabase database)
@@ -19,17 +20,19 @@ internal sealed class MessageTransaction : IDisposable
             _begin = Prepare("BEGIN IMMEDIATE");
             _commit = Prepare("COMMIT");
             _rollback = Prepare("ROLLBACK");
-            _find = Prepare("SELECT Id, Recipient, Text, SentAt FROM MessageDB WHERE Sender = $1 AND ClientMessageId = $2", 2);
-            _insertMessage = Prepare("INSERT INTO MessageDB (Id, Sender, Recipient, Text, SentAt, ClientMessageId) VALUES ($1, $2, $3, $4, $5, $6)", 6);
-            _insertInbox = Prepare("INSERT INTO InboxDB (Recipient, MessageId, Sender) VALUES ($1, $2, $3)", 3);
-            _remove = Prepare("DELETE FROM InboxDB WHERE Recipient = $1 AND MessageId = $2 RETURNING Sender", 2);
-            _removeRange = Prepare("DELETE FROM InboxDB WHERE Recipient = $1 AND MessageId > $2 AND MessageId <= $3 RETURNING MessageId, Sender", 3);
+            _find = Prepare("SELECT Id, Recipient, Text, SentAt FROM MessageDB WHERE Sender = ?1 AND ClientMessageId = ?2");
+            _insertMessage = Prepare("INSERT INTO MessageDB (Id, Sender, Recipient, Text, SentAt, ClientMessageId) VALUES (?1, ?2, ?3, ?4, ?5, ?6)");
+            _insertInbox = Prepare("INSERT INTO InboxDB (Recipient, MessageId, Sender) VALUES (?1, ?2, ?3)");
+            _remove = Prepare("DELETE FROM InboxDB WHERE Recipient = ?1 AND MessageId = ?2 RETURNING Sender");
+            _removeRange = Prepare("DELETE FROM InboxDB WHERE Recipient = ?1 AND MessageId > ?2 AND MessageId <= ?3 RETURNING MessageId, Sender");
+            _readAfter = Prepare("SELECT Id, Sender, Recipient, Text, SentAt FROM MessageDB WHERE Id > ?1 ORDER BY Id");
+            _last = Prepare("SELECT seq, coalesce((SELECT SentAt FROM MessageDB ORDER BY Id DESC LIMIT 1), 0) FROM sqlite_sequence WHERE name = 'MessageDB'");
             _touch = Prepare($"PRAGMA user_version = {ChatDatabase.SchemaVersion}");
             ReadLast();
         }
         catch
         {
-            _connection.Dispose();
+            Dispose();
             throw;
         }
     }
@@ -37,25 +40,27 @@ internal sealed class MessageTransaction : IDisposable
     /// <summary>The highest id given out: of the last commit, or within the open transaction.</summary>
     public long LastId { get; private set; }
 
-    public void Begin() => _begin.ExecuteNonQuery();
+    public void Begin() => _begin.Run();
 
     /// <summary>Returns when everything since <see cref="Begin"/> is on disk.</summary>
-    public void Commit() => _commit.ExecuteNonQuery();
+    public void Commit() => _commit.Run();
 
     /// <summary>Undoes everything since <see cref="Begin"/>, if SQLite did not already.</summary>
     public void Rollback()
     {
         if (SQLitePCL.raw.sqlite3_get_autocommit(_connection.Handle) == 0)
-            _rollback.ExecuteNonQuery();
+            _rollback.Run();
         ReadLast();
     }
 
     /// <summary>The message that <paramref name="sender"/> already sent under this clientMessageId, committed or earlier in this transaction.</summary>
     public Message? Find(string sender, string clientMessageId)
     {
-        Bind(_find, sender, clientMessageId);
-        using var row = _find.ExecuteReader();
-        return row.Read() ? new Message(row.GetInt64(0), sender, row.GetString(1), row.GetString(2), row.GetInt64(3)) : null;
+        if (!_find.Bind(1, sender).Bind(2, clientMessageId).Read())
+            return null;
+        var message = new Message(_find.Int64(0), sender, _find.Text(1), _find.Text(2), _find.Int64(3));
+        _find.Reset();
+        return message;
     }
 
     /// <summary>Adds the MessageDB row and its InboxDB row.</summary>
@@ -64,10 +69,8 @@ internal sealed class MessageTransaction : IDisposable
     public Message Insert(Draft draft, long sentAt)
     {
         var message = new Message(LastId + 1, draft.From, draft.To, draft.Text, Math.Max(sentAt, _lastSentAt));
-        Bind(_insertMessage, message.Id, message.From, message.To, message.Text, message.SentAt, draft.ClientMessageId ?? (object)DBNull.Value);
-        _insertMessage.ExecuteNonQuery();
-        Bind(_insertInbox, message.To, message.Id, message.From);
-        _insertInbox.ExecuteNonQuery();
+        _insertMessage.Bind(1, message.Id).Bind(2, message.From).Bind(3, message.To).Bind(4, message.Text).Bind(5, message.SentAt).Bind(6, draft.ClientMessageId).Run();
+        _insertInbox.Bind(1, message.To).Bind(2, message.Id).Bind(3, message.From).Run();
         (LastId, _lastSentAt) = (message.Id, message.SentAt);
         return message;
     }
@@ -75,65 +78,65 @@ internal sealed class MessageTransaction : IDisposable
     /// <summary>Takes one message out of the user's inbox; nothing happens if it is not there.</summary>
     public void Remove(string user, long id, List<Receipt> receipts)
     {
-        Bind(_remove, user, id);
-        using var row = _remove.ExecuteReader();
-        while (row.Read())
-            receipts.Add(new Receipt(id, row.GetString(0), user));
+        _remove.Bind(1, user).Bind(2, id);
+        while (_remove.Read())
+            receipts.Add(new Receipt(id, Name(_remove.Utf8(0)), user));
     }
 
     /// <summary>Takes the messages above <paramref name="after"/> up to <paramref name="upTo"/> out of the user's inbox.</summary>
     public void RemoveRange(string user, long after, long upTo, List<Receipt> receipts)
     {
-        Bind(_removeRange, user, after, upTo);
-        using var row = _removeRange.ExecuteReader();
-        while (row.Read())
-            receipts.Add(new Receipt(row.GetInt64(0), row.GetString(1), user));
+        _removeRange.Bind(1, user).Bind(2, after).Bind(3, upTo);
+        while (_removeRange.Read())
+            receipts.Add(new Receipt(_removeRange.Int64(0), Name(_removeRange.Utf8(1)), user));
     }
 
     /// <summary>The messages above <paramref name="id"/>, oldest first.</summary>
     public List<Message> ReadAfter(long id)
     {
         var messages = new List<Message>();
-        using var select = Prepare("SELECT Id, Sender, Recipient, Text, SentAt FROM MessageDB WHERE Id > $1 ORDER BY Id", 1);
-        Bind(select, id);
-        using var row = select.ExecuteReader();
-        while (row.Read())
-            messages.Add(new Message(row.GetInt64(0), row.GetString(1), row.GetString(2), row.GetString(3), row.GetInt64(4)));
+        _readAfter.Bind(1, id);
+        while (_readAfter.Read())
+            messages.Add(new Message(_readAfter.Int64(0), _readAfter.Text(1), _readAfter.Text(2), _readAfter.Text(3), _readAfter.Int64(4)));
         return messages;
     }
 
     /// <summary>Moves the write-ahead log into the file and empties it.</summary>
     public void Checkpoint()
     {
-        using var checkpoint = Prepare("PRAGMA wal_checkpoint(TRUNCATE)");
-        checkpoint.ExecuteNonQuery();
+        using var checkpoint = new Statement(_connection, "PRAGMA wal_checkpoint(TRUNCATE)");
+        checkpoint.Run();
     }
 
     /// <summary>Writes a page and changes nothing: its commit proves that the disk takes one.</summary>
-    public void Touch() => _touch.ExecuteNonQuery();
+    public void Touch() => _touch.Run();
 
-    public void Dispose() => _connection.Dispose();
+    public void Dispose()
+    {
+        _statements.ForEach(statement => statement.Dispose());
+        _connection.Dispose();
+    }
+
+    private Statement Prepare(string sql)
+    {
+        var statement = new Statement(_connection, sql);
+        _statements.Add(statement);
+        return statement;
+    }
 
     private void ReadLast()
     {
-        using var last = Prepare("SELECT seq, (SELECT SentAt FROM MessageDB ORDER BY Id DESC LIMIT 1) FROM sqlite_sequence WHERE name = 'MessageDB'");
-        using var row = last.ExecuteReader();
-        (LastId, _lastSentAt) = row.Read() ? (row.GetInt64(0), row.IsDBNull(1) ? 0 : row.GetInt64(1)) : (0, 0);
+        (LastId, _lastSentAt) = _last.Read() ? (_last.Int64(0), _last.Int64(1)) : (0, 0);
+        _last.Reset();
     }
 
-    private SqliteCommand Prepare(string sql, int parameters = 0)
+    /// <summary>The last name read; receipts come in runs of one sender.</summary>
+    private string Name(ReadOnlySpan<byte> utf8)
     {
-        var command = _connection.CreateCommand();
-        command.CommandText = sql;
-        for (var i = 1; i <= parameters; i++)
-            command.Parameters.Add(new SqliteParameter { ParameterName = $"${i}" });
-        command.Prepare();
-        return command;
+        if (!System.Text.Ascii.Equals(utf8, _name))
+            _name = System.Text.Encoding.UTF8.GetString(utf8);
+        return _name;
     }
 
-    private static void Bind(SqliteCommand command, params ReadOnlySpan<object> values)
-    {
-        for (var i = 0; i < values.Length; i++)
-            command.Parameters[i].Value = values[i];
-    }
+    private string _name = "";
 }

@@ -234,6 +234,8 @@ internal sealed partial class WebSocketLine : IDisposable
             {
                 // An idle connection holds no buffer: this waits until bytes are there.
                 var arrival = await _socket.ReceiveAsync(Memory<byte>.Empty, CancellationToken.None);
+                if (arrival.MessageType == WebSocketMessageType.Binary)
+                    _connection.End(ConnectionEnd.Binary);
                 _message = ArrayPool<byte>.Shared.Rent(FirstBuffer);
                 var length = arrival.EndOfMessage ? 0 : await ReadMessageAsync();
                 if (_socket.CloseStatus is not null || _socket.State is WebSocketState.CloseReceived or WebSocketState.Closed)
@@ -242,8 +244,6 @@ internal sealed partial class WebSocketLine : IDisposable
                     return;
                 }
 
-                if (arrival.MessageType == WebSocketMessageType.Binary)
-                    _connection.End(ConnectionEnd.Binary);
                 await HandleAsync(_message.AsMemory(0, length));
                 ReturnBuffer();
                 await _connection.WaitForRoomAsync();
@@ -278,7 +278,9 @@ internal sealed partial class WebSocketLine : IDisposable
         var timed = false;
         while (true)
         {
-            var receiving = _socket.ReceiveAsync(_message.AsMemory(length), CancellationToken.None);
+            // A receive returns when the frame ends or the memory is full: offer no more than one byte over the limit.
+            var room = Math.Min(_message!.Length, _options.MaxMessageBytes + 1) - length;
+            var receiving = _socket.ReceiveAsync(_message.AsMemory(length, room), CancellationToken.None);
             if (!receiving.IsCompleted && !timed)
             {
                 Arm(ref _slow, _options.MessageTimeout, ConnectionEnd.MessageTooSlow);
@@ -294,7 +296,7 @@ internal sealed partial class WebSocketLine : IDisposable
                 break;
             if (_connection.Ending is not null)
                 length = 0; // nothing of it is wanted any more, only its end
-            if (length == _message!.Length)
+            if (length == _message.Length)
                 GrowBuffer();
         }
 

@@ -1,0 +1,82 @@
+using System.Buffers;
+using System.Text;
+using Microsoft.Data.Sqlite;
+using SQLitePCL;
+
+namespace SimpleChat;
+
+/// <summary>
+/// A prepared statement of SQLite's own (https://sqlite.org/c3ref/stmt.html), for the writer's few that run for every message: nothing is allocated to run one.
+/// A SqliteCommand costs several objects each time. Throws <see cref="SqliteException"/> as that does.
+/// </summary>
+internal sealed class Statement : IDisposable
+{
+    private readonly sqlite3 _database;
+    private readonly sqlite3_stmt _statement;
+
+    public Statement(SqliteConnection connection, string sql)
+    {
+        _database = connection.Handle!;
+        SqliteException.ThrowExceptionForRC(raw.sqlite3_prepare_v3(_database, sql, raw.SQLITE_PREPARE_PERSISTENT, out _statement), _database);
+    }
+
+    /// <summary>Sets parameter <paramref name="index"/>, counted from 1.</summary>
+    public Statement Bind(int index, long value)
+    {
+        SqliteException.ThrowExceptionForRC(raw.sqlite3_bind_int64(_statement, index, value), _database);
+        return this;
+    }
+
+    /// <summary>Sets parameter <paramref name="index"/>, counted from 1; SQLite keeps a copy.</summary>
+    public Statement Bind(int index, string? value)
+    {
+        if (value is null)
+        {
+            SqliteException.ThrowExceptionForRC(raw.sqlite3_bind_null(_statement, index), _database);
+            return this;
+        }
+
+        var buffer = ArrayPool<byte>.Shared.Rent(Encoding.UTF8.GetMaxByteCount(value.Length));
+        var length = Encoding.UTF8.GetBytes(value, buffer);
+        var result = raw.sqlite3_bind_text(_statement, index, buffer.AsSpan(0, length));
+        ArrayPool<byte>.Shared.Return(buffer);
+        SqliteException.ThrowExceptionForRC(result, _database);
+        return this;
+    }
+
+    /// <summary>Runs it, for what gives no rows.</summary>
+    public void Run()
+    {
+        var result = raw.sqlite3_step(_statement);
+        raw.sqlite3_reset(_statement);
+        if (result is not (raw.SQLITE_DONE or raw.SQLITE_ROW))
+            SqliteException.ThrowExceptionForRC(result, _database);
+    }
+
+    /// <summary>Runs it up to its next row. After the last one it is ready to run again.</summary>
+    /// <returns>Whether there is a row.</returns>
+    public bool Read()
+    {
+        var result = raw.sqlite3_step(_statement);
+        if (result == raw.SQLITE_ROW)
+            return true;
+        raw.sqlite3_reset(_statement);
+        if (result != raw.SQLITE_DONE)
+            SqliteException.ThrowExceptionForRC(result, _database);
+        return false;
+    }
+
+    /// <summary>Ends a run before its last row.</summary>
+    public void Reset() => raw.sqlite3_reset(_statement);
+
+    /// <summary>A number of the row; columns are counted from 0.</summary>
+    public long Int64(int column) => raw.sqlite3_column_int64(_statement, column);
+
+    /// <summary>A text of the row; columns are counted from 0.</summary>
+    public string Text(int column) => Encoding.UTF8.GetString(Utf8(column));
+
+    /// <summary>A text of the row as it is stored; good until the next step.</summary>
+    public ReadOnlySpan<byte> Utf8(int column) => raw.sqlite3_column_blob(_statement, column);
+
+    public void Dispose() => _statement.Dispose();
+}
