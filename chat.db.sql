@@ -20,12 +20,35 @@ CREATE TABLE InboxDB (
   PRIMARY KEY (Recipient, MessageId)
 ) STRICT, WITHOUT ROWID;
 
--- A repeat is not a second message: finds the first one by (sender, clientMessageId), and refuses a second row for ever.
-CREATE UNIQUE INDEX MessageDB_Repeat ON MessageDB (Sender, ClientMessageId) WHERE ClientMessageId IS NOT NULL;
+-- The indexes over MessageDB. They are tables of their own, because they are written later, in lots, sorted: an index that is kept up with each message
+-- dirties a page per user in every commit, and costs more than the message. Each holds everything up to MessageDB_Indexed.UpTo, and
+-- perhaps some of what is above it; whoever reads looks above it in MessageDB itself. See MessageIndex.cs.
 
--- History and catching up, both halves of it: what a user sent and what a user received, by id. The other side is
--- in the index too, so that one conversation (?with=) is picked out of all without touching the table.
-CREATE INDEX MessageDB_Sent     ON MessageDB (Sender, Id, Recipient);
-CREATE INDEX MessageDB_Received ON MessageDB (Recipient, Id, Sender);
+-- A repeat is not a second message: finds the first one by sender and clientMessageId.
+CREATE TABLE MessageDB_ByClientMessageId (
+  Sender          TEXT    NOT NULL,
+  ClientMessageId TEXT    NOT NULL,
+  MessageId       INTEGER NOT NULL,
+  PRIMARY KEY (Sender, ClientMessageId)
+) STRICT, WITHOUT ROWID;
+
+-- All that a user sent or received, by id: history without "with", resuming and catching up.
+CREATE TABLE MessageDB_ByUser (
+  User      TEXT    NOT NULL,
+  MessageId INTEGER NOT NULL,
+  PRIMARY KEY (User, MessageId)
+) STRICT, WITHOUT ROWID;
+
+-- One conversation, both sides of it (User1 <= User2), by id: history with "with".
+CREATE TABLE MessageDB_ByConversation (
+  User1     TEXT    NOT NULL,
+  User2     TEXT    NOT NULL,
+  MessageId INTEGER NOT NULL,
+  PRIMARY KEY (User1, User2, MessageId)
+) STRICT, WITHOUT ROWID;
+
+-- One row: up to which message the three above are complete.
+CREATE TABLE MessageDB_Indexed (UpTo INTEGER NOT NULL) STRICT;
+INSERT INTO MessageDB_Indexed VALUES (0);
 
 PRAGMA user_version = 1;

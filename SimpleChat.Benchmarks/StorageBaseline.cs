@@ -29,7 +29,6 @@ internal static class StorageBaseline
         connection.Open();
         Sql.Execute(connection, Sql.Schema());
         Sql.Execute(connection, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -65536");
-        Sql.DropIndexes(connection);
 
         using var begin = Command("BEGIN IMMEDIATE");
         using var commit = Command("COMMIT");

@@ -26,7 +26,6 @@ internal static class StoredMessages
         connection.Open();
         Sql.Execute(connection, Sql.Schema());
         Sql.Execute(connection, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -262144");
-        var indexes = Sql.DropIndexes(connection);
 
         Sql.Execute(connection, "BEGIN");
         using (var insert = connection.CreateCommand())
@@ -49,9 +48,10 @@ internal static class StoredMessages
             }
         }
 
+        Sql.Execute(connection, "INSERT INTO MessageDB_ByUser SELECT Sender, Id FROM MessageDB UNION ALL SELECT Recipient, Id FROM MessageDB ORDER BY 1, 2");
+        Sql.Execute(connection, "INSERT INTO MessageDB_ByConversation SELECT min(Sender, Recipient), max(Sender, Recipient), Id FROM MessageDB ORDER BY 1, 2, 3");
+        Sql.Execute(connection, "UPDATE MessageDB_Indexed SET UpTo = (SELECT max(Id) FROM MessageDB)");
         Sql.Execute(connection, "COMMIT");
-        foreach (var index in indexes)
-            Sql.Execute(connection, index);
         return path;
     }
 }

@@ -18,8 +18,8 @@ public sealed class WriterTests
         var left = writer.Enqueue(transaction => transaction.Insert(new Draft("alice", "bob", "left", null), 1));
         var poisoned = writer.Enqueue(transaction =>
         {
-            transaction.Insert(new Draft("alice", "bob", "first", "same"), 2);
-            transaction.Insert(new Draft("alice", "bob", "second", "same"), 3); // one clientMessageId, two rows: the unique index refuses it
+            transaction.Insert(new Draft("alice", "bob", "half", "half"), 2);
+            transaction.Insert(new Draft("alice", "bob", null!, null), 3); // NOT NULL: SQLite refuses the row
         });
         var right = writer.Enqueue(transaction => transaction.Insert(new Draft("alice", "bob", "right", null), 4));
         release();

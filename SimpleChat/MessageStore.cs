@@ -20,6 +20,9 @@ internal sealed class MessageStore(ChatDatabase database)
     /// <summary>A page ends early when its texts reach so many characters.</summary>
     public const int PageText = 1024 * 1024;
 
+    /// <summary>Up to here the indexes are complete; what is above is looked through.</summary>
+    private const string Indexed = "(SELECT UpTo FROM MessageDB_Indexed)";
+
     private const string Columns = "m.Id, m.Sender AS [From], m.Recipient AS [To], m.Text, m.SentAt";
 
     /// <summary>Undelivered messages to the user, above <paramref name="after"/> up to <paramref name="upTo"/>, oldest first.</summary>
@@ -37,12 +40,12 @@ internal sealed class MessageStore(ChatDatabase database)
     public List<Message> ReadConcerning(string user, long after, long upTo, out bool more) => ReadPage(
         $"""
         SELECT {Columns}
-        FROM (SELECT Id FROM MessageDB WHERE Sender = @user AND Id > @after AND Id <= @upTo
+        FROM (SELECT MessageId FROM MessageDB_ByUser WHERE User = @user AND MessageId > @after AND MessageId <= @upTo
               UNION
-              SELECT Id FROM MessageDB WHERE Recipient = @user AND Id > @after AND Id <= @upTo
-              ORDER BY Id LIMIT {PageSize + 1}) AS page
-        JOIN MessageDB m ON m.Id = page.Id
-        ORDER BY page.Id
+              SELECT Id FROM MessageDB WHERE Id > max(@after, {Indexed}) AND Id <= @upTo AND (Sender = @user OR Recipient = @user)
+              ORDER BY 1 LIMIT {PageSize + 1}) AS page
+        JOIN MessageDB m ON m.Id = page.MessageId
+        ORDER BY page.MessageId
         """, new { user, after, upTo }, out more);
 
     /// <summary>Receipts of the user's messages from <paramref name="first"/> to <paramref name="last"/> that have left their inbox: a page, and whether it was the last.</summary>
@@ -52,7 +55,7 @@ internal sealed class MessageStore(ChatDatabase database)
         return [.. connection.Query<(long Id, string To)>(
             $"""
             SELECT m.Id, m.Recipient FROM MessageDB m
-            WHERE m.Sender = @user AND m.Id BETWEEN @first AND @last
+            WHERE m.Id BETWEEN @first AND @last AND m.Sender = @user
               AND NOT EXISTS (SELECT 1 FROM InboxDB i WHERE i.Recipient = m.Recipient AND i.MessageId = m.Id)
             ORDER BY m.Id LIMIT {PageSize}
             """, new { user, first, last }).Select(row => new Receipt(row.Id, user, row.To))];
@@ -72,17 +75,22 @@ internal sealed class MessageStore(ChatDatabase database)
         using var snapshot = connection.BeginTransaction(deferred: true);
         var lower = Math.Max(after ?? 0, FirstSince(connection, since) - 1);
         var order = after is null ? "DESC" : "ASC";
+        var (user1, user2) = MessageIndex.Pair(user, with ?? user);
+        var (indexed, concerns) = with is null
+            ? ("SELECT MessageId FROM MessageDB_ByUser WHERE User = @user", "(Sender = @user OR Recipient = @user)")
+            : ("SELECT MessageId FROM MessageDB_ByConversation WHERE User1 = @user1 AND User2 = @user2",
+                "(Sender = @user AND Recipient = @with OR Sender = @with AND Recipient = @user)");
         var rows = connection.Query<HistoryRow>(
             $"""
             SELECT {Columns}, i.MessageId AS Waiting
-            FROM (SELECT Id FROM MessageDB WHERE Sender = @user AND Id > @lower AND Id < @before {(with is null ? "" : "AND Recipient = @with")}
+            FROM ({indexed} AND MessageId > @lower AND MessageId < @before
                   UNION
-                  SELECT Id FROM MessageDB WHERE Recipient = @user AND Id > @lower AND Id < @before {(with is null ? "" : "AND Sender = @with")}
-                  ORDER BY Id {order} LIMIT @take) AS page
-            JOIN MessageDB m ON m.Id = page.Id
+                  SELECT Id FROM MessageDB WHERE Id > max(@lower, {Indexed}) AND Id < @before AND {concerns}
+                  ORDER BY 1 {order} LIMIT @take) AS page
+            JOIN MessageDB m ON m.Id = page.MessageId
             LEFT JOIN InboxDB i ON i.Recipient = m.Recipient AND i.MessageId = m.Id
-            ORDER BY page.Id {order}
-            """, new { user, with, lower, before, take = limit + 1 }).AsList();
+            ORDER BY page.MessageId {order}
+            """, new { user, with, user1, user2, lower, before, take = limit + 1 }).AsList();
 
         more = rows.Count > limit;
         if (more)

@@ -10,6 +10,7 @@ internal sealed class MessageTransaction : IDisposable
     private readonly SqliteConnection _connection;
     private readonly List<Statement> _statements = [];
     private readonly Statement _begin, _commit, _rollback, _find, _insertMessage, _insertInbox, _remove, _removeRange, _readAfter, _last, _touch;
+    private readonly MessageIndex _index;
     private long _lastSentAt;
 
     public MessageTransaction(ChatDatabase database)
@@ -20,7 +21,7 @@ internal sealed class MessageTransaction : IDisposable
             _begin = Prepare("BEGIN IMMEDIATE");
             _commit = Prepare("COMMIT");
             _rollback = Prepare("ROLLBACK");
-            _find = Prepare("SELECT Id, Recipient, Text, SentAt FROM MessageDB WHERE Sender = ?1 AND ClientMessageId = ?2");
+            _find = Prepare("SELECT Recipient, Text, SentAt FROM MessageDB WHERE Id = ?1");
             _insertMessage = Prepare("INSERT INTO MessageDB (Id, Sender, Recipient, Text, SentAt, ClientMessageId) VALUES (?1, ?2, ?3, ?4, ?5, ?6)");
             _insertInbox = Prepare("INSERT INTO InboxDB (Recipient, MessageId, Sender) VALUES (?1, ?2, ?3)");
             _remove = Prepare("DELETE FROM InboxDB WHERE Recipient = ?1 AND MessageId = ?2 RETURNING Sender");
@@ -28,6 +29,7 @@ internal sealed class MessageTransaction : IDisposable
             _readAfter = Prepare("SELECT Id, Sender, Recipient, Text, SentAt FROM MessageDB WHERE Id > ?1 ORDER BY Id");
             _last = Prepare("SELECT seq, coalesce((SELECT SentAt FROM MessageDB ORDER BY Id DESC LIMIT 1), 0) FROM sqlite_sequence WHERE name = 'MessageDB'");
             _touch = Prepare($"PRAGMA user_version = {ChatDatabase.SchemaVersion}");
+            _index = new MessageIndex(Prepare);
             ReadLast();
         }
         catch
@@ -43,22 +45,29 @@ internal sealed class MessageTransaction : IDisposable
     public void Begin() => _begin.Run();
 
     /// <summary>Returns when everything since <see cref="Begin"/> is on disk.</summary>
-    public void Commit() => _commit.Run();
+    public void Commit()
+    {
+        _index.Advance();
+        _commit.Run();
+        _index.Committed();
+    }
 
     /// <summary>Undoes everything since <see cref="Begin"/>, if SQLite did not already.</summary>
     public void Rollback()
     {
         if (SQLitePCL.raw.sqlite3_get_autocommit(_connection.Handle) == 0)
             _rollback.Run();
+        _index.RolledBack();
         ReadLast();
     }
 
     /// <summary>The message that <paramref name="sender"/> already sent under this clientMessageId, committed or earlier in this transaction.</summary>
     public Message? Find(string sender, string clientMessageId)
     {
-        if (!_find.Bind(1, sender).Bind(2, clientMessageId).Read())
+        if (_index.Find(sender, clientMessageId) is not { } id)
             return null;
-        var message = new Message(_find.Int64(0), sender, _find.Text(1), _find.Text(2), _find.Int64(3));
+        // A row that somebody pruned leaves its name behind: the message is not sent again.
+        var message = _find.Bind(1, id).Read() ? new Message(id, sender, _find.Text(0), _find.Text(1), _find.Int64(2)) : null;
         _find.Reset();
         return message;
     }
@@ -71,6 +80,7 @@ internal sealed class MessageTransaction : IDisposable
         var message = new Message(LastId + 1, draft.From, draft.To, draft.Text, Math.Max(sentAt, _lastSentAt));
         _insertMessage.Bind(1, message.Id).Bind(2, message.From).Bind(3, message.To).Bind(4, message.Text).Bind(5, message.SentAt).Bind(6, draft.ClientMessageId).Run();
         _insertInbox.Bind(1, message.To).Bind(2, message.Id).Bind(3, message.From).Run();
+        _index.Add(message, draft.ClientMessageId);
         (LastId, _lastSentAt) = (message.Id, message.SentAt);
         return message;
     }

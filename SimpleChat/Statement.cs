@@ -66,6 +66,14 @@ internal sealed class Statement : IDisposable
         return false;
     }
 
+    /// <summary>Runs it once, to see whether there is any row.</summary>
+    public bool Exists()
+    {
+        var exists = Read();
+        Reset();
+        return exists;
+    }
+
     /// <summary>Ends a run before its last row.</summary>
     public void Reset() => raw.sqlite3_reset(_statement);
 

@@ -1,0 +1,125 @@
+using Dapper;
+
+namespace SimpleChat.Tests;
+
+/// <summary>Indexes that come later, in lots: whatever is asked at whatever moment, the answer is as if they had been there at once.</summary>
+public sealed class MessageIndexTests : IDisposable
+{
+    private const int Messages = 12 * MessageIndex.LotSize;
+
+    private readonly TempFolder _folder = new();
+    private readonly ChatDatabase _database;
+    private readonly MessageStore _store;
+    private readonly List<Message> _stored = [];
+    private readonly Dictionary<(string, string), long> _named = [];
+    private readonly Random _random = new(7);
+
+    public MessageIndexTests()
+    {
+        _database = new ChatDatabase($"Data Source={_folder.DatabasePath}");
+        _database.Open();
+        _store = new MessageStore(_database);
+    }
+
+    [Fact]
+    public void I6_History_and_repeats_are_right_before_during_and_after_each_lot_after_rollbacks_and_restarts()
+    {
+        var marks = new HashSet<long>();
+        for (var restart = 0; restart < 3; restart++)
+        {
+            using var transaction = new MessageTransaction(_database);
+            while (_stored.Count < (restart + 1) * Messages / 3)
+            {
+                WriteBatch(transaction, size: _random.Next(1, 400), undone: _random.Next(8) == 0);
+                if (_random.Next(10) == 0)
+                {
+                    marks.Add(Mark());
+                    CheckReads();
+                }
+            }
+        }
+
+        Assert.True(marks.Count > 3, "No lot was finished: nothing was tested.");
+        using (new MessageTransaction(_database))
+        {
+            Assert.Equal(_stored[^1].Id, Mark()); // a start completes them
+            CheckIndexes();
+            CheckReads();
+        }
+    }
+
+    public void Dispose()
+    {
+        _database.Dispose();
+        _folder.Dispose();
+    }
+
+    private void WriteBatch(MessageTransaction transaction, int size, bool undone)
+    {
+        var batch = new List<(Message Message, string? Name)>();
+        transaction.Begin();
+        for (var i = 0; i < size; i++)
+        {
+            var (from, to, name) = (User(), User(), _random.Next(2) == 0 ? $"n{_random.Next(Messages)}" : null);
+            var known = name is null ? null : batch.Find(entry => entry.Name == name && entry.Message.From == from).Message?.Id
+                ?? (_named.TryGetValue((from, name), out var id) ? id : null);
+            if (name is not null)
+                Assert.Equal(known, transaction.Find(from, name)?.Id);
+            if (known is null)
+                batch.Add((transaction.Insert(new Draft(from, to, "hi", name), sentAt: 1), name));
+        }
+
+        if (undone)
+        {
+            transaction.Rollback();
+            return;
+        }
+
+        transaction.Commit();
+        foreach (var (message, name) in batch)
+        {
+            _stored.Add(message);
+            if (name is not null)
+                _named.Add((message.From, name), message.Id);
+        }
+    }
+
+    private void CheckReads()
+    {
+        var (user, other) = (User(), User());
+        var mine = _stored.Where(message => message.From == user || message.To == user).ToList();
+        var ours = mine.Where(message => message.From == other || message.To == other).Where(message => user != other || message.From == message.To).ToList();
+        var position = _random.Next(_stored.Count);
+
+        Assert.Equal(Newest(mine, long.MaxValue), History(user, null, null, long.MaxValue));
+        Assert.Equal(Newest(ours, position), History(user, other, null, position));
+        Assert.Equal(mine.Where(message => message.Id > position).Take(50).Select(message => message.Id), History(user, null, position, long.MaxValue));
+        Assert.Equal(
+            mine.Where(message => message.Id > position).Take(MessageStore.PageSize).Select(message => message.Id),
+            _store.ReadConcerning(user, position, long.MaxValue, out _).Select(message => message.Id));
+    }
+
+    private IEnumerable<long> History(string user, string? with, long? after, long before) =>
+        _store.ReadHistory(user, with, after, before, since: 0, limit: 50, out _).Select(row => row.Message.Id);
+
+    private static IEnumerable<long> Newest(List<Message> messages, long before) =>
+        messages.Where(message => message.Id < before).TakeLast(50).Select(message => message.Id);
+
+    private void CheckIndexes()
+    {
+        using var connection = _database.OpenReader();
+        Assert.Equal(_named.Values.Order(), connection.Query<long>("SELECT MessageId FROM MessageDB_ByClientMessageId ORDER BY MessageId"));
+        Assert.Equal(_stored.Select(message => message.Id), connection.Query<long>("SELECT MessageId FROM MessageDB_ByConversation ORDER BY MessageId"));
+        Assert.Equal(
+            _stored.Sum(message => message.From == message.To ? 1L : 2L),
+            connection.QuerySingle<long>("SELECT count(*) FROM MessageDB_ByUser JOIN MessageDB ON Id = MessageId AND User IN (Sender, Recipient)"));
+    }
+
+    private long Mark()
+    {
+        using var connection = _database.OpenReader();
+        return connection.QuerySingle<long>("SELECT UpTo FROM MessageDB_Indexed");
+    }
+
+    private string User() => $"user{_random.Next(12)}";
+}

@@ -1,0 +1,195 @@
+using System.Runtime.InteropServices;
+
+namespace SimpleChat;
+
+/// <summary>
+/// Keeps the indexes over MessageDB (see <c>chat.db.sql</c>), later and in lots: messages gather in memory, and when there are enough their index rows are
+/// sorted and go to disk a few with each commit, neighbours together. Until then the writer finds repeats in memory, and readers look through
+/// what is above the mark in MessageDB itself, which is a lot or two. Owned by the writer's thread; after a crash the rest is indexed at the next start.
+/// </summary>
+internal sealed class MessageIndex
+{
+    /// <summary>Messages in a lot. More share more pages; but as many have to be looked through by a reader.</summary>
+    public const int LotSize = 8192;
+
+    /// <summary>Index rows that go with each message committed: twice what a message adds, so that a lot is done long before the next one is full.</summary>
+    private const int RowsPerMessage = 8;
+
+    private enum Table
+    {
+        ByClientMessageId,
+        ByUser,
+        ByConversation,
+    }
+
+    private readonly Statement[] _insert;
+    private readonly Statement _find, _moveMark;
+
+    private readonly Dictionary<(string Sender, string ClientMessageId), long> _repeats = [];
+    private readonly List<Entry> _tail = []; // every message above the mark, oldest first
+    private int _committed; // of them
+    private readonly List<Row> _rows = []; // of the lot: index rows of the first messages in the tail, on their way to disk
+    private Task? _sorting; // null while there is no lot
+    private int _written, _writtenBefore; // of them, in the open transaction too; and before it
+    private Row _bound; // what the statement of its table was run with last
+
+    /// <param name="prepare">Makes a statement on the writer's connection, which keeps it.</param>
+    public MessageIndex(Func<string, Statement> prepare)
+    {
+        _insert =
+        [
+            prepare("INSERT OR IGNORE INTO MessageDB_ByClientMessageId (Sender, ClientMessageId, MessageId) VALUES (?1, ?2, ?3)"),
+            prepare("INSERT OR IGNORE INTO MessageDB_ByUser (User, MessageId) VALUES (?1, ?3)"),
+            prepare("INSERT OR IGNORE INTO MessageDB_ByConversation (User1, User2, MessageId) VALUES (?1, ?2, ?3)"),
+        ];
+        _find = prepare("SELECT MessageId FROM MessageDB_ByClientMessageId WHERE Sender = ?1 AND ClientMessageId = ?2");
+        _moveMark = prepare("UPDATE MessageDB_Indexed SET UpTo = ?1");
+        Complete(prepare);
+    }
+
+    /// <summary>A message was inserted in the open transaction.</summary>
+    public void Add(Message message, string? clientMessageId)
+    {
+        _tail.Add(new Entry(message.Id, message.From, message.To, clientMessageId));
+        if (clientMessageId is not null)
+            _repeats.Add((message.From, clientMessageId), message.Id);
+    }
+
+    /// <summary>The id of the message that <paramref name="sender"/> sent under this clientMessageId, ever; null if there is none.</summary>
+    public long? Find(string sender, string clientMessageId)
+    {
+        if (_repeats.TryGetValue((sender, clientMessageId), out var recent))
+            return recent;
+        if (!_find.Bind(1, sender).Bind(2, clientMessageId).Read())
+            return null;
+        var id = _find.Int64(0);
+        _find.Reset();
+        return id;
+    }
+
+    /// <summary>Just before a commit: writes the next rows of the lot into its transaction.</summary>
+    public void Advance()
+    {
+        if (_sorting is not { IsCompletedSuccessfully: true })
+            return;
+        var last = Math.Min(_written + RowsPerMessage * (1 + _tail.Count - _committed), _rows.Count);
+        for (; _written < last; _written++)
+            Insert(_rows[_written]);
+        if (_written == _rows.Count)
+            _moveMark.Bind(1, _tail[LotSize - 1].Id).Run();
+    }
+
+    /// <summary>The transaction is on disk.</summary>
+    public void Committed()
+    {
+        _committed = _tail.Count;
+        _writtenBefore = _written;
+        if (_sorting is { IsCompletedSuccessfully: true } && _written == _rows.Count)
+        {
+            Forget(0, LotSize);
+            _committed -= LotSize;
+            _sorting = null;
+        }
+
+        if (_sorting is null && _committed >= LotSize)
+            StartLot();
+    }
+
+    /// <summary>The transaction is undone.</summary>
+    public void RolledBack()
+    {
+        Forget(_committed, _tail.Count - _committed);
+        _written = _writtenBefore;
+    }
+
+    /// <summary>Makes the index rows of the next messages. They are sorted elsewhere: a moment's work, but a moment too long for whoever waits for a commit.</summary>
+    private void StartLot()
+    {
+        _rows.Clear();
+        (_written, _writtenBefore) = (0, 0);
+        foreach (var (id, sender, recipient, clientMessageId) in CollectionsMarshal.AsSpan(_tail)[..LotSize])
+        {
+            if (clientMessageId is not null)
+                _rows.Add(new Row(Table.ByClientMessageId, sender, clientMessageId, id));
+            _rows.Add(new Row(Table.ByUser, sender, null, id));
+            if (sender != recipient)
+                _rows.Add(new Row(Table.ByUser, recipient, null, id));
+            var (user1, user2) = Pair(sender, recipient);
+            _rows.Add(new Row(Table.ByConversation, user1, user2, id));
+        }
+
+        _sorting = Task.Run(_rows.Sort);
+    }
+
+    private void Insert(in Row row)
+    {
+        var insert = _insert[(int)row.Table];
+        if (row.Table != _bound.Table || row.First != _bound.First || row.Second != _bound.Second) // neighbours share most of their key
+        {
+            insert.Bind(1, row.First);
+            if (row.Second is not null)
+                insert.Bind(2, row.Second);
+            _bound = row;
+        }
+
+        insert.Bind(3, row.MessageId).Run();
+    }
+
+    /// <summary>The two sides of a conversation in the order in which the index has them, which is SQLite's BINARY.</summary>
+    public static (string User1, string User2) Pair(string one, string other) => string.CompareOrdinal(one, other) <= 0 ? (one, other) : (other, one);
+
+    private void Forget(int first, int count)
+    {
+        for (var i = first; i < first + count; i++)
+        {
+            if (_tail[i].ClientMessageId is { } clientMessageId)
+                _repeats.Remove((_tail[i].Sender, clientMessageId));
+        }
+
+        _tail.RemoveRange(first, count);
+    }
+
+    /// <summary>At the start, and after a fault: indexes what is above the mark, all at once.</summary>
+    private static void Complete(Func<string, Statement> prepare)
+    {
+        string[] steps =
+        [
+            "BEGIN IMMEDIATE",
+            """
+            INSERT OR IGNORE INTO MessageDB_ByClientMessageId SELECT Sender, ClientMessageId, Id FROM MessageDB
+            WHERE Id > (SELECT UpTo FROM MessageDB_Indexed) AND ClientMessageId IS NOT NULL ORDER BY Sender, ClientMessageId
+            """,
+            """
+            INSERT OR IGNORE INTO MessageDB_ByUser
+            SELECT Sender, Id FROM MessageDB WHERE Id > (SELECT UpTo FROM MessageDB_Indexed)
+            UNION SELECT Recipient, Id FROM MessageDB WHERE Id > (SELECT UpTo FROM MessageDB_Indexed) ORDER BY 1, 2
+            """,
+            """
+            INSERT OR IGNORE INTO MessageDB_ByConversation SELECT min(Sender, Recipient), max(Sender, Recipient), Id FROM MessageDB
+            WHERE Id > (SELECT UpTo FROM MessageDB_Indexed) ORDER BY 1, 2, 3
+            """,
+            "UPDATE MessageDB_Indexed SET UpTo = coalesce((SELECT max(Id) FROM MessageDB), 0)",
+            "COMMIT",
+        ];
+        if (!prepare("SELECT 1 FROM MessageDB, MessageDB_Indexed WHERE Id > UpTo LIMIT 1").Exists())
+            return;
+        foreach (var step in steps)
+            prepare(step).Run();
+    }
+
+    private readonly record struct Entry(long Id, string Sender, string Recipient, string? ClientMessageId);
+
+    private readonly record struct Row(Table Table, string First, string? Second, long MessageId) : IComparable<Row>
+    {
+        public int CompareTo(Row other)
+        {
+            if (Table != other.Table)
+                return Table.CompareTo(other.Table);
+            var first = string.CompareOrdinal(First, other.First);
+            if (first != 0)
+                return first;
+            var second = string.CompareOrdinal(Second, other.Second);
+            return second != 0 ? second : MessageId.CompareTo(other.MessageId);
+        }
+    }
+}
