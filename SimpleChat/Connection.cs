@@ -1,5 +1,3 @@
-using System.Threading.Channels;
-
 namespace SimpleChat;
 
 /// <summary>
@@ -27,7 +25,7 @@ internal sealed class Connection(string user)
     public const int AnswerCapacity = 256;
 
     private readonly Lock _gate = new();
-    private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite, SingleReader = true });
+    private readonly Signal _wake = new();
 
     // All below: under _gate.
     private Outbox _waiting = new();
@@ -229,10 +227,10 @@ internal sealed class Connection(string user)
     }
 
     /// <summary>Makes the drain look again.</summary>
-    public void Wake() => _wake.Writer.TryWrite(true);
+    public void Wake() => _wake.Set();
 
     /// <summary>Waits until there may be something to take. One drain at a time.</summary>
-    public ValueTask<bool> WaitAsync(CancellationToken cancel = default) => _wake.Reader.ReadAsync(cancel);
+    public ValueTask WaitAsync() => _wake.WaitAsync();
 
     /// <summary>Swaps what waits for the drain against its emptied <paramref name="outbox"/>. While the drain is behind, live messages stay queued.</summary>
     public Outbox Take(Outbox outbox)

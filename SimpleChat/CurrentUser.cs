@@ -59,14 +59,14 @@ internal sealed record CurrentUser(string Id, DateTimeOffset? ExpiresAt)
     /// <summary>Middleware: a request to an endpoint marked <see cref="Required"/> goes on only with an identity.</summary>
     public static async Task Identify(HttpContext context, RequestDelegate next)
     {
-        if (context.GetEndpoint()?.Metadata.GetMetadata<Required>() is null || await IdentifyAsync(context) is not null)
+        var environment = context.RequestServices.GetRequiredService<IHostEnvironment>();
+        if (context.GetEndpoint()?.Metadata.GetMetadata<Required>() is null || await IdentifyAsync(context, environment) is not null)
             await next(context);
     }
 
     /// <summary>Says who is asking, or answers the request: without an identity 401, with a malformed user id 400; then the result is null.</summary>
-    public static async Task<CurrentUser?> IdentifyAsync(HttpContext context)
+    public static async Task<CurrentUser?> IdentifyAsync(HttpContext context, IHostEnvironment environment)
     {
-        var environment = context.RequestServices.GetRequiredService<IHostEnvironment>();
         CurrentUser user;
         if (environment.IsDevelopment() && context.Request.Query.TryGetValue("user", out var name))
         {

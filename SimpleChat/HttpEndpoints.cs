@@ -79,12 +79,9 @@ internal static class HttpEndpoints
         {
             using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(wait.Value), time);
             using var patience = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, context.RequestAborted);
-            while ((messages = chat.Inbox(user.Id)).Count == 0 && connection.Ending is null)
-                await connection.WaitAsync(patience.Token);
-        }
-        catch (OperationCanceledException)
-        {
-            // The time is up, and the inbox still empty.
+            using var impatience = patience.Token.Register(connection.Wake);
+            while ((messages = chat.Inbox(user.Id)).Count == 0 && connection.Ending is null && !patience.IsCancellationRequested)
+                await connection.WaitAsync();
         }
         finally
         {

@@ -8,7 +8,7 @@ try
     var builder = WebApplication.CreateBuilder(args);
     builder.WebHost.ConfigureKestrel(server => server.AddServerHeader = false);
     // A request's line is logged with its query, and a token may be in there; whoever starts the server reads the reason from the last line below.
-    builder.Logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.Warning);
+    builder.Logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
     builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical);
 
     ChatOptions.Register(builder.Services);
@@ -35,11 +35,13 @@ try
 
     await using var app = builder.Build();
     app.Services.GetRequiredService<ChatService>();
-    app.UseExceptionHandler();
-    app.UseStatusCodePages();
     app.Use(OriginCheck.Require);
     app.Use(OutgoingBatch.Use);
     app.UseWebSockets();
+    app.UseRouting(); // the WebSocket branches off here: a connection that stays for days carries nothing of what follows
+    app.UseExceptionHandler();
+    app.UseStatusCodePages();
+    app.UseAuthentication();
     app.Use(CurrentUser.Identify);
     WebSocketEndpoint.Map(app);
     HttpEndpoints.Map(app);

@@ -4,7 +4,8 @@ using Microsoft.AspNetCore.Http.Features;
 namespace SimpleChat;
 
 /// <summary>The handshake at <c>GET /chat</c> (RFC 6455, section 4.2; over HTTP/2 CONNECT, RFC 8441): everything that can be wrong is said before the upgrade.</summary>
-internal static class WebSocketEndpoint
+internal sealed class WebSocketEndpoint(
+    ChatService chat, ChatOptions options, TimeProvider time, ChatMetrics metrics, IHostEnvironment environment, ILogger<WebSocketLine> log)
 {
     /// <summary>The subprotocol on which a message counts as delivered when it was written to the socket, as it does without any.</summary>
     public const string Plain = "chat";
@@ -14,10 +15,21 @@ internal static class WebSocketEndpoint
 
     private const string Version = "13";
 
-    public static void Map(IEndpointRouteBuilder routes) =>
-        routes.Map("/chat", HandleAsync).WithMetadata(new CurrentUser.TokenInQuery());
+    public static void Map(IEndpointRouteBuilder routes)
+    {
+        var endpoint = ActivatorUtilities.CreateInstance<WebSocketEndpoint>(routes.ServiceProvider);
+        routes.MapGet("/chat", (Delegate)endpoint.HandleAsync).WithMetadata(new CurrentUser.TokenInQuery())
+            .WithSummary("Opens a WebSocket (RFC 6455): subprotocol chat or chat.ack, after=41 to resume.")
+            .Produces(StatusCodes.Status101SwitchingProtocols)
+            .ProducesProblem(StatusCodes.Status400BadRequest).ProducesProblem(StatusCodes.Status401Unauthorized).ProducesProblem(StatusCodes.Status403Forbidden)
+            .ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status426UpgradeRequired)
+            .ProducesProblem(StatusCodes.Status429TooManyRequests).ProducesProblem(StatusCodes.Status503ServiceUnavailable)
+            .ShortCircuit();
+        routes.Map("/chat", (Delegate)endpoint.HandleAsync).WithMetadata(new CurrentUser.TokenInQuery()).ShortCircuit(); // CONNECT, and methods to be refused
+    }
 
-    private static async Task HandleAsync(HttpContext context, ChatService chat, ChatOptions options, TimeProvider time, ChatMetrics metrics, ILoggerFactory logs)
+    /// <summary>Asks for no service of the request's own: a connection that stays for days has no container scope.</summary>
+    private async Task HandleAsync(HttpContext context)
     {
         if (Refuse(context) is { } malformed)
         {
@@ -25,7 +37,7 @@ internal static class WebSocketEndpoint
             return;
         }
 
-        if (await CurrentUser.IdentifyAsync(context) is not { } user)
+        if (await CurrentUser.IdentifyAsync(context, environment) is not { } user)
             return;
         if (!TryReadPosition(context.Request.Query["after"], out var after))
         {
@@ -44,7 +56,7 @@ internal static class WebSocketEndpoint
         {
             var protocol = context.WebSockets.WebSocketRequestedProtocols.FirstOrDefault(offered => offered is Plain or Acknowledged);
             using var socket = await context.WebSockets.AcceptWebSocketAsync(protocol);
-            using var line = new WebSocketLine(socket, OutgoingBatch.Of(context), connection, protocol != Acknowledged, user.ExpiresAt, chat, options, time, metrics, logs.CreateLogger<WebSocketLine>());
+            using var line = new WebSocketLine(socket, OutgoingBatch.Of(context), connection, protocol != Acknowledged, user.ExpiresAt, chat, options, time, metrics, log);
             await line.RunAsync();
         }
         finally
