@@ -92,6 +92,7 @@ internal sealed class ChatDatabase : IDisposable
             SetPragma(connection, "busy_timeout", (1000 * BusySeconds).ToString(CultureInfo.InvariantCulture));
             SetPragma(connection, "journal_mode", "wal");
             SetPragma(connection, "synchronous", "2"); // FULL: a commit returns after the fsync, so what is confirmed survives a power cut
+            SetPragma(connection, "wal_autocheckpoint", "16000"); // pages, 64 MB: a page that changes often is written back once, not in each of many checkpoints
             SetPragma(connection, "journal_size_limit", "67108864"); // a WAL that grew under a long read shrinks back
             SetPragma(connection, "cache_size", "-65536"); // 64 MiB, so that the indexes' hot pages stay in memory
             return connection;

@@ -1,10 +1,8 @@
-using System.Runtime.InteropServices;
-
 namespace SimpleChat;
 
 /// <summary>
-/// Keeps the indexes over MessageDB (see <c>chat.db.sql</c>), later and in lots: messages gather in memory, and when there are enough their index rows are
-/// sorted and go to disk a few with each commit, neighbours together. Until then the writer finds repeats in memory, and readers look through
+/// Keeps the indexes over MessageDB (see <c>chat.db.sql</c>), later and in lots: messages gather in memory, and when there are enough their index rows
+/// go to disk, neighbours together, a few with each commit. Until then the writer finds repeats in memory, and readers look through
 /// what is above the mark in MessageDB itself, which is a lot or two. Owned by the writer's thread; after a crash the rest is indexed at the next start.
 /// </summary>
 internal sealed class MessageIndex
@@ -29,7 +27,7 @@ internal sealed class MessageIndex
     private readonly List<Entry> _tail = []; // every message above the mark, oldest first
     private int _committed; // of them
     private readonly List<Row> _rows = []; // of the lot: index rows of the first messages in the tail, on their way to disk
-    private Task? _sorting; // null while there is no lot
+    private Task? _making; // of those rows; null while there is no lot
     private int _written, _writtenBefore; // of them, in the open transaction too; and before it
     private Row _bound; // what the statement of its table was run with last
 
@@ -70,7 +68,7 @@ internal sealed class MessageIndex
     /// <summary>Just before a commit: writes the next rows of the lot into its transaction.</summary>
     public void Advance()
     {
-        if (_sorting is not { IsCompletedSuccessfully: true })
+        if (_making is not { IsCompletedSuccessfully: true })
             return;
         var last = Math.Min(_written + RowsPerMessage * (1 + _tail.Count - _committed), _rows.Count);
         for (; _written < last; _written++)
@@ -84,14 +82,14 @@ internal sealed class MessageIndex
     {
         _committed = _tail.Count;
         _writtenBefore = _written;
-        if (_sorting is { IsCompletedSuccessfully: true } && _written == _rows.Count)
+        if (_making is { IsCompletedSuccessfully: true } && _written == _rows.Count)
         {
             Forget(0, LotSize);
             _committed -= LotSize;
-            _sorting = null;
+            _making = null;
         }
 
-        if (_sorting is null && _committed >= LotSize)
+        if (_making is null && _committed >= LotSize)
             StartLot();
     }
 
@@ -102,23 +100,24 @@ internal sealed class MessageIndex
         _written = _writtenBefore;
     }
 
-    /// <summary>Makes the index rows of the next messages. They are sorted elsewhere: a moment's work, but a moment too long for whoever waits for a commit.</summary>
+    /// <summary>Makes the index rows of the next messages, elsewhere: a moment's work, but a moment too long for whoever waits for a commit.</summary>
     private void StartLot()
     {
         _rows.Clear();
         (_written, _writtenBefore) = (0, 0);
-        foreach (var (id, sender, recipient, clientMessageId) in CollectionsMarshal.AsSpan(_tail)[..LotSize])
-        {
-            if (clientMessageId is not null)
-                _rows.Add(new Row(Table.ByClientMessageId, sender, clientMessageId, id));
-            _rows.Add(new Row(Table.ByUser, sender, null, id));
-            if (sender != recipient)
-                _rows.Add(new Row(Table.ByUser, recipient, null, id));
-            var (user1, user2) = Pair(sender, recipient);
-            _rows.Add(new Row(Table.ByConversation, user1, user2, id));
-        }
+        var lot = _tail.GetRange(0, LotSize);
+        _making = Task.Run(() => MakeRows(lot));
+    }
 
-        _sorting = Task.Run(_rows.Sort);
+    /// <summary>Neighbours together, in the order of their ids; where each neighbourhood goes is for the index to find.</summary>
+    private void MakeRows(List<Entry> lot)
+    {
+        foreach (var sender in lot.Where(entry => entry.ClientMessageId is not null).GroupBy(entry => entry.Sender))
+            _rows.AddRange(sender.Select(entry => new Row(Table.ByClientMessageId, entry.Sender, entry.ClientMessageId, entry.Id)));
+        foreach (var user in lot.SelectMany(entry => entry.Users.Select(user => (User: user, entry.Id))).GroupBy(entry => entry.User))
+            _rows.AddRange(user.Select(entry => new Row(Table.ByUser, entry.User, null, entry.Id)));
+        foreach (var pair in lot.GroupBy(entry => Pair(entry.Sender, entry.Recipient)))
+            _rows.AddRange(pair.Select(entry => new Row(Table.ByConversation, pair.Key.User1, pair.Key.User2, entry.Id)));
     }
 
     private void Insert(in Row row)
@@ -177,19 +176,10 @@ internal sealed class MessageIndex
             prepare(step).Run();
     }
 
-    private readonly record struct Entry(long Id, string Sender, string Recipient, string? ClientMessageId);
-
-    private readonly record struct Row(Table Table, string First, string? Second, long MessageId) : IComparable<Row>
+    private readonly record struct Entry(long Id, string Sender, string Recipient, string? ClientMessageId)
     {
-        public int CompareTo(Row other)
-        {
-            if (Table != other.Table)
-                return Table.CompareTo(other.Table);
-            var first = string.CompareOrdinal(First, other.First);
-            if (first != 0)
-                return first;
-            var second = string.CompareOrdinal(Second, other.Second);
-            return second != 0 ? second : MessageId.CompareTo(other.MessageId);
-        }
+        public string[] Users => Sender == Recipient ? [Sender] : [Sender, Recipient];
     }
+
+    private readonly record struct Row(Table Table, string First, string? Second, long MessageId);
 }
