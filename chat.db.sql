@@ -28,4 +28,11 @@ CREATE UNIQUE INDEX MessageDB_Repeat ON MessageDB (Sender, ClientMessageId) WHER
 CREATE INDEX MessageDB_Sent     ON MessageDB (Sender, Id, Recipient);
 CREATE INDEX MessageDB_Received ON MessageDB (Recipient, Id, Sender);
 
+-- Whose messages are POSTed where (the wing in SimpleChat/Webhooks). Few rows, all read at start.
+CREATE TABLE WebhookDB (
+  User   TEXT NOT NULL PRIMARY KEY,
+  Url    TEXT NOT NULL,
+  Secret TEXT NOT NULL                                -- whsec_ and base64, as it came: signing needs it
+) STRICT, WITHOUT ROWID;
+
 PRAGMA user_version = 1;

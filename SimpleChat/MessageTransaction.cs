@@ -102,6 +102,14 @@ internal sealed class MessageTransaction : IDisposable
         return messages;
     }
 
+    /// <summary>Executes a statement of the caller's own, with its values for $1, $2 and so on: for what is written seldom.</summary>
+    public void Execute(string sql, params ReadOnlySpan<object> values)
+    {
+        using var command = Prepare(sql, values.Length);
+        Bind(command, values);
+        command.ExecuteNonQuery();
+    }
+
     /// <summary>Moves the write-ahead log into the file and empties it.</summary>
     public void Checkpoint()
     {

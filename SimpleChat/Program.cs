@@ -2,6 +2,8 @@ using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using SimpleChat;
+using SimpleChat.ServerSentEvents;
+using SimpleChat.Webhooks;
 
 try
 {
@@ -22,6 +24,7 @@ try
     builder.Services.AddSingleton<RateLimit>();
     builder.Services.AddSingleton<ChatMetrics>();
     builder.Services.AddSingleton<ChatService>();
+    WebhookEndpoints.Register(builder.Services);
     builder.Services.AddProblemDetails();
     builder.Services.AddOpenApi();
     builder.Services.ConfigureHttpJsonOptions(json => json.SerializerOptions.TypeInfoResolverChain.Insert(0, ChatJson.Default));
@@ -40,6 +43,8 @@ try
     app.Use(CurrentUser.Identify);
     WebSocketEndpoint.Map(app);
     HttpEndpoints.Map(app);
+    InboxStream.Map(app);
+    WebhookEndpoints.Map(app);
     HealthEndpoints.Map(app);
     app.MapOpenApi();
 
