@@ -51,4 +51,11 @@ CREATE TABLE MessageDB_ByConversation (
 CREATE TABLE MessageDB_Indexed (UpTo INTEGER NOT NULL) STRICT;
 INSERT INTO MessageDB_Indexed VALUES (0);
 
+-- Whose messages are POSTed where (the wing in SimpleChat/Webhooks). Few rows, all read at start.
+CREATE TABLE WebhookDB (
+  User   TEXT NOT NULL PRIMARY KEY,
+  Url    TEXT NOT NULL,
+  Secret TEXT NOT NULL                                -- whsec_ and base64, as it came: signing needs it
+) STRICT, WITHOUT ROWID;
+
 PRAGMA user_version = 1;

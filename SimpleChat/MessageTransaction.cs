@@ -111,6 +111,15 @@ internal sealed class MessageTransaction : IDisposable
         return messages;
     }
 
+    /// <summary>Runs a statement of the caller's own, with its values for ?1, ?2 and so on: for what is written seldom.</summary>
+    public void Execute(string sql, params ReadOnlySpan<string> values)
+    {
+        using var statement = new Statement(_connection, sql);
+        for (var i = 0; i < values.Length; i++)
+            statement.Bind(i + 1, values[i]);
+        statement.Run();
+    }
+
     /// <summary>Moves the write-ahead log into the file and empties it.</summary>
     public void Checkpoint()
     {

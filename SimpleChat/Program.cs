@@ -2,6 +2,8 @@ using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using SimpleChat;
+using SimpleChat.ServerSentEvents;
+using SimpleChat.Webhooks;
 
 try
 {
@@ -22,6 +24,7 @@ try
     builder.Services.AddSingleton<RateLimit>();
     builder.Services.AddSingleton<ChatMetrics>();
     builder.Services.AddSingleton<ChatService>();
+    WebhookEndpoints.Register(builder.Services);
     builder.Services.AddProblemDetails(problem => problem.CustomizeProblemDetails = context =>
         context.ProblemDetails.Detail ??= context.ProblemDetails.Status == StatusCodes.Status400BadRequest ? "A parameter cannot be read; /openapi/v1.json describes them." : null);
     builder.Services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = false); // a caller's mistake is no exception of ours
@@ -45,6 +48,8 @@ try
     app.Use(CurrentUser.Identify);
     WebSocketEndpoint.Map(app);
     HttpEndpoints.Map(app);
+    InboxStream.Map(app);
+    WebhookEndpoints.Map(app);
     HealthEndpoints.Map(app);
     app.MapOpenApi();
 

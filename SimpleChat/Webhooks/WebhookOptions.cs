@@ -1,0 +1,108 @@
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.Extensions.Options;
+
+namespace SimpleChat.Webhooks;
+
+/// <summary>
+/// Where the server may be made to call, and how patient it is: section <c>Webhooks</c> of the configuration. Whoever registers a webhook decides what this
+/// server requests from within its own network; hence nothing is allowed that is not listed.
+/// </summary>
+internal sealed class WebhookOptions
+{
+    /// <summary>Host names that may be called: <c>bots.example.org</c>, or <c>*.example.org</c> for every name below it. Empty: no webhooks.</summary>
+    public string[] AllowedHosts { get; init; } = [];
+
+    /// <summary>Addresses outside the public Internet that such a name may resolve to, like <c>10.1.0.0/16</c>. Plain http goes only there.</summary>
+    public string[] AllowedNetworks { get; init; } = [];
+
+    /// <summary>From connecting to the answer's status line.</summary>
+    public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>The pause after a first failure; it doubles with every further one, and a random part of its upper half is taken.</summary>
+    public TimeSpan FirstRetry { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>The pause grows no longer than this.</summary>
+    public TimeSpan LongestRetry { get; init; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>
+    /// Addresses that are not the public Internet's, or may lead out of it again (https://www.iana.org/assignments/iana-ipv4-special-registry).
+    /// Of IPv6 only 2000::/3 is public at all.
+    /// </summary>
+    private static readonly IPNetwork[] Special = Array.ConvertAll(
+        [
+            "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24",
+            "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/3", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20",
+        ], IPNetwork.Parse);
+
+    private static readonly IPNetwork PublicIpv6 = IPNetwork.Parse("2000::/3");
+
+    /// <summary>Says why this URL may not be called, or null.</summary>
+    public string? Objection(string? url)
+    {
+        if (url is null || url.Length > Webhook.MaxUrlLength || !Uri.TryCreate(url, UriKind.Absolute, out var uri) || uri.Scheme is not ("https" or "http"))
+            return $"\"url\" must be an http or https URL of at most {Webhook.MaxUrlLength} characters.";
+        if (uri.UserInfo.Length > 0)
+            return "\"url\" must not carry a user name or password; the signature says who calls.";
+        return Array.Exists(AllowedHosts, pattern => Matches(pattern, uri.IdnHost)) ? null : $"This server may not call {uri.IdnHost}. Its operator can list it in Webhooks:AllowedHosts.";
+    }
+
+    /// <summary>Whether this address may be connected to. Asked after name resolution, about the address that is then used.</summary>
+    /// <param name="address">A host's address.</param>
+    /// <param name="encrypted">Whether TLS is spoken with it.</param>
+    public bool Allows(IPAddress address, bool encrypted)
+    {
+        var actual = address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
+        if (Array.Exists(AllowedNetworks, network => IPNetwork.Parse(network).Contains(actual)))
+            return true;
+        return encrypted && !Array.Exists(Special, network => network.Contains(actual))
+            && (actual.AddressFamily == AddressFamily.InterNetwork || PublicIpv6.Contains(actual));
+    }
+
+    /// <summary>Says what is wrong with the values, each complaint naming its key; empty if nothing is.</summary>
+    public IEnumerable<string> Complaints()
+    {
+        foreach (var host in AllowedHosts)
+        {
+            if (Uri.CheckHostName(host.StartsWith("*.", StringComparison.Ordinal) ? host[2..] : host.Trim('[', ']')) == UriHostNameType.Unknown)
+                yield return $"Webhooks:AllowedHosts has '{host}'; expected a host name like bots.example.org or *.example.org.";
+        }
+
+        foreach (var network in AllowedNetworks)
+        {
+            if (!IPNetwork.TryParse(network, out _))
+                yield return $"Webhooks:AllowedNetworks has '{network}'; expected a network like 10.1.0.0/16.";
+        }
+
+        foreach (var (key, value) in new[] { (nameof(Timeout), Timeout), (nameof(FirstRetry), FirstRetry), (nameof(LongestRetry), LongestRetry) })
+        {
+            if (value < TimeSpan.FromMilliseconds(10) || value > TimeSpan.FromDays(1))
+                yield return $"Webhooks:{key} is {value}; it must be from 00:00:00.01 to 1.00:00:00 (write 10 seconds as 00:00:10).";
+        }
+    }
+
+    /// <summary>Binds the section when the host is built, checks it, and offers the result as <see cref="WebhookOptions"/> itself.</summary>
+    public static void Register(IServiceCollection services)
+    {
+        services.AddOptions<WebhookOptions>().BindConfiguration("Webhooks", binder => binder.ErrorOnUnknownConfiguration = true);
+        services.AddSingleton(provider =>
+        {
+            WebhookOptions options;
+            try
+            {
+                options = provider.GetRequiredService<IOptions<WebhookOptions>>().Value;
+            }
+            catch (InvalidOperationException e)
+            {
+                throw new StartException($"Section Webhooks of the configuration cannot be read: {e.Message}", e);
+            }
+
+            var complaints = string.Join(' ', options.Complaints());
+            return complaints.Length == 0 ? options : throw new StartException(complaints);
+        });
+    }
+
+    private static bool Matches(string pattern, string host) => pattern.StartsWith("*.", StringComparison.Ordinal)
+        ? host.EndsWith(pattern[1..], StringComparison.OrdinalIgnoreCase)
+        : host.Equals(pattern.Trim('[', ']'), StringComparison.OrdinalIgnoreCase);
+}
