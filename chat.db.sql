@@ -20,7 +20,7 @@ CREATE TABLE InboxDB (
   PRIMARY KEY (Recipient, MessageId)
 ) STRICT, WITHOUT ROWID;
 
--- The indexes over MessageDB. They are tables of their own, because they are written later, in lots, sorted: an index that is kept up with each message
+-- The indexes over MessageDB. They are tables of their own, because they are written later, in lots, neighbours together: an index kept up with each message
 -- dirties a page per user in every commit, and costs more than the message. Each holds everything up to MessageDB_Indexed.UpTo, and
 -- perhaps some of what is above it; whoever reads looks above it in MessageDB itself. See MessageIndex.cs.
 

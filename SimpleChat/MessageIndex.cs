@@ -10,8 +10,11 @@ internal sealed class MessageIndex
     /// <summary>Messages in a lot. More share more pages; but as many have to be looked through by a reader.</summary>
     public const int LotSize = 8192;
 
-    /// <summary>Index rows that go with each message committed: twice what a message adds, so that a lot is done long before the next one is full.</summary>
-    private const int RowsPerMessage = 8;
+    /// <summary>Ids that go into an index with each message committed: twice what a message adds, so that a lot is done long before the next one is full.</summary>
+    private const int IdsPerMessage = 8;
+
+    /// <summary>Ids that go in by one statement, at most: some tens of microseconds.</summary>
+    private const int IdsPerRow = 128;
 
     private enum Table
     {
@@ -26,19 +29,18 @@ internal sealed class MessageIndex
     private readonly Dictionary<(string Sender, string ClientMessageId), long> _repeats = [];
     private readonly List<Entry> _tail = []; // every message above the mark, oldest first
     private int _committed; // of them
-    private readonly List<Row> _rows = []; // of the lot: index rows of the first messages in the tail, on their way to disk
+    private readonly List<Row> _rows = []; // of the lot: what the indexes say of the first messages in the tail, on its way to disk
     private Task? _making; // of those rows; null while there is no lot
     private int _written, _writtenBefore; // of them, in the open transaction too; and before it
-    private Row _bound; // what the statement of its table was run with last
 
     /// <param name="prepare">Makes a statement on the writer's connection, which keeps it.</param>
     public MessageIndex(Func<string, Statement> prepare)
     {
         _insert =
         [
-            prepare("INSERT OR IGNORE INTO MessageDB_ByClientMessageId (Sender, ClientMessageId, MessageId) VALUES (?1, ?2, ?3)"),
-            prepare("INSERT OR IGNORE INTO MessageDB_ByUser (User, MessageId) VALUES (?1, ?3)"),
-            prepare("INSERT OR IGNORE INTO MessageDB_ByConversation (User1, User2, MessageId) VALUES (?1, ?2, ?3)"),
+            prepare("INSERT OR IGNORE INTO MessageDB_ByClientMessageId VALUES (?1, ?2, trim(?3, '[]'))"), // always one id
+            prepare("INSERT OR IGNORE INTO MessageDB_ByUser SELECT ?1, value FROM json_each(?3)"),
+            prepare("INSERT OR IGNORE INTO MessageDB_ByConversation SELECT ?1, ?2, value FROM json_each(?3)"),
         ];
         _find = prepare("SELECT MessageId FROM MessageDB_ByClientMessageId WHERE Sender = ?1 AND ClientMessageId = ?2");
         _moveMark = prepare("UPDATE MessageDB_Indexed SET UpTo = ?1");
@@ -70,9 +72,16 @@ internal sealed class MessageIndex
     {
         if (_making is not { IsCompletedSuccessfully: true })
             return;
-        var last = Math.Min(_written + RowsPerMessage * (1 + _tail.Count - _committed), _rows.Count);
-        for (; _written < last; _written++)
-            Insert(_rows[_written]);
+        for (var left = IdsPerMessage * (1 + _tail.Count - _committed); left > 0 && _written < _rows.Count; _written++)
+        {
+            var row = _rows[_written];
+            var insert = _insert[(int)row.Table].Bind(1, row.First).Bind(3, row.MessageIds);
+            if (row.Second is not null)
+                insert.Bind(2, row.Second);
+            insert.Run();
+            left -= row.Count;
+        }
+
         if (_written == _rows.Count)
             _moveMark.Bind(1, _tail[LotSize - 1].Id).Run();
     }
@@ -112,26 +121,18 @@ internal sealed class MessageIndex
     /// <summary>Neighbours together, in the order of their ids; where each neighbourhood goes is for the index to find.</summary>
     private void MakeRows(List<Entry> lot)
     {
-        foreach (var sender in lot.Where(entry => entry.ClientMessageId is not null).GroupBy(entry => entry.Sender))
-            _rows.AddRange(sender.Select(entry => new Row(Table.ByClientMessageId, entry.Sender, entry.ClientMessageId, entry.Id)));
-        foreach (var user in lot.SelectMany(entry => entry.Users.Select(user => (User: user, entry.Id))).GroupBy(entry => entry.User))
-            _rows.AddRange(user.Select(entry => new Row(Table.ByUser, entry.User, null, entry.Id)));
-        foreach (var pair in lot.GroupBy(entry => Pair(entry.Sender, entry.Recipient)))
-            _rows.AddRange(pair.Select(entry => new Row(Table.ByConversation, pair.Key.User1, pair.Key.User2, entry.Id)));
-    }
+        foreach (var entry in lot.Where(entry => entry.ClientMessageId is not null).OrderBy(entry => entry.Sender, StringComparer.Ordinal))
+            AddRows(Table.ByClientMessageId, entry.Sender, entry.ClientMessageId, [entry.Id]);
+        foreach (var user in lot.SelectMany(entry => entry.Users.Select(user => (User: user, entry.Id))).GroupBy(entry => entry.User, entry => entry.Id))
+            AddRows(Table.ByUser, user.Key, null, user);
+        foreach (var pair in lot.GroupBy(entry => Pair(entry.Sender, entry.Recipient), entry => entry.Id))
+            AddRows(Table.ByConversation, pair.Key.User1, pair.Key.User2, pair);
 
-    private void Insert(in Row row)
-    {
-        var insert = _insert[(int)row.Table];
-        if (row.Table != _bound.Table || row.First != _bound.First || row.Second != _bound.Second) // neighbours share most of their key
+        void AddRows(Table table, string first, string? second, IEnumerable<long> ids)
         {
-            insert.Bind(1, row.First);
-            if (row.Second is not null)
-                insert.Bind(2, row.Second);
-            _bound = row;
+            foreach (var few in ids.Chunk(IdsPerRow))
+                _rows.Add(new Row(table, first, second, $"[{string.Join(',', few)}]", few.Length));
         }
-
-        insert.Bind(3, row.MessageId).Run();
     }
 
     /// <summary>The two sides of a conversation in the order in which the index has them, which is SQLite's BINARY.</summary>
@@ -181,5 +182,6 @@ internal sealed class MessageIndex
         public string[] Users => Sender == Recipient ? [Sender] : [Sender, Recipient];
     }
 
-    private readonly record struct Row(Table Table, string First, string? Second, long MessageId);
+    /// <summary>Neighbours in an index: one key, and a JSON array of the <paramref name="Count"/> ids under it.</summary>
+    private readonly record struct Row(Table Table, string First, string? Second, string MessageIds, int Count);
 }
