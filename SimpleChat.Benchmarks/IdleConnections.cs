@@ -16,7 +16,7 @@ internal static class IdleConnections
     {
         var count = run.Options.Idle;
         Console.Error.WriteLine($"{count} idle connections, relay");
-        using (var relay = ServerProcess.Relay(receipts: false))
+        using (var relay = ServerProcess.Relay())
             run.RelayIdleBytes = Weigh(relay, run).BytesEach;
         run.Report.Add(new Line("idle", $"idle connection at the relay, {count:N0} open", "bytes", [run.RelayIdleBytes.Value]));
 

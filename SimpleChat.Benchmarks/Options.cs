@@ -25,7 +25,6 @@ internal sealed class Options
           --stored MILLIONS of messages in the file for big and history (1)
           --idle N          idle connections (10000)
           --settle SECONDS  before idle connections are weighed (10)
-          --relay-receipts  the relay sends "delivered" frames too
           --json PATH       writes the figures there as well
           --folder PATH     a disk to measure on (the system's temporary folder)
           --server PATH     a folder with another build of the server, such as a published one
@@ -46,8 +45,6 @@ internal sealed class Options
     public int Idle { get; private set; } = 10_000;
 
     public TimeSpan Settle { get; private set; } = TimeSpan.FromSeconds(10);
-
-    public bool RelayReceipts { get; private set; }
 
     public string? Json { get; private set; }
 
@@ -86,7 +83,6 @@ internal sealed class Options
             case "--stored": Stored = (long)(Number(0.01, 100) * 1_000_000); break;
             case "--idle": Idle = (int)Number(1, 200_000); break;
             case "--settle": Settle = TimeSpan.FromSeconds(Number(0, 600)); break;
-            case "--relay-receipts": RelayReceipts = true; break;
             case "--json": Json = Value(); break;
             case "--folder": Folder = Value(); break;
             case "--server": Server = Path.GetFullPath(Value()); break;

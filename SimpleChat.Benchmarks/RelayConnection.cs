@@ -12,7 +12,7 @@ namespace SimpleChat.Benchmarks;
 /// does it flush those it wrote to. An idle one holds no buffer.
 /// </summary>
 internal sealed class RelayConnection(
-    string user, WebSocket socket, BatchedStream stream, ConcurrentDictionary<string, RelayConnection> users, bool receipts)
+    string user, WebSocket socket, BatchedStream stream, ConcurrentDictionary<string, RelayConnection> users)
 {
     private const int LargestMessage = 4096;
 
@@ -92,8 +92,6 @@ internal sealed class RelayConnection(
         recipient.Write(frame.Written);
         _written.Add(recipient);
 
-        if (!receipts)
-            return;
         frame = new FrameWriter(_scratch);
         frame.Add("{\"type\":\"delivered\",\"id\":"u8).Add(id).Add(",\"to\":\""u8).Add(to).Add("\"}"u8);
         Write(frame.Written);

@@ -16,12 +16,11 @@ namespace SimpleChat.Benchmarks;
 /// </summary>
 internal static class RelayServer
 {
-    public const string Verb = "relay-server", ReceiptsOption = "--receipts";
+    public const string Verb = "relay-server";
 
     public static void Run(string[] args)
     {
         var users = new ConcurrentDictionary<string, RelayConnection>();
-        var receipts = args.Contains(ReceiptsOption);
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenLocalhost(int.Parse(args[0], CultureInfo.InvariantCulture)));
@@ -34,16 +33,16 @@ internal static class RelayServer
         });
         // The keep-alive of the chat server's defaults: it costs memory in each connection.
         app.UseWebSockets(new WebSocketOptions { KeepAliveInterval = TimeSpan.FromSeconds(15), KeepAliveTimeout = TimeSpan.FromSeconds(30) });
-        app.Run(context => ServeAsync(context, users, receipts));
+        app.Run(context => ServeAsync(context, users));
         app.Run();
     }
 
-    private static async Task ServeAsync(HttpContext context, ConcurrentDictionary<string, RelayConnection> users, bool receipts)
+    private static async Task ServeAsync(HttpContext context, ConcurrentDictionary<string, RelayConnection> users)
     {
         string user = context.Request.Query["user"]!;
         var upgrade = (BatchedUpgrade)context.Features.GetRequiredFeature<IHttpUpgradeFeature>();
         using var socket = await context.WebSockets.AcceptWebSocketAsync("chat");
-        var connection = new RelayConnection(user, socket, upgrade.Stream!, users, receipts);
+        var connection = new RelayConnection(user, socket, upgrade.Stream!, users);
         users[user] = connection;
         try
         {

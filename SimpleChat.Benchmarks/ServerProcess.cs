@@ -100,15 +100,12 @@ internal sealed partial class ServerProcess : IDisposable
     }
 
     /// <summary>The relay baseline.</summary>
-    /// <param name="receipts">It sends <c>delivered</c> frames too.</param>
-    public static ServerProcess Relay(bool receipts)
+    public static ServerProcess Relay()
     {
         var port = FreePort();
         var info = Executable(AppContext.BaseDirectory, "SimpleChat.Benchmarks");
         info.ArgumentList.Add(RelayServer.Verb);
         info.ArgumentList.Add(port.ToString(CultureInfo.InvariantCulture));
-        if (receipts)
-            info.ArgumentList.Add(RelayServer.ReceiptsOption);
         return new ServerProcess("relay", info, Place.OneCore, port);
     }
 

@@ -60,7 +60,7 @@ internal sealed partial class MessageDrain(Connection connection, ChatService ch
 
     private static partial class Log
     {
-        [LoggerMessage(14, LogLevel.Warning, "{User} has to wait for messages out of the database: {Fault}")]
+        [LoggerMessage(14, LogLevel.Debug, "{User} has to wait for messages out of the database: {Fault}")]
         public static partial void ReadFailed(ILogger log, string user, string fault);
     }
 }

@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace SimpleChat;
 
 /// <summary>
@@ -38,7 +40,7 @@ internal sealed class MessageIndex
     {
         _insert =
         [
-            prepare("INSERT OR IGNORE INTO MessageDB_ByClientMessageId VALUES (?1, ?2, trim(?3, '[]'))"), // always one id
+            prepare("INSERT OR IGNORE INTO MessageDB_ByClientMessageId VALUES (?1, ?2, ?3)"), // always one id
             prepare("INSERT OR IGNORE INTO MessageDB_ByUser SELECT ?1, value FROM json_each(?3)"),
             prepare("INSERT OR IGNORE INTO MessageDB_ByConversation SELECT ?1, ?2, value FROM json_each(?3)"),
         ];
@@ -121,17 +123,29 @@ internal sealed class MessageIndex
     /// <summary>Neighbours together, in the order of their ids; where each neighbourhood goes is for the index to find.</summary>
     private void MakeRows(List<Entry> lot)
     {
-        foreach (var entry in lot.Where(entry => entry.ClientMessageId is not null).OrderBy(entry => entry.Sender, StringComparer.Ordinal))
-            AddRows(Table.ByClientMessageId, entry.Sender, entry.ClientMessageId, [entry.Id]);
-        foreach (var user in lot.SelectMany(entry => entry.Users.Select(user => (User: user, entry.Id))).GroupBy(entry => entry.User, entry => entry.Id))
-            AddRows(Table.ByUser, user.Key, null, user);
-        foreach (var pair in lot.GroupBy(entry => Pair(entry.Sender, entry.Recipient), entry => entry.Id))
-            AddRows(Table.ByConversation, pair.Key.User1, pair.Key.User2, pair);
+        var neighbours = new Dictionary<(Table Table, string First, string? Second), List<long>>();
+        foreach (var (id, sender, recipient, clientMessageId) in lot)
+        {
+            if (clientMessageId is not null)
+                _rows.Add(new Row(Table.ByClientMessageId, sender, clientMessageId, $"{id}", 1));
+            Add(Table.ByUser, sender, null, id);
+            if (sender != recipient)
+                Add(Table.ByUser, recipient, null, id);
+            var (user1, user2) = Pair(sender, recipient);
+            Add(Table.ByConversation, user1, user2, id);
+        }
 
-        void AddRows(Table table, string first, string? second, IEnumerable<long> ids)
+        _rows.Sort((one, other) => string.CompareOrdinal(one.First, other.First)); // clientMessageIds of one sender are neighbours too
+        foreach (var (key, ids) in neighbours)
         {
             foreach (var few in ids.Chunk(IdsPerRow))
-                _rows.Add(new Row(table, first, second, $"[{string.Join(',', few)}]", few.Length));
+                _rows.Add(new Row(key.Table, key.First, key.Second, $"[{string.Join(',', few)}]", few.Length));
+        }
+
+        void Add(Table table, string first, string? second, long id)
+        {
+            ref var ids = ref CollectionsMarshal.GetValueRefOrAddDefault(neighbours, (table, first, second), out _);
+            (ids ??= []).Add(id);
         }
     }
 
@@ -177,11 +191,8 @@ internal sealed class MessageIndex
             prepare(step).Run();
     }
 
-    private readonly record struct Entry(long Id, string Sender, string Recipient, string? ClientMessageId)
-    {
-        public string[] Users => Sender == Recipient ? [Sender] : [Sender, Recipient];
-    }
+    private readonly record struct Entry(long Id, string Sender, string Recipient, string? ClientMessageId);
 
-    /// <summary>Neighbours in an index: one key, and a JSON array of the <paramref name="Count"/> ids under it.</summary>
+    /// <summary>Neighbours in an index: one key, and the <paramref name="Count"/> ids under it, as a JSON array where there may be several.</summary>
     private readonly record struct Row(Table Table, string First, string? Second, string MessageIds, int Count);
 }

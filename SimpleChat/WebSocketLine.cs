@@ -171,7 +171,9 @@ internal sealed partial class WebSocketLine : IDisposable
         catch (Microsoft.Data.Sqlite.SqliteException e)
         {
             Log.ReadFailed(_log, _connection.User, ChatDatabase.Explain(e));
+            await FlushAsync(); // what has gathered does not wait for storage
             await Task.Delay(RetryPause, _time);
+            _batch?.Hold();
             return null;
         }
     }
@@ -386,7 +388,7 @@ internal sealed partial class WebSocketLine : IDisposable
         [LoggerMessage(12, LogLevel.Error, "The connection of {User} failed.")]
         public static partial void Fault(ILogger log, Exception e, string user);
 
-        [LoggerMessage(13, LogLevel.Warning, "{User} has to wait for messages out of the database: {Fault}")]
+        [LoggerMessage(13, LogLevel.Debug, "{User} has to wait for messages out of the database: {Fault}")]
         public static partial void ReadFailed(ILogger log, string user, string fault);
     }
 }
