@@ -20,6 +20,7 @@ const PRESENCE_EVERY = 15_000; // milliseconds, like the ones below
 const ACK_WITHIN = 20; // acks are gathered for so long
 const RETRY_SEND_AFTER = 1_000; // rate_limited, storage_unavailable
 const POST_AT_ONCE = 1;
+const LOAD_AGAIN_AFTER = 3_000; // a page of history that did not come
 
 class App {
   constructor(identity) {
@@ -102,24 +103,30 @@ class App {
   /** Older messages of the open conversation, a page of them; at first its newest page. */
   async loadOlder() {
     const conversation = this.open;
-    if (!conversation || conversation.isLoading || !conversation.hasOlder)
+    if (!conversation || conversation.isLoading || !conversation.hasOlder || performance.now() < conversation.restUntil)
       return;
     conversation.isLoading = true;
+    let isAnswered = false;
     const before = conversation.isLoaded ? conversation.oldestId : null;
     try {
       const answer = await request(this.identity, "GET", "/messages", {
         parameters: { with: conversation.other, before: before === Infinity ? null : before, limit: PAGE, days: EVER },
       });
       if (answer.status === 200) {
+        isAnswered = true;
         answer.body.messages.forEach(message => conversation.add(message));
         conversation.hasOlder = answer.body.hasMore;
         conversation.isLoaded = true;
         this.#acknowledgeHistory();
       }
     } catch {
-      // Scrolling again, or the line's return, asks again.
-    } finally {
-      conversation.isLoading = false;
+      // No answer.
+    }
+
+    conversation.isLoading = false;
+    if (!isAnswered) {
+      conversation.restUntil = performance.now() + LOAD_AGAIN_AFTER;
+      setTimeout(() => this.renderThread(), LOAD_AGAIN_AFTER + 50); // which loads again, if it is still wanted
     }
 
     if (conversation === this.open)
@@ -415,15 +422,16 @@ class App {
   #showStatus() {
     const line = this.line;
     const seconds = line?.retryAt ? Math.max(1, Math.ceil((line.retryAt - performance.now()) / 1000)) : null;
-    const next = seconds ? ` Next try in ${seconds} s.` : line ? " Trying…" : "";
+    const next = seconds ? `Next try in ${seconds} s.` : "Trying…";
     const [state, text] = !line || (!line.isOpen && !line.isPolling && line.closeCode === null) ? ["connecting", "Connecting…"]
       : line.isOpen ? ["open", "Connected by WebSocket."]
-      : line.isPolling ? ["polling", `No WebSocket: long polling meanwhile.${next}`]
-      : ["offline", `No connection. What you write waits here.${next}`];
+      : line.isPolling ? ["polling", `No WebSocket: long polling meanwhile.`]
+      : ["offline", `No connection. What you write waits here.`];
     $("status").hidden = false;
     $("status").dataset.state = state;
     if ($("status-text").textContent !== text)
       $("status-text").textContent = text;
+    $("status-next").textContent = state === "open" || state === "connecting" ? "" : next; // beside the live region: nobody wants to hear seconds counted
     $("retry").hidden = state === "open" || state === "connecting";
   }
 

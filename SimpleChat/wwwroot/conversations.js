@@ -9,6 +9,7 @@ class Conversation {
   hasOlder = true; // whether the server may have older ones
   isLoaded = false; // whether its newest page was asked for
   isLoading = false;
+  restUntil = 0; // a page of history that did not come is not asked for again before; a time of performance.now()
   #ids = new Map();
 
   constructor(other) {

@@ -4,6 +4,7 @@ import { $, element, exactTimeOf } from "./dom.js";
 import { wire } from "./wire.js";
 
 const SHOWN = 500;
+const LONG = 700; // characters
 const arrows = { out: "→ out", in: "← in", note: "· note" };
 const kinds = { ws: "WebSocket", http: "HTTP" };
 const milliseconds = (from, to) => from === undefined || to === undefined ? "" : to - from < 10_000 ? `${(to - from).toFixed(1)} ms` : `${Math.round((to - from) / 1000)} s`;
@@ -120,7 +121,16 @@ export class Drawer {
       element("div", { class: "meta" },
         element("b", {}, arrows[entry.direction]), element("span", {}, kinds[entry.kind]), element("span", {}, exactTimeOf(entry.time)),
         entry.direction === "note" ? null : element("span", {}, `${entry.bytes} bytes`)),
-      element("pre", {}, entry.text));
+      ...this.#text(entry.text));
+  }
+
+  /** All of it; a page of history is folded, so that it does not push everything else away. */
+  #text(text) {
+    if (text.length <= LONG)
+      return [element("pre", {}, text)];
+    const [head, ...rest] = text.includes("\n") ? [text.slice(0, text.indexOf("\n")), text.slice(text.indexOf("\n") + 1)] : ["", text];
+    return [head ? element("pre", {}, head) : null,
+      element("details", {}, element("summary", {}, `${rest[0].slice(0, 60)}… (${rest[0].length.toLocaleString()} characters)`), element("pre", {}, rest[0]))].filter(Boolean);
   }
 
   #pause() {

@@ -187,8 +187,12 @@ export class Line extends EventTarget {
         }
 
         failures = 0;
-        if (!signal.aborted)
-          this.#set({ isPolling: true });
+        if (signal.aborted)
+          return;
+        const isNews = !this.isPolling;
+        this.#set({ isPolling: true });
+        if (isNews)
+          this.#wake(); // the server is there: perhaps for a WebSocket too
       } catch {
         if (signal.aborted)
           return;
