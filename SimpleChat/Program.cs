@@ -44,6 +44,7 @@ try
     app.UseRouting(); // the WebSocket branches off here: a connection that stays for days carries nothing of what follows
     app.UseExceptionHandler();
     app.UseStatusCodePages();
+    WebClient.Serve(app);
     app.UseAuthentication();
     app.Use(CurrentUser.Identify);
     WebSocketEndpoint.Map(app);

@@ -1,0 +1,82 @@
+using System.Runtime.CompilerServices;
+using Microsoft.Playwright;
+
+namespace SimpleChat.Tests;
+
+/// <summary>A test that needs Chromium: where there is none it is skipped, and says so; where CI=true it fails instead.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class BrowserFactAttribute : FactAttribute
+{
+    public BrowserFactAttribute()
+    {
+        if (Environment.GetEnvironmentVariable("CI") != "true")
+            Skip = Browser.Missing;
+    }
+}
+
+/// <summary>The same, for several cases.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class BrowserTheoryAttribute : TheoryAttribute
+{
+    public BrowserTheoryAttribute()
+    {
+        if (Environment.GetEnvironmentVariable("CI") != "true")
+            Skip = Browser.Missing;
+    }
+}
+
+/// <summary>
+/// Debian's Chromium (<c>apt-get install chromium</c>), or the one at CHROMIUM_PATH, driven by Playwright; one for all tests of a class. And axe-core, out of
+/// <c>npm ci</c> in this folder.
+/// </summary>
+public sealed class Browser : IAsyncLifetime
+{
+    private static readonly string Chromium = Environment.GetEnvironmentVariable("CHROMIUM_PATH") ?? "/usr/bin/chromium";
+
+    private IPlaywright? _playwright;
+    private IBrowser? _browser;
+
+    /// <summary>axe-core's source.</summary>
+    public static string AxePath { get; } = Path.Combine(Here(), "node_modules", "axe-core", "axe.min.js");
+
+    /// <summary>What is not installed, and how to; null if all is there.</summary>
+    public static string? Missing => !File.Exists(Chromium) ? $"There is no browser at {Chromium}: apt-get install chromium, or set CHROMIUM_PATH."
+        : !File.Exists(AxePath) ? "axe-core is missing: npm ci in SimpleChat.Tests."
+        : null;
+
+    public async Task InitializeAsync()
+    {
+        if (Missing is not null)
+            return;
+        Assertions.SetDefaultExpectTimeout((float)Deadline.Time.TotalMilliseconds);
+        _playwright = await Playwright.CreateAsync();
+        _browser = await _playwright.Chromium.LaunchAsync(new BrowserTypeLaunchOptions { ExecutablePath = Chromium, Args = ["--no-sandbox"] });
+    }
+
+    /// <summary>A page of somebody with a browser of their own: own storage, own cookies.</summary>
+    internal async Task<IPage> OpenAsync(Uri server, string? user = null, string? with = null, ColorScheme scheme = ColorScheme.Light, int width = 1280)
+    {
+        var browser = _browser ?? throw new InvalidOperationException(Missing);
+        var context = await browser.NewContextAsync(new BrowserNewContextOptions
+        {
+            ColorScheme = scheme,
+            ViewportSize = new ViewportSize { Width = width, Height = 800 },
+        });
+        context.SetDefaultTimeout((float)Deadline.Time.TotalMilliseconds);
+        var page = await context.NewPageAsync();
+        await page.GotoAsync(Address(server, user, with));
+        return page;
+    }
+
+    internal static string Address(Uri server, string? user, string? with = null) =>
+        new Uri(server, user is null ? "/" : $"/?user={user}" + (with is null ? "" : $"&with={with}")).AbsoluteUri;
+
+    public async Task DisposeAsync()
+    {
+        if (_browser is not null)
+            await _browser.DisposeAsync();
+        _playwright?.Dispose();
+    }
+
+    private static string Here([CallerFilePath] string here = "") => Path.GetDirectoryName(here)!;
+}

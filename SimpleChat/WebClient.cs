@@ -1,0 +1,26 @@
+namespace SimpleChat;
+
+/// <summary>
+/// The web client: the files in <c>wwwroot</c>, at <c>/</c>. Its pages load nothing from another host and run no script that is not a file here: what a user wrote
+/// cannot become one (https://www.w3.org/TR/CSP3).
+/// </summary>
+internal static class WebClient
+{
+    private const string ContentSecurityPolicy =
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
+
+    public static void Serve(IApplicationBuilder app)
+    {
+        app.UseDefaultFiles();
+        app.UseStaticFiles(new StaticFileOptions { OnPrepareResponse = file => Protect(file.Context.Response.Headers) });
+    }
+
+    private static void Protect(IHeaderDictionary headers)
+    {
+        headers.ContentSecurityPolicy = ContentSecurityPolicy;
+        headers.XContentTypeOptions = "nosniff";
+        headers["Referrer-Policy"] = "no-referrer"; // the page's address says who the user is
+        headers.CacheControl = "no-cache"; // may be kept, must be asked about: a new server's page is never mixed with an old one's
+    }
+}

@@ -1,0 +1,38 @@
+// Requests to the server, each of them recorded on the wire.
+
+import { Identity } from "./identity.js";
+import { utf8Length, wire } from "./wire.js";
+
+/**
+ * Makes a request. Throws only if no answer came; a refusal is an answer.
+ * @returns {status, body}: body is the JSON object, or null.
+ */
+export async function request(identity, method, path, { parameters, body, signal } = {}) {
+  const url = identity.url(path, parameters);
+  const text = body === undefined ? undefined : JSON.stringify(body);
+  const started = performance.now();
+  wire.record({ direction: "out", kind: "http", text: `${method} ${Identity.shown(url)}${text ? `\n${text}` : ""}` });
+  try {
+    const headers = { ...identity.headers, ...(text ? { "Content-Type": "application/json" } : {}) };
+    const response = await fetch(url, { method, headers, body: text, signal, cache: "no-store" });
+    const answer = await response.text();
+    const took = Math.round(performance.now() - started);
+    wire.record({ direction: "in", kind: "http", text: `${response.status} for ${method} ${path} after ${took} ms${answer ? `\n${answer}` : ""}`, bytes: utf8Length(answer) });
+    return { status: response.status, body: parse(answer) };
+  } catch (error) {
+    if (error.name !== "AbortError")
+      wire.record({ direction: "note", kind: "http", text: `${method} ${path}: no answer` });
+    throw error;
+  }
+}
+
+/** What a refusal says to people. */
+export const reason = answer => answer.body?.detail ?? answer.body?.title ?? `The server answered ${answer.status}.`;
+
+function parse(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
