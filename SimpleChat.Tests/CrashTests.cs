@@ -22,9 +22,9 @@ public sealed class CrashTests(ITestOutputHelper output)
         for (var round = 0; round < Rounds; round++)
         {
             await using var server = await new ChatProcess { DatabasePath = folder.DatabasePath, ["Chat:MessagesPerSecond"] = "0" }.StartAsync();
-            var load = Task.WhenAll(senders.Select(sender => sender.SendUntilCutAsync(server.Url)));
-            var moment = Task.Delay(random.Next(20, 300)); // the random moment of the kill, not a wait for something
-            await moment;
+            var moment = new Countdown(random.Next(1, 400)); // in the middle of whatever is going on when so many more are confirmed
+            var load = Task.WhenAll(senders.Select(sender => sender.SendUntilCutAsync(server.Url, moment)));
+            await moment.Over.OrFail("confirmations");
             server.Kill();
             await load.OrFail("the end of all connections");
         }
@@ -59,6 +59,21 @@ public sealed class CrashTests(ITestOutputHelper output)
         Assert.Equal($"{confirmed.Count} {confirmed.Count}", check.ExecuteScalar());
     }
 
+    /// <summary>Over when it was signalled so many times.</summary>
+    private sealed class Countdown(int count)
+    {
+        private readonly TaskCompletionSource _over = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private int _left = count;
+
+        public Task Over => _over.Task;
+
+        public void Signal()
+        {
+            if (Interlocked.Decrement(ref _left) == 0)
+                _over.SetResult();
+        }
+    }
+
     /// <summary>Sends numbered messages, repeats after a crash what was not answered, and keeps its own record.</summary>
     private sealed class Sender(string name)
     {
@@ -69,7 +84,7 @@ public sealed class CrashTests(ITestOutputHelper output)
 
         public List<(long Id, string Text)> Confirmed => [.. _confirmed.OrderBy(entry => entry.Key).Select(entry => (entry.Value, $"{name} {entry.Key}"))];
 
-        public async Task SendUntilCutAsync(Uri url)
+        public async Task SendUntilCutAsync(Uri url, Countdown moment)
         {
             try
             {
@@ -78,8 +93,10 @@ public sealed class CrashTests(ITestOutputHelper output)
                 {
                     await SendAsync(client, number);
                     _next = Math.Max(_next, number + 1);
-                    if (number - _confirmed.Count >= 8)
-                        await TakeAnswerAsync(client);
+                    if (number - _confirmed.Count < 8)
+                        continue;
+                    await TakeAnswerAsync(client);
+                    moment.Signal();
                 }
             }
             catch (Exception e) when (e is System.Net.WebSockets.WebSocketException or InvalidOperationException or IOException or HttpRequestException)
