@@ -26,8 +26,8 @@ public sealed class BrowserTheoryAttribute : TheoryAttribute
 }
 
 /// <summary>
-/// Debian's Chromium (<c>apt-get install chromium</c>), or the one at CHROMIUM_PATH, driven by Playwright; one for all tests of a class. And axe-core, out of
-/// <c>npm ci</c> in this folder.
+/// Debian's Chromium (<c>apt-get install chromium</c>), or the one at CHROMIUM_PATH, driven by Playwright; one for all tests of a class.
+/// And axe-core, out of <c>npm ci</c> in this folder.
 /// </summary>
 public sealed class Browser : IAsyncLifetime
 {
@@ -54,7 +54,8 @@ public sealed class Browser : IAsyncLifetime
     }
 
     /// <summary>A page of somebody with a browser of their own: own storage, own cookies.</summary>
-    internal async Task<IPage> OpenAsync(Uri server, string? user = null, string? with = null, ColorScheme scheme = ColorScheme.Light, int width = 1280)
+    internal async Task<IPage> OpenAsync(
+        Uri server, string? user = null, string? with = null, ColorScheme scheme = ColorScheme.Light, int width = 1280)
     {
         var browser = _browser ?? throw new InvalidOperationException(Missing);
         var context = await browser.NewContextAsync(new BrowserNewContextOptions

@@ -182,7 +182,9 @@ public sealed class WebClientTests(Browser browser) : IClassFixture<Browser>
             await page.EvaluateAsync("document.getElementById('scroll').scrollTop = 0");
             return await page.GetByText("This is where it began.").IsVisibleAsync();
         }, "the beginning of the conversation");
-        Assert.Equal(Enumerable.Range(1, 260).Select(i => $"Message {i.ToString(CultureInfo.InvariantCulture)}"), await page.Locator(".message .body").AllTextContentsAsync());
+        Assert.Equal(
+            Enumerable.Range(1, 260).Select(i => $"Message {i.ToString(CultureInfo.InvariantCulture)}"),
+            await page.Locator(".message .body").AllTextContentsAsync());
     }
 
     [BrowserFact]
@@ -207,7 +209,10 @@ public sealed class WebClientTests(Browser browser) : IClassFixture<Browser>
         await alice.GetByRole(AriaRole.Button, new() { Name = "On the wire" }).ClickAsync();
         await Expect(alice.Locator(".entry", new() { HasText = "101 Switching Protocols" })).ToHaveCountAsync(1);
         var shown = await alice.EvaluateAsync<string[]>(
-            "[...document.querySelectorAll('.entry[data-kind=ws]')].map(e => e.dataset.direction + ' ' + e.querySelector('pre').textContent).filter(t => t.includes('{'))");
+            """
+            [...document.querySelectorAll('.entry[data-kind=ws]')]
+              .map(entry => `${entry.dataset.direction} ${entry.querySelector('pre').textContent}`).filter(text => text.includes('{'))
+            """);
         Assert.Equal(frames.Order(StringComparer.Ordinal), shown.Order(StringComparer.Ordinal));
         Assert.Contains(shown, text => text.StartsWith("out {\"type\":\"send\",\"to\":\"bob\",\"text\":\"see me go\"", StringComparison.Ordinal));
 

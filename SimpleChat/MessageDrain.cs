@@ -17,8 +17,8 @@ internal sealed partial class MessageDrain(Connection connection, ChatService ch
     private long _passed; // the transport is done with these when it asks for more
 
     /// <summary>
-    /// The next messages, ids rising. None if the connection was merely woken (<see cref="Connection.Wake"/>): look around, and ask again. Null when it ends.
-    /// Asking again says that the last ones were passed on.
+    /// The next messages, ids rising. None if the connection was merely woken (<see cref="Connection.Wake"/>): look around, and ask again.
+    /// Null when it ends. Asking again says that the last ones were passed on.
     /// </summary>
     public async ValueTask<IReadOnlyList<Message>?> NextAsync()
     {

@@ -1,8 +1,8 @@
 namespace SimpleChat;
 
 /// <summary>
-/// The web client: the files in <c>wwwroot</c>, at <c>/</c>. Its pages load nothing from another host and run no script that is not a file here: what a user wrote
-/// cannot become one (https://www.w3.org/TR/CSP3).
+/// The web client: the files in <c>wwwroot</c>, at <c>/</c>. Its pages load nothing from another host and run no script that is not a file here:
+/// what a user wrote cannot become one (https://www.w3.org/TR/CSP3).
 /// </summary>
 internal static class WebClient
 {

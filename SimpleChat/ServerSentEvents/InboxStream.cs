@@ -7,10 +7,12 @@ namespace SimpleChat.ServerSentEvents;
 
 /// <summary>
 /// Carries one <see cref="Connection"/> over one Server-Sent Events stream, <c>GET /inbox/stream</c>
-/// (https://html.spec.whatwg.org/multipage/server-sent-events.html). Writing delivers nothing here: a client acknowledges with <c>POST /inbox/ack</c>.
+/// (https://html.spec.whatwg.org/multipage/server-sent-events.html). Writing delivers nothing here: a client acknowledges with
+/// <c>POST /inbox/ack</c>.
 /// </summary>
 internal sealed class InboxStream(
-    HttpContext context, Connection connection, CurrentUser user, ChatService chat, ChatOptions options, TimeProvider time, ChatMetrics metrics, ILogger log) : IDisposable
+    HttpContext context, Connection connection, CurrentUser user,
+    ChatService chat, ChatOptions options, TimeProvider time, ChatMetrics metrics, ILogger log) : IDisposable
 {
     /// <summary>What EventSource is told to wait before it connects again. A second, as long as a restart takes.</summary>
     private static readonly byte[] Reconnection = "retry: 1000\n\n"u8.ToArray();
@@ -24,9 +26,10 @@ internal sealed class InboxStream(
     public static void Map(IEndpointRouteBuilder routes) =>
         routes.MapGet("/inbox/stream", HandleAsync)
             .WithMetadata(new CurrentUser.Required(), new CurrentUser.TokenInQuery())
-            .WithSummary("Server-Sent Events: undelivered messages first, then live ones. Last-Event-ID resumes after that message. Acknowledge with POST /inbox/ack.")
+            .WithSummary("Server-Sent Events: undelivered messages first, then live ones. Last-Event-ID resumes after that message.")
             .Produces<string>(StatusCodes.Status200OK, "text/event-stream")
-            .ProducesProblem(StatusCodes.Status400BadRequest).ProducesProblem(StatusCodes.Status401Unauthorized).ProducesProblem(StatusCodes.Status409Conflict)
+            .ProducesProblem(StatusCodes.Status400BadRequest).ProducesProblem(StatusCodes.Status401Unauthorized)
+            .ProducesProblem(StatusCodes.Status409Conflict)
             .ProducesProblem(StatusCodes.Status429TooManyRequests).ProducesProblem(StatusCodes.Status503ServiceUnavailable);
 
     public void Dispose()
@@ -36,7 +39,8 @@ internal sealed class InboxStream(
     }
 
     private static async Task HandleAsync(
-        HttpContext context, CurrentUser user, ChatService chat, ChatOptions options, TimeProvider time, ChatMetrics metrics, ILogger<InboxStream> log)
+        HttpContext context, CurrentUser user,
+        ChatService chat, ChatOptions options, TimeProvider time, ChatMetrics metrics, ILogger<InboxStream> log)
     {
         if (!WebSocketEndpoint.TryReadPosition(context.Request.Headers["Last-Event-ID"], out var after))
         {
@@ -62,7 +66,8 @@ internal sealed class InboxStream(
         }
     }
 
-    private static readonly ChatError MalformedPosition = new(null, "\"Last-Event-ID\" must be the id of a message: a whole number, 0 for the very beginning.");
+    private static readonly ChatError MalformedPosition = new(null,
+        "\"Last-Event-ID\" must be the id of a message: a whole number, 0 for the very beginning.");
 
     /// <summary>Runs until the client leaves, the identity expires or the server stops.</summary>
     private async Task RunAsync()

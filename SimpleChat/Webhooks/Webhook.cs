@@ -24,7 +24,9 @@ internal sealed record Webhook(string User, string Url, string Secret)
         if (secret?.StartsWith(SecretPrefix, StringComparison.Ordinal) != true)
             return null;
         Span<byte> key = stackalloc byte[MaxSecretBytes];
-        return Convert.TryFromBase64String(secret[SecretPrefix.Length..], key, out var length) && length >= MinSecretBytes ? key[..length].ToArray() : null;
+        return Convert.TryFromBase64String(secret[SecretPrefix.Length..], key, out var length) && length >= MinSecretBytes
+            ? key[..length].ToArray()
+            : null;
     }
 
     /// <summary>The same id for every attempt, so that the receiver can tell a repeat.</summary>

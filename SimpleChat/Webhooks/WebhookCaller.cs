@@ -4,7 +4,10 @@ using System.Net.Sockets;
 
 namespace SimpleChat.Webhooks;
 
-/// <summary>Makes the calls. What the other side does (redirect, hang, answer without end, move to another address) costs one call and its deadline, nothing more.</summary>
+/// <summary>
+/// Makes the calls. What the other side does (redirect, hang, answer without end, move to another address) costs one call and its deadline,
+/// nothing more.
+/// </summary>
 internal sealed class WebhookCaller : IDisposable
 {
     private static readonly MediaTypeHeaderValue Json = new("application/json");
@@ -65,7 +68,9 @@ internal sealed class WebhookCaller : IDisposable
 
     public void Dispose() => _http.Dispose();
 
-    /// <summary>Resolves the name, and connects to an address that may be called: to that very one, whatever the name resolves to a moment later.</summary>
+    /// <summary>
+    /// Resolves the name, and connects to an address that may be called: to that very one, whatever the name resolves to a moment later.
+    /// </summary>
     private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancel)
     {
         var encrypted = context.InitialRequestMessage.RequestUri!.Scheme == Uri.UriSchemeHttps;

@@ -15,7 +15,8 @@ internal static class WebhookEndpoints
         WebhookOptions.Register(services);
         services.AddSingleton<WebhookCaller>();
         services.AddSingleton<WebhookRegistry>();
-        services.AddHostedService(provider => provider.GetRequiredService<WebhookRegistry>()); // after the writer: it opens the database, and is stopped last
+        // After the writer, which opens the database and is stopped last.
+        services.AddHostedService(provider => provider.GetRequiredService<WebhookRegistry>());
     }
 
     public static void Map(IEndpointRouteBuilder routes)
@@ -25,14 +26,16 @@ internal static class WebhookEndpoints
         group.MapPut("", PutAsync).WithSummary("Has the user's messages POSTed to a URL, signed as Standard Webhooks says; replaces an earlier one.")
             .Accepts<WebhookRequest>("application/json")
             .Produces<WebhookBody>(StatusCodes.Status201Created).Produces<WebhookBody>()
-            .ProducesProblem(StatusCodes.Status400BadRequest).ProducesProblem(StatusCodes.Status413PayloadTooLarge).ProducesProblem(StatusCodes.Status415UnsupportedMediaType);
+            .ProducesProblem(StatusCodes.Status400BadRequest).ProducesProblem(StatusCodes.Status413PayloadTooLarge)
+            .ProducesProblem(StatusCodes.Status415UnsupportedMediaType);
         group.MapGet("", Get).WithSummary("Where the user's messages go, and why the last call failed, if it did.")
             .Produces<WebhookBody>().ProducesProblem(StatusCodes.Status404NotFound);
         group.MapDelete("", DeleteAsync).WithSummary("No more calls; undelivered messages stay in the inbox.")
             .Produces(StatusCodes.Status204NoContent);
     }
 
-    private static async Task<IResult> PutAsync(HttpContext context, CurrentUser user, WebhookRegistry webhooks, MessageWriter writer, WebhookOptions options)
+    private static async Task<IResult> PutAsync(
+        HttpContext context, CurrentUser user, WebhookRegistry webhooks, MessageWriter writer, WebhookOptions options)
     {
         var (request, error) = await ReadBodyAsync(context);
         if (error is not null)
@@ -81,10 +84,15 @@ internal static class WebhookEndpoints
         }
     }
 
-    private static readonly ChatError NotJson = new(null, "Send JSON, and say so: Content-Type: application/json.", StatusCodes.Status415UnsupportedMediaType);
-    private static readonly ChatError Malformed = ChatError.InvalidJson with { Message = """Expected one JSON object, like {"url":"https://bots.example.org/chat","secret":"whsec_…"}.""" };
+    private static readonly ChatError NotJson = new(null,
+        "Send JSON, and say so: Content-Type: application/json.", StatusCodes.Status415UnsupportedMediaType);
+    private static readonly ChatError Malformed = ChatError.InvalidJson with
+    {
+        Message = """Expected one JSON object, like {"url":"https://bots.example.org/chat","secret":"whsec_…"}.""",
+    };
     private static readonly ChatError MalformedSecret = new(null,
-        $"\"secret\" must be whsec_ and the base64 of {Webhook.MinSecretBytes} to {Webhook.MaxSecretBytes} random bytes, like whsec_$(openssl rand -base64 32).");
+        $"\"secret\" must be whsec_ and the base64 of {Webhook.MinSecretBytes} to {Webhook.MaxSecretBytes} random bytes, like " +
+        "whsec_$(openssl rand -base64 32).");
     private static readonly ChatError None = new(null, "You have no webhook. PUT one.", StatusCodes.Status404NotFound);
 }
 

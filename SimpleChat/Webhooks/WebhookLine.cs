@@ -1,9 +1,9 @@
 namespace SimpleChat.Webhooks;
 
 /// <summary>
-/// Carries one user's messages to that user's webhook: in order, one call at a time, each until it is answered 2xx, for as long as the registration stands.
-/// While calls succeed it drains a <see cref="Connection"/> like any other, and the user is online; while they fail it has none: the user is
-/// offline, and the messages wait in the inbox. It waits for nobody but its own receiver, and nobody waits for it.
+/// Carries one user's messages to that user's webhook: in order, one call at a time, each until it is answered 2xx, for as long as the
+/// registration stands. While calls succeed it drains a <see cref="Connection"/> like any other, and the user is online; while they fail
+/// it has none: the user is offline, and the messages wait in the inbox. It waits for nobody but its own receiver, and nobody waits for it.
 /// </summary>
 internal sealed partial class WebhookLine : IDisposable
 {

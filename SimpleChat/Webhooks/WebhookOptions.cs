@@ -5,12 +5,12 @@ using Microsoft.Extensions.Options;
 namespace SimpleChat.Webhooks;
 
 /// <summary>
-/// Where the server may be made to call, and how patient it is: section <c>Webhooks</c> of the configuration. Whoever registers a webhook decides what this
-/// server requests from within its own network; hence nothing is allowed that is not listed.
+/// Where the server may be made to call, and how patient it is: section <c>Webhooks</c> of the configuration. Whoever registers a webhook decides
+/// what this server requests from within its own network; hence nothing is allowed that is not listed.
 /// </summary>
 internal sealed class WebhookOptions
 {
-    /// <summary>Host names that may be called: <c>bots.example.org</c>, or <c>*.example.org</c> for every name below it. Empty: no webhooks.</summary>
+    /// <summary>Hosts that may be called: <c>bots.example.org</c>, or <c>*.example.org</c> for every name below it. Empty: no webhooks.</summary>
     public string[] AllowedHosts { get; init; } = [];
 
     /// <summary>Addresses outside the public Internet that such a name may resolve to, like <c>10.1.0.0/16</c>. Plain http goes only there.</summary>
@@ -31,8 +31,9 @@ internal sealed class WebhookOptions
     /// </summary>
     private static readonly IPNetwork[] Special = Array.ConvertAll(
         [
-            "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24",
-            "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/3", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20",
+            "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
+            "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/3",
+            "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20",
         ], IPNetwork.Parse);
 
     private static readonly IPNetwork PublicIpv6 = IPNetwork.Parse("2000::/3");
@@ -40,11 +41,14 @@ internal sealed class WebhookOptions
     /// <summary>Says why this URL may not be called, or null.</summary>
     public string? Objection(string? url)
     {
-        if (url is null || url.Length > Webhook.MaxUrlLength || !Uri.TryCreate(url, UriKind.Absolute, out var uri) || uri.Scheme is not ("https" or "http"))
+        if (url is not { Length: <= Webhook.MaxUrlLength } || !Uri.TryCreate(url, UriKind.Absolute, out var uri)
+            || uri.Scheme is not ("https" or "http"))
             return $"\"url\" must be an http or https URL of at most {Webhook.MaxUrlLength} characters.";
         if (uri.UserInfo.Length > 0)
             return "\"url\" must not carry a user name or password; the signature says who calls.";
-        return Array.Exists(AllowedHosts, pattern => Matches(pattern, uri.IdnHost)) ? null : $"This server may not call {uri.IdnHost}. Its operator can list it in Webhooks:AllowedHosts.";
+        return Array.Exists(AllowedHosts, pattern => Matches(pattern, uri.IdnHost))
+            ? null
+            : $"This server may not call {uri.IdnHost}. Its operator can list it in Webhooks:AllowedHosts.";
     }
 
     /// <summary>Whether this address may be connected to. Asked after name resolution, about the address that is then used.</summary>

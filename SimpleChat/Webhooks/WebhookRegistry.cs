@@ -7,7 +7,8 @@ namespace SimpleChat.Webhooks;
 /// written (<see cref="PendingRegistration"/>), and take effect in commit order.
 /// </summary>
 internal sealed class WebhookRegistry(
-    ChatDatabase database, WebhookCaller caller, ChatService chat, WebhookOptions options, TimeProvider time, ILogger<WebhookLine> log) : IHostedService
+    ChatDatabase database, WebhookCaller caller, ChatService chat, WebhookOptions options, TimeProvider time, ILogger<WebhookLine> log)
+    : IHostedService
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<string, WebhookLine> _lines = new(StringComparer.Ordinal);
@@ -55,7 +56,8 @@ internal sealed class WebhookRegistry(
 
         foreach (var line in lines)
             line.Stop();
-        await Task.WhenAll(Array.ConvertAll(lines, line => line.Running)).WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await Task.WhenAll(Array.ConvertAll(lines, line => line.Running)).WaitAsync(cancellationToken)
+            .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         foreach (var line in lines)
             line.Dispose();
     }
@@ -78,7 +80,7 @@ internal sealed class PendingRegistration(WebhookRegistry registry, string user,
         if (webhook is null)
             transaction.Execute("DELETE FROM WebhookDB WHERE User = ?1", user);
         else
-            transaction.Execute("INSERT INTO WebhookDB (User, Url, Secret) VALUES (?1, ?2, ?3) ON CONFLICT (User) DO UPDATE SET Url = ?2, Secret = ?3", user, webhook.Url, webhook.Secret);
+            transaction.Execute("INSERT OR REPLACE INTO WebhookDB (User, Url, Secret) VALUES (?1, ?2, ?3)", user, webhook.Url, webhook.Secret);
     }
 
     public override void Committed()

@@ -402,9 +402,11 @@ class App {
       const { other, last } = conversation;
       const unread = this.conversations.unread(conversation);
       const waiting = this.outbox.to(other).length;
+      const said = last ? `${last.from === this.user ? "You: " : ""}${last.text}` : "No message yet";
       let item = this.#buttons.get(other);
       if (!item) {
-        item = element("li", {}, element("button", { type: "button", class: "conversation", "data-other": other, click: () => this.openConversation(other) }));
+        const click = () => this.openConversation(other);
+        item = element("li", {}, element("button", { type: "button", class: "conversation", "data-other": other, click }));
         this.#buttons.set(other, item);
       }
 
@@ -413,7 +415,7 @@ class App {
       button.replaceChildren(
         element("b", {}, other === this.user ? `${other} (you)` : other),
         element("time", {}, last ? timeOrDay(last.time) : ""),
-        element("span", { class: "last" }, waiting > 0 ? `${waiting} waiting to be sent` : last ? `${last.from === this.user ? "You: " : ""}${last.text}` : "No message yet"),
+        element("span", { class: "last" }, waiting > 0 ? `${waiting} waiting to be sent` : said),
         unread > 0 ? element("span", { class: "count" }, String(unread), element("span", { class: "hidden" }, " unread")) : "");
       return item;
     }));
@@ -431,7 +433,8 @@ class App {
     $("status").dataset.state = state;
     if ($("status-text").textContent !== text)
       $("status-text").textContent = text;
-    $("status-next").textContent = state === "open" || state === "connecting" ? "" : next; // beside the live region: nobody wants to hear seconds counted
+    // Beside the live region: nobody wants to hear seconds counted.
+    $("status-next").textContent = state === "open" || state === "connecting" ? "" : next;
     $("retry").hidden = state === "open" || state === "connecting";
   }
 

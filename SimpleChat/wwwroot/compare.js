@@ -1,8 +1,7 @@
-// The view "Compare the ways": one inbox read by short polling, long polling, Server-Sent Events and WebSocket at once. None of the four acknowledges;
-// when all of them have a message, it is acknowledged once, and the next may go.
+// The view "Compare the ways": one inbox read by short polling, long polling, Server-Sent Events and WebSocket at once. None of the four
+// acknowledges; when all of them have a message, it is acknowledged once, and the next may go.
 
 import { $, element } from "./dom.js";
-import { Identity } from "./identity.js";
 import { newClientMessageId } from "./outbox.js";
 import { utf8Length } from "./wire.js";
 
@@ -22,12 +21,13 @@ class Way {
     this.numbers = {};
     this.meter = element("meter", { min: 0, max: 1, value: 0, "aria-label": `Last delay of ${name}, beside the slowest` });
     const list = element("dl");
-    for (const [key, label] of [["requests", "Requests"], ["bytes", "Bytes"], ["last", "Last delay"], ["median", "Median delay"]]) {
+    for (const [key, label] of [["requests", "Requests"], ["bytes", "Bytes"], ["last", "Last delay"], ["median", "Median"]]) {
       this.numbers[key] = element("dd", { "data-number": key }, "–");
       list.append(element("dt", {}, label), this.numbers[key]);
     }
 
-    this.card = element("section", { class: "way", "aria-label": name, "data-way": name }, element("h3", {}, name), element("p", {}, explanation), list, this.meter);
+    this.card = element("section", { class: "way", "aria-label": name, "data-way": name },
+      element("h3", {}, name), element("p", {}, explanation), list, this.meter);
   }
 
   count({ requests = 0, bytes = 0 }) {
@@ -109,7 +109,8 @@ class ServerSentEvents extends Way {
   run() {
     const url = this.reader.openUrl("/inbox/stream");
     this.source = new EventSource(url);
-    this.source.addEventListener("open", () => this.count({ requests: 1, bytes: utf8Length(`GET ${Identity.shown(url)} HTTP/1.1\r\nHTTP/1.1 200 OK\r\n\r\nretry: 1000\n\n`) }));
+    const head = `GET ${url} HTTP/1.1\r\nHTTP/1.1 200 OK\r\n\r\nretry: 1000\n\n`;
+    this.source.addEventListener("open", () => this.count({ requests: 1, bytes: utf8Length(head) }));
     this.source.addEventListener("message", event => {
       this.count({ bytes: utf8Length(`event: message\ndata: ${event.data}\nid: ${event.lastEventId}\n\n`) });
       this.arrived(this, JSON.parse(event.data));
@@ -131,7 +132,8 @@ class OverWebSocket extends Way {
     const address = new URL(this.reader.openUrl("/chat"), location.href);
     address.protocol = address.protocol.replace("http", "ws");
     this.socket = new WebSocket(address, ["chat.ack"]);
-    this.socket.addEventListener("open", () => this.count({ requests: 1, bytes: utf8Length(`GET ${Identity.shown(address.pathname + address.search)} HTTP/1.1\r\nHTTP/1.1 101 Switching Protocols\r\n\r\n`) }));
+    const head = `GET ${address.pathname}${address.search} HTTP/1.1\r\nHTTP/1.1 101 Switching Protocols\r\n\r\n`;
+    this.socket.addEventListener("open", () => this.count({ requests: 1, bytes: utf8Length(head) }));
     this.socket.addEventListener("message", event => {
       const length = utf8Length(event.data);
       this.count({ bytes: length + (length < 126 ? 2 : 4) }); // the frame's head, RFC 6455, section 5.2
@@ -153,7 +155,6 @@ export class Compare {
   #round = null; // {text, started, id, missing: Set, done}
   #isSending = false;
   #count = 0;
-  #ended = [];
 
   /**
    * @param sender Who sends.
@@ -198,13 +199,12 @@ export class Compare {
       return;
     let finish;
     const done = new Promise(resolve => finish = resolve);
-    const round = this.#round = { text: `Comparison ${++this.#count} ${newClientMessageId().slice(0, 8)}`, started: performance.now(), missing: new Set(this.#ways), slowest: 0, done, finish };
+    const text = `Comparison ${++this.#count} ${newClientMessageId().slice(0, 8)}`;
+    const round = this.#round = { text, started: performance.now(), missing: new Set(this.#ways), slowest: 0, done, finish };
     this.#say(`Message ${this.#count} is on its way…`);
     const late = setTimeout(finish, GIVE_UP_AFTER);
     try {
-      const response = await fetch(this.sender.url("/messages"), {
-        method: "POST", headers: { ...this.sender.headers, "Content-Type": "application/json" }, body: JSON.stringify({ to: this.reader.user, text: round.text }),
-      });
+      const response = await this.#post(this.sender, "/messages", { to: this.reader.user, text });
       if (response.status !== 201)
         throw new Error(`the server answered ${response.status}`);
       round.id = (await response.json()).id;
@@ -259,7 +259,12 @@ export class Compare {
   }
 
   async #acknowledge(ids) {
-    await fetch(this.reader.url("/inbox/ack"), { method: "POST", headers: { ...this.reader.headers, "Content-Type": "application/json" }, body: JSON.stringify({ ids }) });
+    await this.#post(this.reader, "/inbox/ack", { ids });
+  }
+
+  #post(identity, path, body) {
+    const headers = { ...identity.headers, "Content-Type": "application/json" };
+    return fetch(identity.url(path), { method: "POST", headers, body: JSON.stringify(body) });
   }
 
   #setInterval() {

@@ -2,7 +2,7 @@
 
 const PREFIX = "simplechat.read.";
 
-const isBefore = (one, other) => one.time - other.time || one.id - other.id;
+const compare = (one, other) => one.time - other.time || one.id - other.id;
 
 class Conversation {
   messages = []; // in order
@@ -26,7 +26,7 @@ class Conversation {
     const whole = { ...message, time: Date.parse(message.sentAt) };
     this.#ids.set(message.id, whole);
     let at = this.messages.length;
-    while (at > 0 && isBefore(this.messages[at - 1], whole) > 0)
+    while (at > 0 && compare(this.messages[at - 1], whole) > 0)
       at--;
     this.messages.splice(at, 0, whole);
     return true;
@@ -62,7 +62,8 @@ export class Conversations {
 
   /** The newest first; those without a message last. */
   get all() {
-    return [...this.#byOther.values()].sort((one, other) => (other.last?.time ?? 0) - (one.last?.time ?? 0) || (other.last?.id ?? 0) - (one.last?.id ?? 0));
+    const never = { time: 0, id: 0 };
+    return [...this.#byOther.values()].sort((one, other) => compare(other.last ?? never, one.last ?? never));
   }
 
   with(other) {

@@ -7,7 +7,12 @@ const SHOWN = 500;
 const LONG = 700; // characters
 const arrows = { out: "→ out", in: "← in", note: "· note" };
 const kinds = { ws: "WebSocket", http: "HTTP" };
-const milliseconds = (from, to) => from === undefined || to === undefined ? "" : to - from < 10_000 ? `${(to - from).toFixed(1)} ms` : `${Math.round((to - from) / 1000)} s`;
+
+function milliseconds(from, to) {
+  if (from === undefined || to === undefined)
+    return "";
+  return to - from < 10_000 ? `${(to - from).toFixed(1)} ms` : `${Math.round((to - from) / 1000)} s`;
+}
 
 export class Drawer {
   #isPaused = false;
@@ -46,7 +51,8 @@ export class Drawer {
 
   /** Opens with the way of this message. */
   show(message) {
-    this.#journey = wire.journeyOf(message.id) ?? { id: message.id, to: message.to, text: message.text, delivered: message.delivered ? true : undefined, isOld: true };
+    const { id, to, text, delivered } = message;
+    this.#journey = wire.journeyOf(id) ?? { id, to, text, delivered, isOld: true };
     if (!this.isOpen)
       this.open();
     this.#showJourney();
@@ -60,10 +66,6 @@ export class Drawer {
     this.#showJourney();
   }
 
-  /**
-   * What this page can know of the five steps, and no more: it sees its own frame go, "sent" come (by then the message is accepted and stored), and "delivered" come
-   * (by then the recipient was looked up, had it pushed or fetched it, and has acknowledged it).
-   */
   #showJourney() {
     const journey = this.#journey;
     const box = $("journey");
@@ -72,26 +74,12 @@ export class Drawer {
       return;
     }
 
-    const { typed, out, stored, delivered, online, via } = journey;
-    const isDelivered = delivered !== undefined;
-    const waits = stored !== undefined && !isDelivered;
-    const steps = [
-      ["Accepted", out !== undefined || stored !== undefined || journey.isOld, milliseconds(typed, out),
-        journey.isOld ? "before this page was opened: no times of its own" : out === undefined ? "waits in this page until there is a line" : `left the page over ${via}${journey.sentAt ? `; by the server’s clock ${exactTimeOf(new Date(journey.sentAt))}` : ""}`],
-      ["Stored", stored !== undefined || journey.isOld, milliseconds(out, stored),
-        stored === undefined && !journey.isOld ? "“sent” comes when the commit is on disk" : `message ${journey.id}, in MessageDB and InboxDB; the time is the round trip, commit included`],
-      ["Looked up", stored !== undefined || journey.isOld, "",
-        online === undefined ? `the map in memory was asked for ${journey.to}; too quick to be seen from here` : `${journey.to} was ${online ? "online" : "away"} when this page last asked; too quick to be timed from here`],
-      [isDelivered ? "Pushed, or fetched from the inbox" : waits && online !== true ? "Left in the inbox" : "Pushed, or left in the inbox", isDelivered || waits || journey.isOld, "",
-        isDelivered ? "the inbox row is gone" : stored === undefined && !journey.isOld ? "" : `it waits in InboxDB until ${journey.to} has it`],
-      ["Delivered", isDelivered, typeof delivered === "number" ? milliseconds(stored ?? out, delivered) : "",
-        isDelivered ? "“delivered” came: steps 3 to 5 took this long" : ""],
-    ];
+    const steps = journey.isOld ? stepsOfOld(journey) : stepsOf(journey);
     box.replaceChildren(
       element("h3", {}, `To ${journey.to}: ${short(journey.text)}`),
-      element("ol", {}, ...steps.map(([name, isDone, took, note]) => element("li", { "data-done": String(Boolean(isDone)) },
-        element("span", { "aria-label": isDone ? "done" : "to come" , role: "img" }, isDone ? "✓" : "·"),
-        element("span", {}, name), element("span", { class: "took" }, took), note ? element("small", {}, note) : null))));
+      element("ol", {}, ...steps.map(({ name, isDone, took, note }) => element("li", { "data-done": String(isDone) },
+        element("span", { role: "img", "aria-label": isDone ? "done" : "to come" }, isDone ? "✓" : "·"),
+        element("span", {}, name), element("span", { class: "took" }, took ?? ""), note ? element("small", {}, note) : null))));
   }
 
   #matches(entry) {
@@ -128,9 +116,10 @@ export class Drawer {
   #text(text) {
     if (text.length <= LONG)
       return [element("pre", {}, text)];
-    const [head, ...rest] = text.includes("\n") ? [text.slice(0, text.indexOf("\n")), text.slice(text.indexOf("\n") + 1)] : ["", text];
-    return [head ? element("pre", {}, head) : null,
-      element("details", {}, element("summary", {}, `${rest[0].slice(0, 60)}… (${rest[0].length.toLocaleString()} characters)`), element("pre", {}, rest[0]))].filter(Boolean);
+    const end = text.indexOf("\n"); // of a request's or an answer's first line
+    const body = text.slice(end + 1);
+    const summary = element("summary", {}, `${body.slice(0, 60)}… (${body.length.toLocaleString()} characters)`);
+    return [element("pre", {}, text.slice(0, Math.max(end, 0))), element("details", {}, summary, element("pre", {}, body))];
   }
 
   #pause() {
@@ -161,5 +150,48 @@ export class Drawer {
   }
 }
 
+/**
+ * What this page can know of the five steps, and no more. It sees its own frame go; "sent" come, and by then the message is accepted and stored;
+ * and "delivered" come, and by then the recipient was looked up, had it pushed or fetched it, and acknowledged it.
+ */
+function stepsOf({ id, to, typed, out, via, stored, sentAt, online, delivered }) {
+  const [isOut, isStored, isDelivered] = [out, stored, delivered].map(time => time !== undefined);
+  const clock = sentAt ? `; by the server’s clock at ${exactTimeOf(new Date(sentAt))}` : "";
+  const presence = online === undefined ? `the map in memory was asked for ${to}` : `${to} was ${online ? "online" : "away"} when this page last asked`;
+  return [
+    {
+      name: "Accepted", isDone: isOut, took: milliseconds(typed, out),
+      note: isOut ? `left this page over ${via}${clock}` : "waits in this page until there is a line",
+    },
+    {
+      name: "Stored", isDone: isStored, took: milliseconds(out, stored),
+      note: isStored ? `message ${id}, in MessageDB and InboxDB; the time is the round trip, commit included`
+        : "“sent” comes when the commit is on disk",
+    },
+    {
+      name: "Looked up", isDone: isStored,
+      note: `${presence}; too quick to be timed from here`,
+    },
+    isDelivered ? { name: "Pushed, or fetched from the inbox", isDone: true, note: "the inbox row is gone" }
+      : isStored && online !== true ? { name: "Left in the inbox", isDone: true, note: `it waits in InboxDB until ${to} has it` }
+      : { name: "Pushed, or left in the inbox", isDone: isStored, note: isStored ? `its InboxDB row stays until ${to} has acknowledged it` : null },
+    {
+      name: "Delivered", isDone: isDelivered, took: milliseconds(stored ?? out, delivered),
+      note: isDelivered ? "“delivered” came: steps 3 to 5 took this long" : null,
+    },
+  ];
+}
+
+/** Of a message that was sent before this page was opened only the outcome is known. */
+const stepsOfOld = ({ id, to, delivered }) => [
+  { name: "Accepted", isDone: true, note: "before this page was opened: it has no times of it" },
+  { name: "Stored", isDone: true, note: `message ${id}, in MessageDB` },
+  { name: "Looked up", isDone: true },
+  delivered ? { name: "Pushed, or fetched from the inbox", isDone: true }
+    : { name: "Left in the inbox", isDone: true, note: `it waits in InboxDB until ${to} has it` },
+  { name: "Delivered", isDone: Boolean(delivered) },
+];
+
 const short = text => text.length > 60 ? `${text.slice(0, 60)}…` : text;
-const asText = entry => `${exactTimeOf(entry.time)} ${arrows[entry.direction]} ${kinds[entry.kind]} ${entry.bytes} bytes  ${entry.text.replaceAll("\n", " | ")}`;
+const asText = ({ time, direction, kind, bytes, text }) =>
+  `${exactTimeOf(time)} ${arrows[direction]} ${kinds[kind]} ${bytes} bytes  ${text.replaceAll("\n", " | ")}`;

@@ -17,7 +17,8 @@ export async function request(identity, method, path, { parameters, body, signal
     const response = await fetch(url, { method, headers, body: text, signal, cache: "no-store" });
     const answer = await response.text();
     const took = Math.round(performance.now() - started);
-    wire.record({ direction: "in", kind: "http", text: `${response.status} for ${method} ${path} after ${took} ms${answer ? `\n${answer}` : ""}`, bytes: utf8Length(answer) });
+    const head = `${response.status} for ${method} ${path} after ${took} ms`;
+    wire.record({ direction: "in", kind: "http", text: answer ? `${head}\n${answer}` : head, bytes: utf8Length(answer) });
     return { status: response.status, body: parse(answer) };
   } catch (error) {
     if (error.name !== "AbortError")

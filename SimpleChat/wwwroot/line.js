@@ -1,6 +1,7 @@
 // The line to the server: a WebSocket, and while none can be had the inbox by long polling. It never gives up.
 //
-// Events: "connected", "frame" (detail: a frame), "messages" (detail: what a poll brought), "state" (see the fields), "refused" (the identity is no longer taken).
+// Events: "connected", "frame" (detail: a frame), "messages" (detail: what a poll brought), "state" (see the fields),
+// "refused" (the identity is no longer taken).
 
 import { Identity } from "./identity.js";
 import { request } from "./http.js";
@@ -85,7 +86,8 @@ export class Line extends EventTarget {
     return new Promise(done => {
       const address = new URL(this.#identity.openUrl("/chat", { after: this.position }), location.href);
       address.protocol = address.protocol.replace("http", "ws");
-      wire.record({ direction: "out", kind: "ws", text: `GET ${Identity.shown(address.pathname + address.search)}\nUpgrade: websocket\nSec-WebSocket-Protocol: chat.ack` });
+      const path = Identity.shown(address.pathname + address.search);
+      wire.record({ direction: "out", kind: "ws", text: `GET ${path}\nUpgrade: websocket\nSec-WebSocket-Protocol: chat.ack` });
       const socket = new WebSocket(address, ["chat.ack"]);
       this.#socket = socket;
       let openedAt = null;
@@ -111,7 +113,8 @@ export class Line extends EventTarget {
         end(1006);
       };
       const handshake = setTimeout(this.#hangUp, HANDSHAKE_WITHIN);
-      socket.addEventListener("open", () => wire.record({ direction: "in", kind: "ws", text: `101 Switching Protocols\nSec-WebSocket-Protocol: ${socket.protocol}` }));
+      socket.addEventListener("open", () =>
+        wire.record({ direction: "in", kind: "ws", text: `101 Switching Protocols\nSec-WebSocket-Protocol: ${socket.protocol}` }));
       socket.addEventListener("close", event => end(event.code));
       socket.addEventListener("message", event => {
         if (isOver)

@@ -1,5 +1,5 @@
-// What was typed and is not known to be stored. Each entry is a row of localStorage of its own, so that it survives a reload and no tab overwrites another's.
-// It is sent until it is answered; its clientMessageId makes the repeats one message.
+// What was typed and is not known to be stored. Each entry is a row of localStorage of its own, so that it survives a reload and no tab
+// overwrites another's. It is sent until it is answered; its clientMessageId makes the repeats one message.
 
 const PREFIX = "simplechat.outbox.";
 

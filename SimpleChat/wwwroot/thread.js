@@ -51,7 +51,8 @@ export class Thread {
     }
 
     arrange($("messages"), nodes);
-    $("older").textContent = conversation.isLoading ? "Loading…" : conversation.hasOlder ? "" : nodes.length > 0 ? "This is where it began." : "No message yet. Write the first one.";
+    const beginning = nodes.length > 0 ? "This is where it began." : "No message yet. Write the first one.";
+    $("older").textContent = conversation.isLoading ? "Loading…" : conversation.hasOlder ? "" : beginning;
     if (stick)
       scroll.scrollTop = scroll.scrollHeight;
     else if (firstBefore && $("messages").querySelector(".message") !== firstBefore)
