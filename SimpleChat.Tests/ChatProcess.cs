@@ -22,7 +22,12 @@ internal sealed partial class ChatProcess : IAsyncDisposable
     /// <summary>Environment variables besides.</summary>
     public Dictionary<string, string> Variables { get; } = [];
 
+    /// <summary>A command that starts it, such as a tracer; must become the server's process by <c>exec</c>.</summary>
+    public IReadOnlyList<string> Under { get; init; } = [];
+
     public Uri Url { get; private set; } = null!;
+
+    public int Id => _process!.Id;
 
     public HttpClient Http => _http;
 
@@ -37,66 +42,11 @@ internal sealed partial class ChatProcess : IAsyncDisposable
         set => _settings[key] = value;
     }
 
-    /// <summary>Starts it and waits until it listens.</summary>
-    public async Task<ChatProcess> StartAsync()
+    /// <summary>Starts it and waits for nothing.</summary>
+    public void Launch()
     {
-        Launch();
-        var first = await Task.WhenAny(_listening.Task, _process!.WaitForExitAsync()).OrFail("a server process that listens");
-        if (first != _listening.Task)
-        {
-            throw new InvalidOperationException(
-                $"The server ended with {_process.ExitCode}: {string.Join('\n', _output.Concat(_errors))}");
-        }
-
-        Url = await _listening.Task;
-        _http.BaseAddress = Url;
-        return this;
-    }
-
-    /// <summary>Starts it and waits until it is over.</summary>
-    /// <returns>Its exit code.</returns>
-    public Task<int> RunAsync()
-    {
-        Launch();
-        return ExitAsync();
-    }
-
-    /// <summary>Waits until it is over and all that it printed is there.</summary>
-    /// <returns>Its exit code.</returns>
-    public async Task<int> ExitAsync()
-    {
-        await _process!.WaitForExitAsync().OrFail("the end of the server process");
-        return _process.ExitCode;
-    }
-
-    /// <summary>SIGKILL: no chance to do anything any more.</summary>
-    public void Kill() => _process!.Kill();
-
-    /// <summary>SIGTERM: asks it to end.</summary>
-    public void Terminate()
-    {
-        using var kill = Process.Start("kill", ["-TERM", _process!.Id.ToString(CultureInfo.InvariantCulture)]);
-        kill.WaitForExit();
-        Assert.Equal(0, kill.ExitCode);
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        _http.Dispose();
-        if (_process is null)
-            return;
-        if (!_process.HasExited)
-            _process.Kill();
-        await _process.WaitForExitAsync();
-        _process.Dispose();
-    }
-
-    [GeneratedRegex(@"http://127\.0\.0\.1:\d+")]
-    private static partial Regex Address();
-
-    private void Launch()
-    {
-        var start = new ProcessStartInfo("dotnet", ["SimpleChat.dll", "--urls", "http://127.0.0.1:0"])
+        string[] command = [.. Under, "dotnet", "SimpleChat.dll", "--urls", "http://127.0.0.1:0"];
+        var start = new ProcessStartInfo(command[0], command[1..])
         {
             WorkingDirectory = AppContext.BaseDirectory, // the build puts SimpleChat.dll and its appsettings.json beside the tests
             RedirectStandardInput = true,
@@ -129,4 +79,70 @@ internal sealed partial class ChatProcess : IAsyncDisposable
         _process.BeginOutputReadLine();
         _process.BeginErrorReadLine();
     }
+
+    /// <summary>Starts it and waits until it listens.</summary>
+    public Task<ChatProcess> StartAsync()
+    {
+        Launch();
+        return ListensAsync();
+    }
+
+    /// <summary>Waits until it listens; throws if it ends instead.</summary>
+    public async Task<ChatProcess> ListensAsync()
+    {
+        var first = await Task.WhenAny(_listening.Task, _process!.WaitForExitAsync()).OrFail("a server process that listens");
+        if (first != _listening.Task)
+        {
+            throw new InvalidOperationException(
+                $"The server ended with {_process.ExitCode}: {string.Join('\n', _output.Concat(_errors))}");
+        }
+
+        Url = await _listening.Task;
+        _http.BaseAddress = Url;
+        return this;
+    }
+
+    /// <summary>Starts it and waits until it is over.</summary>
+    /// <returns>Its exit code.</returns>
+    public Task<int> RunAsync()
+    {
+        Launch();
+        return ExitAsync();
+    }
+
+    /// <summary>Waits until it is over and all that it printed is there.</summary>
+    /// <returns>Its exit code.</returns>
+    public async Task<int> ExitAsync()
+    {
+        await _process!.WaitForExitAsync().OrFail("the end of the server process");
+        return _process.ExitCode;
+    }
+
+    /// <summary>Completes when it is over, however long that takes.</summary>
+    public Task OverAsync() => _process!.WaitForExitAsync();
+
+    /// <summary>SIGKILL: no chance to do anything any more.</summary>
+    public void Kill() => _process!.Kill();
+
+    /// <summary>SIGTERM: asks it to end.</summary>
+    public void Terminate()
+    {
+        using var kill = Process.Start("kill", ["-TERM", _process!.Id.ToString(CultureInfo.InvariantCulture)]);
+        kill.WaitForExit();
+        Assert.Equal(0, kill.ExitCode);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _http.Dispose();
+        if (_process is null)
+            return;
+        if (!_process.HasExited)
+            _process.Kill();
+        await _process.WaitForExitAsync();
+        _process.Dispose();
+    }
+
+    [GeneratedRegex(@"http://127\.0\.0\.1:\d+")]
+    private static partial Regex Address();
 }
