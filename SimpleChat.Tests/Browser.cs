@@ -69,6 +69,13 @@ public sealed class Browser : IAsyncLifetime
         return page;
     }
 
+    /// <summary>Closes what a test has opened: a page whose server is gone would go on trying.</summary>
+    internal async Task CloseAsync()
+    {
+        foreach (var context in _browser?.Contexts.ToArray() ?? [])
+            await context.CloseAsync();
+    }
+
     internal static string Address(Uri server, string? user, string? with = null) =>
         new Uri(server, user is null ? "/" : $"/?user={user}" + (with is null ? "" : $"&with={with}")).AbsoluteUri;
 

@@ -6,12 +6,16 @@ using static Microsoft.Playwright.Assertions;
 namespace SimpleChat.Tests;
 
 /// <summary>The page at <c>/</c>, in a real browser.</summary>
-public sealed class WebClientTests(Browser browser) : IClassFixture<Browser>
+public sealed class WebClientTests(Browser browser) : IClassFixture<Browser>, IAsyncLifetime
 {
     private const string Open = "Connected by WebSocket.";
 
     /// <summary>The longest pause between two tries, and some: the page waits a random time, the longer the more often it failed.</summary>
     private static readonly LocatorAssertionsToHaveTextOptions ByItself = new() { Timeout = 40_000 };
+
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public Task DisposeAsync() => browser.CloseAsync();
 
     [BrowserFact]
     public async Task Two_people_chat_both_ways_and_see_ticks_presence_and_what_is_unread()

@@ -1,0 +1,32 @@
+using System.Net.Http.Headers;
+
+namespace SimpleChat.Tests;
+
+/// <summary>Who may read <c>GET /inbox/stream</c>, and for how long.</summary>
+public sealed class StreamIdentityTests
+{
+    [Fact]
+    public async Task A_token_may_come_in_the_address_and_the_stream_ends_when_it_expires()
+    {
+        var jwt = new Jwt();
+        var server = new ChatServer { Environment = "Production" };
+        foreach (var (key, value) in jwt.Settings)
+            server[key] = value;
+        await using var _ = await server.StartAsync();
+
+        using var refused = await server.Http.GetAsync("/inbox/stream?user=bob");
+        Assert.Equal(401, (int)refused.StatusCode);
+
+        var token = jwt.Token("bob", TimeSpan.FromSeconds(3));
+        using var stream = await server.Http.GetAsync($"/inbox/stream?access_token={token}", HttpCompletionOption.ResponseHeadersRead).OrFail("the headers");
+        Assert.Equal(200, (int)stream.StatusCode);
+        Assert.Equal("text/event-stream", stream.Content.Headers.ContentType?.MediaType);
+        Assert.Equal(new CacheControlHeaderValue { NoCache = true, NoStore = true }, stream.Headers.CacheControl);
+        Assert.Equal("no", Assert.Single(stream.Headers.GetValues("X-Accel-Buffering")));
+        Assert.StartsWith("retry: ", await stream.Content.ReadAsStringAsync().OrFail("the end of the stream"), StringComparison.Ordinal);
+
+        await Deadline.UntilAsync(async () => !await new HttpUser(server.Http, null, jwt.Token("alice")).SeesOnlineAsync("bob"), "bob being offline");
+        Assert.DoesNotContain(server.Log.Entries, entry => entry.ToString().Contains(token, StringComparison.Ordinal));
+        Assert.Empty(server.Log.Faults);
+    }
+}
