@@ -79,7 +79,8 @@ public sealed class CrashBattery(ITestOutputHelper output)
             await LoadAsync();
         server.Kill();
         var code = await server.ExitAsync();
-        Assert.True(code == 128 + 9, $"The server was to die of SIGKILL, {kind}; it ended with {code}: {string.Join('\n', server.Errors)}");
+        var mayBeFaster = kind == DuringShutdown || point is { AtEnd: true }; // it was told to end, and may have been done before the kill
+        Assert.True(code == 128 + 9 || mayBeFaster && code == 0, $"The server was to die of SIGKILL, {kind}; it ended with {code}: {string.Join('\n', server.Errors)}");
         _kills[kind] = _kills.GetValueOrDefault(kind) + 1;
 
         async Task LoadAsync()
