@@ -1,7 +1,9 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 using System.Text;
 using Dapper;
 using Microsoft.Data.Sqlite;
+using SQLitePCL;
 
 namespace SimpleChat;
 
@@ -20,10 +22,14 @@ internal sealed class ChatDatabase : IDisposable
     /// <summary>Older ones can corrupt a WAL that is checkpointed and written at once (https://sqlite.org/wal.html#walresetbug).</summary>
     private static readonly Version OldestSoundSqlite = new(3, 51, 3);
 
+    /// <summary>SQLITE_FCNTL_HAS_MOVED (https://sqlite.org/c3ref/c_fcntl_begin_atomic_write.html).</summary>
+    private const int HasMoved = 20;
+
     private readonly string _path;
     private readonly string _readerConnectionString;
     private readonly string _writerConnectionString;
     private FileStream? _lock;
+    private SqliteConnection? _anchor; // runs no SQL; it stays on the file that was opened at start, whatever becomes of its name
 
     /// <param name="connectionString"><c>ConnectionStrings:Chat</c>.</param>
     /// <exception cref="StartException">It names no file.</exception>
@@ -71,6 +77,8 @@ internal sealed class ChatDatabase : IDisposable
             connection.Execute("SELECT max(Id) FROM MessageDB; SELECT count(*) FROM (SELECT 1 FROM InboxDB LIMIT 1)");
             if (new FileInfo(_path).Length < connection.QuerySingle<long>("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"))
                 throw new StartException($"The database {_path} is truncated. Restore it from a backup, or move it away to start with an empty one.");
+            _anchor = new SqliteConnection(_writerConnectionString);
+            _anchor.Open();
         }
         catch (SqliteException e)
         {
@@ -85,6 +93,7 @@ internal sealed class ChatDatabase : IDisposable
     /// <summary>The writer's connection: there is one at a time. Durable on commit, its pragmas read back.</summary>
     public SqliteConnection OpenWriter()
     {
+        RequireInPlace();
         var connection = new SqliteConnection(_writerConnectionString);
         try
         {
@@ -107,6 +116,7 @@ internal sealed class ChatDatabase : IDisposable
     /// <summary>A reader's connection, pooled. It sees the last commit, and neither waits for the writer nor holds it up; keep it for one short read.</summary>
     public SqliteConnection OpenReader()
     {
+        RequireInPlace();
         var connection = new SqliteConnection(_readerConnectionString);
         try
         {
@@ -120,24 +130,38 @@ internal sealed class ChatDatabase : IDisposable
         }
     }
 
+    /// <summary>
+    /// The name still leads to the file that was opened at start. Once that is moved away or deleted, writing to it would still succeed, and whoever opens the
+    /// name would find another file, or make one.
+    /// </summary>
+    /// <exception cref="SqliteException">It does not.</exception>
+    public void RequireInPlace()
+    {
+        if (_anchor is not null && FileControl(_anchor.Handle!, 0, HasMoved, out var moved) == raw.SQLITE_OK && moved != 0)
+            throw new SqliteException("The database file has moved.", raw.SQLITE_READONLY, raw.SQLITE_READONLY_DBMOVED);
+    }
+
     /// <summary>Lets go of the file. Call it after everybody who had a connection is done.</summary>
     public void Dispose()
     {
         using (var connection = new SqliteConnection(_readerConnectionString))
             SqliteConnection.ClearPool(connection);
+        _anchor?.Dispose();
         _lock?.Dispose();
     }
 
     /// <summary>What is wrong, in words, for the codes that an operator can do something about (https://sqlite.org/rescode.html).</summary>
     public static string Explain(SqliteException e) => e.SqliteErrorCode switch
     {
-        SQLitePCL.raw.SQLITE_FULL => "the disk is full.",
-        SQLitePCL.raw.SQLITE_READONLY => "it is read-only; the server must be able to write to it and to its folder.",
-        SQLitePCL.raw.SQLITE_BUSY or SQLitePCL.raw.SQLITE_LOCKED => "another process has locked it.",
-        SQLitePCL.raw.SQLITE_CANTOPEN => "it cannot be opened; the folder must exist, and the server must be able to write to it.",
-        SQLitePCL.raw.SQLITE_NOTADB => "it is not a SQLite database.",
-        SQLitePCL.raw.SQLITE_CORRUPT => "it is damaged or truncated. Restore it from a backup, or move it away to start with an empty one.",
-        SQLitePCL.raw.SQLITE_IOERR => $"reading or writing failed (SQLite code {e.SqliteExtendedErrorCode}).",
+        raw.SQLITE_FULL => "the disk is full.",
+        raw.SQLITE_READONLY when e.SqliteExtendedErrorCode == raw.SQLITE_READONLY_DBMOVED =>
+            "it was moved away, deleted or replaced while in use. Put it back, or restart the server with the one that is there.",
+        raw.SQLITE_READONLY => "it is read-only; the server must be able to write to it and to its folder.",
+        raw.SQLITE_BUSY or raw.SQLITE_LOCKED => "another process has locked it.",
+        raw.SQLITE_CANTOPEN => "it cannot be opened; the folder must exist, and the server must be able to write to it.",
+        raw.SQLITE_NOTADB => "it is not a SQLite database.",
+        raw.SQLITE_CORRUPT => "it is damaged or truncated. Restore it from a backup, or move it away to start with an empty one.",
+        raw.SQLITE_IOERR => $"reading or writing failed (SQLite code {e.SqliteExtendedErrorCode}).",
         _ => $"{e.Message.ReplaceLineEndings(" ")} (code {e.SqliteExtendedErrorCode}).",
     };
 
@@ -204,4 +228,7 @@ internal sealed class ChatDatabase : IDisposable
         if (actual != value)
             throw new StartException($"The database {_path} does not take PRAGMA {name} = {value}; it stays {actual}. Put it on a local file system.");
     }
+
+    [DllImport("e_sqlite3", EntryPoint = "sqlite3_file_control")]
+    private static extern int FileControl(sqlite3 connection, nint database, int operation, out int result);
 }

@@ -7,6 +7,7 @@ namespace SimpleChat;
 /// </summary>
 internal sealed class MessageTransaction : IDisposable
 {
+    private readonly ChatDatabase _database;
     private readonly SqliteConnection _connection;
     private readonly List<Statement> _statements = [];
     private readonly Statement _begin, _commit, _rollback, _find, _insertMessage, _insertInbox, _remove, _removeRange, _readAfter, _last, _touch;
@@ -15,6 +16,7 @@ internal sealed class MessageTransaction : IDisposable
 
     public MessageTransaction(ChatDatabase database)
     {
+        _database = database;
         _connection = database.OpenWriter();
         try
         {
@@ -44,11 +46,12 @@ internal sealed class MessageTransaction : IDisposable
 
     public void Begin() => _begin.Run();
 
-    /// <summary>Returns when everything since <see cref="Begin"/> is on disk.</summary>
+    /// <summary>Returns when everything since <see cref="Begin"/> is on disk, in the file that a restart will find.</summary>
     public void Commit()
     {
         _index.Advance();
         _commit.Run();
+        _database.RequireInPlace();
         _index.Committed();
     }
 

@@ -1,0 +1,156 @@
+using System.Diagnostics.Metrics;
+using System.Globalization;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting.Internal;
+using Microsoft.Extensions.Logging.Abstractions;
+using Xunit.Abstractions;
+
+namespace SimpleChat.Tests.Batteries;
+
+/// <summary>
+/// I3 and I5 without a network in between: the writer, catching up and the map, pushed into each other at random. Each round is one sender and some readers who come
+/// and go, with pauses drawn from the seed. The long run: <c>ROUNDS=20000 dotnet test -c Release --filter InterleavingBattery</c>.
+/// </summary>
+[Trait("Category", Battery.Category)]
+public sealed class InterleavingBattery(ITestOutputHelper output)
+{
+    private const int AtOnce = 8, Readers = 3;
+
+    [Fact]
+    public async Task I3_However_writer_catch_up_and_map_interleave_every_reader_gets_everything_once_and_in_order()
+    {
+        var seed = Battery.Seed(output);
+        var rounds = Battery.Rounds(600);
+        await using var core = await Core.StartAsync();
+        var (visits, messages) = (0, 0);
+        await Parallel.ForEachAsync(Enumerable.Range(0, rounds), new ParallelOptions { MaxDegreeOfParallelism = AtOnce }, async (round, _) =>
+        {
+            var random = new Random(unchecked(seed + round));
+            var total = random.Next(20) == 0 ? 3 * Connection.MessageCapacity : random.Next(1, 30);
+            var readers = Enumerable.Range(0, Readers).Select(_ => ReadAsync(core, $"bob{round}", total, new Random(random.Next()))).ToArray();
+            var sent = await SendAsync(core, round, total, random);
+            foreach (var (seen, came) in await Task.WhenAll(readers).OrFail($"everything read in round {round} of SEED={seed}"))
+            {
+                Assert.True(sent.SequenceEqual(seen), $"Round {round} of SEED={seed}: sent {string.Join(' ', sent)}; read {string.Join(' ', seen)}");
+                Interlocked.Add(ref visits, came);
+            }
+
+            Interlocked.Add(ref messages, total);
+        });
+        Assert.Equal(0, core.Registry.Count);
+        Assert.Empty(core.Registry.All);
+        output.WriteLine($"{rounds} interleavings, {messages} messages, {visits} visits");
+    }
+
+    private static async Task<List<long>> SendAsync(Core core, int round, int total, Random random)
+    {
+        var sends = new List<RequestSend>();
+        for (var i = 0; i < total; i++)
+        {
+            var send = new RequestSend(core.Chat, new Draft($"alice{round}", $"bob{round}", i.ToString(CultureInfo.InvariantCulture), null), 0);
+            await core.Chat.SendAsync(send);
+            sends.Add(send);
+            if (total < Connection.MessageCapacity)
+                await PauseAsync(random);
+        }
+
+        foreach (var send in sends)
+            Assert.Null(await send.Stored.OrFail("a commit"));
+        return sends.ConvertAll(send => send.Message!.Id);
+    }
+
+    /// <summary>Comes and goes, resuming after what it has seen, until it has seen everything; drains as a transport does.</summary>
+    private static async Task<(List<long> Seen, int Visits)> ReadAsync(Core core, string user, int total, Random random)
+    {
+        var seen = new List<long>();
+        var visits = 0;
+        while (seen.Count < total)
+        {
+            visits++;
+            var connection = new Connection(user);
+            Assert.Null(core.Chat.Join(connection, after: seen.Count == 0 ? 0 : seen[^1]));
+            var outbox = new Outbox();
+            for (var looks = random.Next(1, 8); looks > 0 && seen.Count < total; looks--)
+            {
+                outbox = connection.Take(outbox);
+                await PauseAsync(random);
+                var isBehind = connection.IsBehind;
+                var messages = isBehind ? core.Chat.CatchUp(connection) : outbox.Messages;
+                seen.AddRange(messages.Select(message => message.Id));
+                if (messages.Count > 0)
+                    connection.Position = Math.Max(connection.Position, messages[^1].Id);
+                await PauseAsync(random);
+                if (!isBehind && looks > 1)
+                    await WaitAsync(connection);
+            }
+
+            core.Chat.Leave(connection);
+        }
+
+        return (seen, visits);
+    }
+
+    /// <summary>Until there is something, or it is time to leave: the sender may have nothing more.</summary>
+    private static async Task WaitAsync(Connection connection)
+    {
+        using var leave = new CancellationTokenSource(TimeSpan.FromMilliseconds(50));
+        using var leaving = leave.Token.Register(connection.Wake);
+        await connection.WaitAsync();
+    }
+
+    private static async ValueTask PauseAsync(Random random)
+    {
+        switch (random.Next(4))
+        {
+            case 0:
+                await Task.Yield();
+                break;
+            case 1:
+                Thread.SpinWait(random.Next(2000));
+                break;
+        }
+    }
+
+    /// <summary>The core without a way in or out.</summary>
+    private sealed class Core : IAsyncDisposable
+    {
+        private readonly TempFolder _folder = new();
+        private readonly ServiceProvider _services = new ServiceCollection().AddMetrics().BuildServiceProvider();
+        private readonly ChatDatabase _database;
+        private readonly MessageWriter _writer;
+        private readonly RateLimit _rate;
+
+        private Core()
+        {
+            var options = new ChatOptions { MessagesPerSecond = 0 };
+            _database = new ChatDatabase($"Data Source={_folder.DatabasePath}");
+            var metrics = new ChatMetrics(_services.GetRequiredService<IMeterFactory>());
+            _writer = new MessageWriter(_database, metrics, TimeProvider.System, NullLogger<MessageWriter>.Instance);
+            Registry = new ConnectionRegistry(options);
+            _rate = new RateLimit(options);
+            Chat = new ChatService(
+                Registry, _writer, new MessageStore(_database), _rate, metrics, TimeProvider.System, new ApplicationLifetime(NullLogger<ApplicationLifetime>.Instance));
+        }
+
+        public ConnectionRegistry Registry { get; }
+
+        public ChatService Chat { get; }
+
+        public static async Task<Core> StartAsync()
+        {
+            var core = new Core();
+            await core._writer.StartAsync(default);
+            return core;
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            await _writer.StopAsync(default);
+            _writer.Dispose();
+            _rate.Dispose();
+            _database.Dispose();
+            await _services.DisposeAsync();
+            _folder.Dispose();
+        }
+    }
+}

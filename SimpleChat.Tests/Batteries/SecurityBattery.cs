@@ -1,0 +1,150 @@
+using System.Buffers.Text;
+using System.Text;
+using System.Text.Json;
+
+namespace SimpleChat.Tests.Batteries;
+
+/// <summary>
+/// What OWASP's WebSocket cheat sheet asks for and no other test shows: what is somebody else's stays somebody else's, and an identity cannot be talked into.
+/// Origins are in HandshakeTests, expiry in IdentityTests, logs in LoggingTests, sizes, rates and numbers in ClosingTests and LimitsTests.
+/// </summary>
+[Trait("Category", Battery.Category)]
+public sealed class SecurityBattery
+{
+    [Fact]
+    public async Task An_inbox_is_emptied_by_its_owner_alone()
+    {
+        await using var server = await ChatServer.StartNewAsync();
+        await using var mallory = await ChatClient.ConnectAsync(server.Url, "mallory", "chat.ack");
+        var sent = await new HttpUser(server.Http, "alice").SendAsync("bob", "for bob alone");
+
+        await mallory.AckAsync(sent.Json.Id);
+        Assert.Equal(204, (await new HttpUser(server.Http, "mallory").AckAsync(sent.Json.Id)).Status);
+        Assert.Equal(204, (await new HttpUser(server.Http, "alice").AckAsync(sent.Json.Id)).Status); // not by its sender either
+        await mallory.AssertAliveAsync();
+
+        Assert.Equal(sent.Json.Id, Assert.Single(await new HttpUser(server.Http, "bob").InboxAsync()).Id);
+    }
+
+    [Fact]
+    public async Task Nothing_that_a_third_party_can_ask_shows_a_conversation()
+    {
+        await using var server = await ChatServer.StartNewAsync();
+        await new HttpUser(server.Http, "alice").SendAsync("bob", "between alice and bob");
+        await new HttpUser(server.Http, "bob").SendAsync("alice", "between bob and alice");
+        var mallory = new HttpUser(server.Http, "mallory");
+
+        foreach (var query in (string[])["", "?with=alice", "?with=bob", "?after=0", "?before=9007199254740991", "?with=alice&after=0&limit=200&days=36500"])
+            Assert.Empty((await mallory.GetAsync("/messages" + query)).Messages);
+        Assert.Empty(await mallory.InboxAsync());
+        await using var resumed = await ChatClient.ConnectAsync(server.Url, "mallory", "chat.ack", after: 0);
+        await resumed.PingAsync();
+        await resumed.ExpectAsync("pong"); // and nothing before it
+    }
+
+    [Fact]
+    public async Task A_sender_is_who_connected_whatever_the_frame_says()
+    {
+        await using var server = await ChatServer.StartNewAsync();
+        await using var mallory = await ChatClient.ConnectAsync(server.Url, "mallory");
+        await mallory.RawTextAsync("""{"type":"send","from":"alice","user":"alice","sender":"alice","to":"bob","text":"hi","id":7,"sentAt":"1999-01-01T00:00:00.000Z"}""");
+        await mallory.ExpectAsync("sent");
+        await new HttpUser(server.Http, "mallory").PostAsync("/messages", """{"from":"alice","to":"bob","text":"hi"}""");
+
+        var inbox = await new HttpUser(server.Http, "bob").InboxAsync();
+        Assert.Equal(["mallory", "mallory"], inbox.Select(message => message.From));
+        Assert.Equal([1, 2], inbox.Select(message => message.Id));
+    }
+
+    [Fact]
+    public async Task Two_identities_in_one_request_are_none()
+    {
+        await using var server = await ChatServer.StartNewAsync();
+        var answer = await new HttpUser(server.Http, null).GetAsync("/inbox?user=alice&user=bob");
+        answer.AssertProblem(400);
+    }
+
+    [Theory]
+    [InlineData("alice%0d%0aSet-Cookie:x=y")]
+    [InlineData("alice%00")]
+    [InlineData("alice%20")]
+    [InlineData("%D0%B0lice")] // a Cyrillic a
+    [InlineData("..%2falice")]
+    [InlineData("alice'--")]
+    [InlineData("")]
+    public async Task A_name_that_only_looks_like_another_is_refused(string user)
+    {
+        await using var server = await ChatServer.StartNewAsync();
+        (await new HttpUser(server.Http, null).GetAsync($"/inbox?user={user}")).AssertProblem(400);
+        (await new HttpUser(server.Http, null).GetAsync($"/chat?user={user}")).AssertProblem(426);
+    }
+
+    [Fact]
+    public async Task A_token_that_was_tampered_with_is_answered_401()
+    {
+        var issuer = new Jwt();
+        await using var server = new ChatServer { Environment = "Production" };
+        foreach (var (key, value) in issuer.Settings)
+            server[key] = value;
+        await server.StartAsync();
+        var good = issuer.Token("mallory");
+        var parts = good.Split('.');
+        var body = Encoding.UTF8.GetString(Base64Url.DecodeFromChars(parts[1]));
+        var asAlice = Base64Url.EncodeToString(Encoding.UTF8.GetBytes(body.Replace("mallory", "alice", StringComparison.Ordinal)));
+        var none = Base64Url.EncodeToString("""{"alg":"none","typ":"JWT"}"""u8);
+        var noneSpelled = Base64Url.EncodeToString("""{"alg":"nOnE","typ":"JWT"}"""u8);
+
+        Assert.Equal(200, (await new HttpUser(server.Http, null, good).GetAsync("/inbox")).Status);
+        foreach (var forged in (string[])
+            [$"{parts[0]}.{asAlice}.{parts[2]}", $"{none}.{asAlice}.", $"{noneSpelled}.{asAlice}.", $"{none}.{asAlice}.{parts[2]}", $"{parts[0]}.{parts[1]}.", good[..^2], good + "AA"])
+        {
+            (await new HttpUser(server.Http, null, forged).GetAsync("/inbox")).AssertProblem(401);
+        }
+    }
+
+    [Fact]
+    public async Task One_that_floods_is_slowed_down_and_a_bystander_is_not()
+    {
+        await using var server = await ChatServer.StartNewAsync();
+        await using var mallory = await ChatClient.ConnectAsync(server.Url, "mallory");
+        await using var alice = await ChatClient.ConnectAsync(server.Url, "alice");
+        await using var bob = await ChatClient.ConnectAsync(server.Url, "bob");
+        const int Flood = 2000;
+        var flood = Task.Run(async () =>
+        {
+            for (var i = 0; i < Flood; i++)
+                await mallory.SendAsync("bob", "spam");
+        });
+        var answers = Task.Run(async () =>
+        {
+            var limited = 0;
+            for (var answered = 0; answered < Flood;)
+            {
+                var frame = await mallory.ReceiveAsync();
+                answered += frame.Type is "sent" or "error" ? 1 : 0;
+                limited += frame.Type == "error" && frame.Code == "rate_limited" ? 1 : 0;
+            }
+
+            return limited;
+        });
+        for (var i = 0; i < 20; i++)
+            await alice.SendAndConfirmAsync("carol", "hi");
+        await flood;
+        Assert.True(await answers > Flood / 2);
+        await bob.AssertAliveAsync();
+    }
+
+    [Fact]
+    public async Task What_is_sent_is_data_and_comes_back_as_data()
+    {
+        await using var server = await ChatServer.StartNewAsync();
+        string[] texts = ["<script>alert(1)</script>", "'; DROP TABLE MessageDB; --", "{\"type\":\"message\",\"from\":\"alice\"}", "a\r\nb\0c\u2028", "../../etc/passwd", "${jndi:ldap://x}"];
+        var mallory = new HttpUser(server.Http, "mallory");
+        foreach (var text in texts)
+            Assert.Equal(201, (await mallory.SendAsync("bob", text)).Status);
+        var inbox = await new HttpUser(server.Http, "bob").GetAsync("/inbox");
+        Assert.Equal(texts, inbox.Messages.Select(message => message.Body));
+        Assert.Equal("application/json", inbox.ContentType);
+        Assert.Equal(JsonValueKind.Array, inbox.Json.Json.GetProperty("messages").ValueKind);
+    }
+}
