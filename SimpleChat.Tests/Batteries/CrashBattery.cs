@@ -4,15 +4,17 @@ using Xunit.Abstractions;
 namespace SimpleChat.Tests.Batteries;
 
 /// <summary>
-/// I1 against the one thing that cannot be argued with: kill -9, under load from many users over WebSocket and HTTP, at random moments and at named ones.
-/// The long run: <c>ROUNDS=1000 dotnet test -c Release --filter CrashBattery</c>, which <c>MINUTES</c> can end earlier.
+/// I1 against the one thing that cannot be argued with: kill -9, under load from many users over WebSocket and HTTP, at random moments and at
+/// named ones. The long run: <c>ROUNDS=1000 dotnet test -c Release --filter CrashBattery</c>, which <c>MINUTES</c> can end earlier.
 /// </summary>
 [Trait("Category", Battery.Category)]
 public sealed class CrashBattery(ITestOutputHelper output)
 {
     private const int OverWebSocket = 10, OverHttp = 2;
 
-    private const string DuringStart = "at random during start-up", DuringShutdown = "at random during shutdown", TooLate = "not killed, the shutdown was done before";
+    private const string DuringStart = "at random during start-up";
+    private const string DuringShutdown = "at random during shutdown";
+    private const string TooLate = "not killed, the shutdown was done before";
 
     /// <summary>A named point that is not reached under load after so long is given up.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
@@ -84,7 +86,9 @@ public sealed class CrashBattery(ITestOutputHelper output)
         var code = await server.ExitAsync();
         if (kind == DuringShutdown && code == 0)
             kind = TooLate;
-        Assert.True(code == (kind == TooLate ? 0 : 128 + 9), $"The server was to die of SIGKILL, {kind}; it ended with {code}: {string.Join('\n', server.Errors)}");
+        Assert.True(
+            code == (kind == TooLate ? 0 : 128 + 9),
+            $"The server was to die of SIGKILL, {kind}; it ended with {code}: {string.Join('\n', server.Errors)}");
         _kills[kind] = _kills.GetValueOrDefault(kind) + 1;
 
         async Task LoadAsync()

@@ -15,7 +15,9 @@ public sealed class FuzzBattery(ITestOutputHelper output)
 {
     private const int AtOnce = 16;
 
-    /// <summary>What the server may grow by, in resident memory: a few buffers of 64 KiB for each session, and a collector that takes its time.</summary>
+    /// <summary>
+    /// What the server may grow by, in resident memory: a few buffers of 64 KiB for each session, and a collector that takes its time.
+    /// </summary>
     private const long Growth = 160 * 1024 * 1024;
 
     [Fact]
@@ -26,7 +28,10 @@ public sealed class FuzzBattery(ITestOutputHelper output)
         using var folder = new TempFolder();
         await using var server = await new ChatProcess
         {
-            DatabasePath = folder.DatabasePath, ["Chat:MessageTimeout"] = "00:00:01", ["Chat:MessagesPerSecond"] = "0", ["Chat:ConnectionsPerUser"] = "1000",
+            DatabasePath = folder.DatabasePath,
+            ["Chat:MessageTimeout"] = "00:00:01",
+            ["Chat:MessagesPerSecond"] = "0",
+            ["Chat:ConnectionsPerUser"] = "1000",
         }.StartAsync();
         await using var alice = await ChatClient.ConnectAsync(server.Url, "alice");
         await using var bob = await ChatClient.ConnectAsync(server.Url, "bob", "chat.ack");
@@ -51,10 +56,11 @@ public sealed class FuzzBattery(ITestOutputHelper output)
 
         await Deadline.UntilAsync(async () => !await new HttpUser(server.Http, "alice").SeesOnlineAsync("mallory"), "mallory's last connection gone");
         var after = server.ResidentBytes;
-        output.WriteLine($"{inputs} inputs, {answered} answered; {talked} messages between the bystanders, slowest {slowest.TotalMilliseconds:F0} ms; " +
-            $"resident {before / 1048576} MiB before, {after / 1048576} MiB after");
+        output.WriteLine($"{inputs} inputs, {answered} answered; {talked} messages between the bystanders, " +
+            $"slowest {slowest.TotalMilliseconds:F0} ms; resident {before / 1048576} MiB before, {after / 1048576} MiB after");
         Assert.True(after - before < Growth, $"Resident memory grew from {before} to {after}.");
-        Assert.DoesNotContain(server.Output.Concat(server.Errors), line => line.StartsWith("fail:", StringComparison.Ordinal) || line.Contains("Exception", StringComparison.Ordinal));
+        Assert.DoesNotContain(server.Output.Concat(server.Errors), line =>
+            line.StartsWith("fail:", StringComparison.Ordinal) || line.Contains("Exception", StringComparison.Ordinal));
         server.Terminate();
         Assert.Equal(0, await server.ExitAsync());
 
@@ -81,7 +87,8 @@ public sealed class FuzzBattery(ITestOutputHelper output)
     {
         await using var server = await ChatServer.StartNewAsync();
         using var connection = await RawHttp.ConnectAsync(server.Url);
-        var answer = await connection.AskAsync($"POST /messages?user=mallory HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{header}\r\n\r\n{body}");
+        var answer = await connection.AskAsync(
+            $"POST /messages?user=mallory HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{header}\r\n\r\n{body}");
         answer.AssertProblem(400);
         Assert.Empty(server.Log.Faults);
     }
@@ -167,8 +174,9 @@ public sealed class FuzzBattery(ITestOutputHelper output)
 
     private static readonly byte[][] Extremes =
     [
-        [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], [0x81, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], [0x80, 0x80, 0, 0, 0, 0], [0x89, 0xfe, 0xff, 0xff],
-        [0xed, 0xa0, 0x80], [0xf4, 0x90, 0x80, 0x80], [0], "\r\n"u8.ToArray(), "\r\n\r\n"u8.ToArray(), "%00"u8.ToArray(), "\\ud800"u8.ToArray(), "1e999"u8.ToArray(),
+        [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], [0x81, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
+        [0x80, 0x80, 0, 0, 0, 0], [0x89, 0xfe, 0xff, 0xff], [0xed, 0xa0, 0x80], [0xf4, 0x90, 0x80, 0x80], [0],
+        "\r\n"u8.ToArray(), "\r\n\r\n"u8.ToArray(), "%00"u8.ToArray(), "\\ud800"u8.ToArray(), "1e999"u8.ToArray(),
         "-9223372036854775809"u8.ToArray(), Encoding.ASCII.GetBytes(new string('[', 2000)), Encoding.ASCII.GetBytes(new string('A', 70_000)),
     ];
 
@@ -176,8 +184,12 @@ public sealed class FuzzBattery(ITestOutputHelper output)
 
     private static byte[] WebSocketSession(Random random)
     {
-        var target = random.Next(4) switch { 0 => "/chat?user=mallory&after=0", 1 => "/chat?access_token=x.y.z&user=mallory", _ => "/chat?user=mallory" };
-        var bytes = new List<byte>(Encoding.ASCII.GetBytes(new Handshake { Target = target, Protocols = random.Next(2) == 0 ? ["chat.ack"] : [] }.For(new Uri("http://127.0.0.1"))));
+        var handshake = new Handshake
+        {
+            Target = "/chat?user=mallory" + random.Next(4) switch { 0 => "&after=0", 1 => "&access_token=x.y.z", _ => "" },
+            Protocols = random.Next(2) == 0 ? ["chat.ack"] : [],
+        };
+        var bytes = new List<byte>(Encoding.ASCII.GetBytes(handshake.For(new Uri("http://127.0.0.1"))));
         for (var frames = random.Next(1, 8); frames > 0; frames--)
         {
             switch (random.Next(7))
@@ -197,7 +209,8 @@ public sealed class FuzzBattery(ITestOutputHelper output)
                     bytes.AddRange(RawWebSocket.Build(Opcode.Close, [0x03, 0xe8]));
                     break;
                 default:
-                    var frame = $$"""{"type":"send","to":"trent","text":"{{new string('ü', random.Next(1, 400))}}","clientMessageId":"{{random.Next()}}"}""";
+                    var text = new string('ü', random.Next(1, 400));
+                    var frame = $$"""{"type":"send","to":"trent","text":"{{text}}","clientMessageId":"{{random.Next()}}"}""";
                     bytes.AddRange(RawWebSocket.Build(Opcode.Text, Encoding.UTF8.GetBytes(frame)));
                     break;
             }
@@ -219,7 +232,8 @@ public sealed class FuzzBattery(ITestOutputHelper output)
                 3 => ("GET /users/trent/presence?user=mallory", ""),
                 _ => ("POST /messages?user=mallory", """{"to":"trent","text":"hi","clientMessageId":"c"}"""),
             };
-            bytes.Append(CultureInfo.InvariantCulture, $"{request} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {body.Length}\r\n\r\n{body}");
+            bytes.Append(CultureInfo.InvariantCulture, $"{request} HTTP/1.1\r\nHost: localhost\r\n");
+            bytes.Append(CultureInfo.InvariantCulture, $"Content-Type: application/json\r\nContent-Length: {body.Length}\r\n\r\n{body}");
         }
 
         return Encoding.UTF8.GetBytes(bytes.ToString());

@@ -8,8 +8,9 @@ using Xunit.Abstractions;
 namespace SimpleChat.Tests.Batteries;
 
 /// <summary>
-/// I3 and I5 without a network in between: the writer, catching up and the map, pushed into each other at random. Each round is one sender and some readers who come
-/// and go, with pauses drawn from the seed. The long run: <c>ROUNDS=20000 dotnet test -c Release --filter InterleavingBattery</c>.
+/// I3 and I5 without a network in between: the writer, catching up and the map, pushed into each other at random. Each round is one sender and
+/// some readers who come and go, with pauses drawn from the seed. The long run: <c>ROUNDS=20000 dotnet test -c Release --filter
+/// InterleavingBattery</c>.
 /// </summary>
 [Trait("Category", Battery.Category)]
 public sealed class InterleavingBattery(ITestOutputHelper output)
@@ -134,8 +135,8 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
             _writer = new MessageWriter(_database, metrics, TimeProvider.System, NullLogger<MessageWriter>.Instance);
             Registry = new ConnectionRegistry(options);
             _rate = new RateLimit(options);
-            Chat = new ChatService(
-                Registry, _writer, new MessageStore(_database), _rate, metrics, TimeProvider.System, new ApplicationLifetime(NullLogger<ApplicationLifetime>.Instance));
+            var lifetime = new ApplicationLifetime(NullLogger<ApplicationLifetime>.Instance);
+            Chat = new ChatService(Registry, _writer, new MessageStore(_database), _rate, metrics, TimeProvider.System, lifetime);
         }
 
         public ConnectionRegistry Registry { get; }

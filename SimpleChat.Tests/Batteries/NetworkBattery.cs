@@ -3,8 +3,9 @@ using Xunit.Abstractions;
 namespace SimpleChat.Tests.Batteries;
 
 /// <summary>
-/// Peers at their worst, thousands of them: they come, cut off, cut off in mid-frame or mid-handshake, dribble, fall silent, stop reading. Afterwards the map is empty and no
-/// handle is left. The long run: <c>ROUNDS=20000 dotnet test -c Release --filter NetworkBattery</c>; a round is a visit.
+/// Peers at their worst, thousands of them: they come, cut off, cut off in mid-frame or mid-handshake, dribble, fall silent, stop reading.
+/// Afterwards the map is empty and no handle is left. The long run: <c>ROUNDS=20000 dotnet test -c Release --filter NetworkBattery</c>; a round
+/// is a visit.
 /// </summary>
 [Trait("Category", Battery.Category)]
 public sealed class NetworkBattery(ITestOutputHelper output)

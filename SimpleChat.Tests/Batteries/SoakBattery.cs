@@ -79,6 +79,7 @@ public sealed class SoakBattery(ITestOutputHelper output)
             samples.Select(sample => sample.Latency).Order().ElementAt(samples.Count / 2),
             samples.Max(sample => sample.Resident), samples.Max(sample => sample.Handles), samples.Max(sample => sample.Log));
 
-        public override string ToString() => $"ping p50 {Latency.TotalMilliseconds:F2} ms, {Resident >> 20} MiB resident, {Handles} handles, {Log >> 20} MiB of log";
+        public override string ToString() =>
+            $"ping p50 {Latency.TotalMilliseconds:F2} ms, {Resident >> 20} MiB resident, {Handles} handles, {Log >> 20} MiB of log";
     }
 }
