@@ -71,7 +71,7 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
             var connection = new Connection(user);
             Assert.Null(core.Chat.Join(connection, after: seen.Count == 0 ? 0 : seen[^1]));
             var outbox = new Outbox();
-            for (var looks = random.Next(1, 8); looks > 0 && seen.Count < total; looks--)
+            for (var looks = random.Next(1, 4); looks > 0 && seen.Count < total; looks--)
             {
                 outbox = connection.Take(outbox);
                 await PauseAsync(random);
@@ -81,7 +81,7 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
                 if (messages.Count > 0)
                     connection.Position = Math.Max(connection.Position, messages[^1].Id);
                 await PauseAsync(random);
-                if (!isBehind && looks > 1)
+                if (!isBehind && looks > 1 && random.Next(4) == 0)
                     await WaitAsync(connection);
             }
 
