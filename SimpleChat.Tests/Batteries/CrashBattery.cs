@@ -29,7 +29,7 @@ public sealed class CrashBattery(ITestOutputHelper output)
     [Fact]
     public async Task I1_What_was_confirmed_survives_kill_minus_9_at_any_moment()
     {
-        var rounds = Battery.Rounds(18);
+        var rounds = Battery.Rounds(16);
         var random = new Random(Battery.Seed(output));
         using var folder = new TempFolder();
         string[] names = [.. Enumerable.Range(0, OverWebSocket + OverHttp).Select(i => $"user{i}")];
