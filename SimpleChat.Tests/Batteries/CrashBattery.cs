@@ -54,7 +54,7 @@ public sealed class CrashBattery(ITestOutputHelper output)
         var verdict = Checker.Check([.. users.Select(user => user.Record)], stored);
         _restarts.Sort();
         var (median, slowest) = (Percentile(0.5), Percentile(0.99));
-        output.WriteLine($"{rounds} kills in {took.TotalMinutes:F1} min; restart to first confirmation: " +
+        output.WriteLine($"{rounds} rounds in {took.TotalMinutes:F1} min; restart to first confirmation: " +
             $"p50 {median.TotalMilliseconds:F0} ms, p99 {slowest.TotalMilliseconds:F0} ms of {_restarts.Count}");
         foreach (var (name, count) in _kills)
             output.WriteLine($"{count,5} {name}");

@@ -73,6 +73,7 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
             var outbox = new Outbox();
             for (var looks = random.Next(1, 4); looks > 0 && seen.Count < total; looks--)
             {
+                await PauseAsync(random);
                 outbox = connection.Take(outbox);
                 await PauseAsync(random);
                 var isBehind = connection.IsBehind;
@@ -107,13 +108,16 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
 
     private static async ValueTask PauseAsync(Random random)
     {
-        switch (random.Next(4))
+        switch (random.Next(6))
         {
             case 0:
                 await Task.Yield();
                 break;
             case 1:
                 Thread.SpinWait(random.Next(2000));
+                break;
+            case 2: // about as long as a commit
+                await Task.Delay(1);
                 break;
         }
     }
