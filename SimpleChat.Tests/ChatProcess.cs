@@ -27,7 +27,18 @@ internal sealed partial class ChatProcess : IAsyncDisposable
 
     public Uri Url { get; private set; } = null!;
 
-    public int Id => _process!.Id;
+    /// <summary>Memory that it really occupies.</summary>
+    public long ResidentBytes
+    {
+        get
+        {
+            _process!.Refresh();
+            return _process.WorkingSet64;
+        }
+    }
+
+    /// <summary>Files and sockets that it has open (on Linux).</summary>
+    public int Handles => Directory.GetFileSystemEntries($"/proc/{_process!.Id}/fd").Length;
 
     public HttpClient Http => _http;
 

@@ -95,7 +95,7 @@ internal static class Frames
         {
             return reader.Read(type);
         }
-        catch (JsonException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException) // the latter: a name or a type with escapes that make no Unicode text
         {
             return new ClientFrame(type, "", "", null, [], ChatError.InvalidJson);
         }

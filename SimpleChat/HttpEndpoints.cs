@@ -138,6 +138,10 @@ internal static class HttpEndpoints
             {
                 return (default, BodyTooSlow);
             }
+            catch (BadHttpRequestException e) // chunks that are none, or an end before the announced one
+            {
+                return (default, BodyMalformed with { Status = e.StatusCode });
+            }
 
             if (length > options.MaxMessageBytes)
                 return (default, BodyTooBig with { Message = $"The body is over {options.MaxMessageBytes} bytes (Chat:MaxMessageBytes)." });
@@ -152,6 +156,7 @@ internal static class HttpEndpoints
 
     private static readonly ChatError NotJson = new(null, "Send JSON, and say so: Content-Type: application/json.", StatusCodes.Status415UnsupportedMediaType);
     private static readonly ChatError BodyTooBig = new(null, "", StatusCodes.Status413PayloadTooLarge);
+    private static readonly ChatError BodyMalformed = new(null, "The body is not what its headers announce.");
     private static readonly ChatError BodyTooSlow = new(null, "The body took too long to arrive whole (Chat:MessageTimeout).", StatusCodes.Status408RequestTimeout);
 
     private static async ValueTask<object?> AnswerStorageFaults(EndpointFilterInvocationContext invocation, EndpointFilterDelegate next)

@@ -309,9 +309,9 @@ internal sealed partial class WebSocketLine : IDisposable
 
     private async ValueTask HandleAsync(ReadOnlyMemory<byte> message)
     {
+        var frame = Frames.Read(message.Span); // before it counts as unanswered: a fault in here must not keep the connection waiting for its answer
         if (!_connection.TryBeginAnswer())
             return;
-        var frame = Frames.Read(message.Span);
         if (frame.Error is not null)
         {
             _connection.Answer(Frames.Error(frame.Error, frame.ClientMessageId));

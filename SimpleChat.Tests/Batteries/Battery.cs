@@ -4,7 +4,8 @@ using Xunit.Abstractions;
 namespace SimpleChat.Tests.Batteries;
 
 /// <summary>
-/// What the batteries have in common. Each has a short run within <c>dotnet test</c> and a long one that differs only in numbers from the environment:
+/// What the batteries have in common. Each has a short run within <c>dotnet test</c> and a long one that differs only in numbers from the
+/// environment:
 /// <c>ROUNDS</c>, <c>MINUTES</c>, and <c>SEED</c> to play a run again. All of them stop by themselves.
 /// </summary>
 internal static class Battery

@@ -53,8 +53,8 @@ internal sealed record Verdict(int Confirmed, int CameOut, int Recovered, IReadO
 }
 
 /// <summary>
-/// Holds the clients' records against each other and against the database. The records must go to the very end: every message that is still in an inbox was
-/// drained into them, after <paramref name="stored"/> was read.
+/// Holds the clients' records against each other and against the database. The records must go to the very end: every message that is still in
+/// an inbox was drained into them, after <paramref name="stored"/> was read.
 /// </summary>
 /// <param name="records">Everybody's.</param>
 /// <param name="stored">What was in the database when the load was over and before the final drain.</param>

@@ -80,7 +80,10 @@ public sealed class CheckerTests
         Assert.Contains(verdict.Findings, finding => finding.Wrong == wrong);
     }
 
-    /// <summary>Alice sends four messages that are confirmed, one that is not answered and stored, one that is neither; bob acknowledges the first and drains the rest.</summary>
+    /// <summary>
+    /// Alice sends four messages that are confirmed, one that is not answered and stored, one that is neither; bob acknowledges the first and
+    /// drains the rest.
+    /// </summary>
     private sealed class Story
     {
         public Story()

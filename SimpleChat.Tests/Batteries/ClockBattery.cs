@@ -42,7 +42,7 @@ public sealed class ClockBattery(ITestOutputHelper output)
     }
 
     [Fact]
-    public async Task A_clock_that_jumps_past_a_tokens_end_ends_its_connection_at_the_next_look_and_not_before()
+    public async Task A_clock_set_back_cuts_nobody_off_and_one_past_a_tokens_end_refuses_the_token()
     {
         var issuer = new Jwt();
         var clock = new JumpingClock();
@@ -62,7 +62,8 @@ public sealed class ClockBattery(ITestOutputHelper output)
         var refused = await new HttpUser(server.Http, null, token).GetAsync("/inbox");
         refused.AssertProblem(401);
 
-        Task<ChatClient> ConnectAsync() => ChatClient.ConnectAsync(server.Url, null, configure: options => options.SetRequestHeader("Authorization", $"Bearer {token}"));
+        Task<ChatClient> ConnectAsync() => ChatClient.ConnectAsync(server.Url, null, configure: options =>
+            options.SetRequestHeader("Authorization", $"Bearer {token}"));
     }
 
     /// <summary>The system's clock, set back and forward; its timers and its stopwatch run on, as a machine's do.</summary>

@@ -14,7 +14,9 @@ internal sealed record CrashPoint(string Name, string Where = "", string Call = 
     /// <summary>What the <see cref="StartupHook"/> reads: when, what and how often.</summary>
     public const string Variable = "SIMPLECHAT_TESTS_CRASH";
 
-    /// <summary>What the <see cref="StartupHook"/> reads: the level to which <c>PRAGMA synchronous</c> is set after the server has set its own.</summary>
+    /// <summary>
+    /// What the <see cref="StartupHook"/> reads: the level to which <c>PRAGMA synchronous</c> is set after the server has set its own.
+    /// </summary>
     public const string SynchronousVariable = "SIMPLECHAT_TESTS_SYNCHRONOUS";
 
     public static readonly CrashPoint[] All =

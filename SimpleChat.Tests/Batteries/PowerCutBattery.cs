@@ -70,8 +70,7 @@ public sealed partial class PowerCutBattery(ITestOutputHelper output)
             Assert.Equal(0, await server.ExitAsync());
         }
 
-        var line = "";
-        await Deadline.UntilAsync(async () => (line = await LastLineAsync(trace)).Contains("+++ exited", StringComparison.Ordinal), "the end of the trace");
+        await Deadline.UntilAsync(async () => (await LastLineAsync(trace)).Contains("+++ exited", StringComparison.Ordinal), "the end of the trace");
         return SystemCalls.Read(trace);
     }
 
@@ -131,8 +130,8 @@ public sealed partial class PowerCutBattery(ITestOutputHelper output)
     }
 
     /// <summary>
-    /// Cuts the power at random moments. What was synced is on disk; of what was not, each write is there whole, torn or not at all, in any combination. Opens
-    /// the file as the server does at start.
+    /// Cuts the power at random moments. What was synced is on disk; of what was not, each write is there whole, torn or not at all, in any
+    /// combination. Opens the file as the server does at start.
     /// </summary>
     private static (int Missing, int Confirmed) CutPower(List<SystemCall> calls, int images, Random random)
     {
@@ -144,7 +143,8 @@ public sealed partial class PowerCutBattery(ITestOutputHelper output)
             var cut = random.Next(first + 1, calls.Count + 1);
             foreach (var file in (string[])[Database, Log])
                 Leave(calls, cut, file, folder.File(file), random);
-            var confirmed = calls.Take(cut).OfType<Departure>().SelectMany(departure => Token().Matches(departure.Text)).Select(token => token.Value).ToHashSet();
+            var departures = calls.Take(cut).OfType<Departure>();
+            var confirmed = departures.SelectMany(departure => Token().Matches(departure.Text)).Select(token => token.Value).ToHashSet();
             looked += confirmed.Count;
             confirmed.ExceptWith(Stored(folder.File(Database)));
             missing += confirmed.Count;

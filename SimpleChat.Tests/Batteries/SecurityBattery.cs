@@ -5,8 +5,9 @@ using System.Text.Json;
 namespace SimpleChat.Tests.Batteries;
 
 /// <summary>
-/// What OWASP's WebSocket cheat sheet asks for and no other test shows: what is somebody else's stays somebody else's, and an identity cannot be talked into.
-/// Origins are in HandshakeTests, expiry in IdentityTests, logs in LoggingTests, sizes, rates and numbers in ClosingTests and LimitsTests.
+/// What OWASP's WebSocket cheat sheet asks for and no other test shows: what is somebody else's stays somebody else's, and an identity cannot
+/// be talked into. Origins are in HandshakeTests, expiry in IdentityTests, logs in LoggingTests, sizes, rates and numbers in ClosingTests and
+/// LimitsTests.
 /// </summary>
 [Trait("Category", Battery.Category)]
 public sealed class SecurityBattery
@@ -34,7 +35,8 @@ public sealed class SecurityBattery
         await new HttpUser(server.Http, "bob").SendAsync("alice", "between bob and alice");
         var mallory = new HttpUser(server.Http, "mallory");
 
-        foreach (var query in (string[])["", "?with=alice", "?with=bob", "?after=0", "?before=9007199254740991", "?with=alice&after=0&limit=200&days=36500"])
+        string[] queries = ["", "?with=alice", "?with=bob", "?after=0", "?before=9007199254740991", "?with=alice&after=0&limit=200&days=36500"];
+        foreach (var query in queries)
             Assert.Empty((await mallory.GetAsync("/messages" + query)).Messages);
         Assert.Empty(await mallory.InboxAsync());
         await using var resumed = await ChatClient.ConnectAsync(server.Url, "mallory", "chat.ack", after: 0);
@@ -47,7 +49,8 @@ public sealed class SecurityBattery
     {
         await using var server = await ChatServer.StartNewAsync();
         await using var mallory = await ChatClient.ConnectAsync(server.Url, "mallory");
-        await mallory.RawTextAsync("""{"type":"send","from":"alice","user":"alice","sender":"alice","to":"bob","text":"hi","id":7,"sentAt":"1999-01-01T00:00:00.000Z"}""");
+        await mallory.RawTextAsync(
+            """{"type":"send","from":"alice","user":"alice","to":"bob","text":"hi","id":7,"sentAt":"1999-01-01T00:00:00.000Z"}""");
         await mallory.ExpectAsync("sent");
         await new HttpUser(server.Http, "mallory").PostAsync("/messages", """{"from":"alice","to":"bob","text":"hi"}""");
 
@@ -95,11 +98,13 @@ public sealed class SecurityBattery
         var noneSpelled = Base64Url.EncodeToString("""{"alg":"nOnE","typ":"JWT"}"""u8);
 
         Assert.Equal(200, (await new HttpUser(server.Http, null, good).GetAsync("/inbox")).Status);
-        foreach (var forged in (string[])
-            [$"{parts[0]}.{asAlice}.{parts[2]}", $"{none}.{asAlice}.", $"{noneSpelled}.{asAlice}.", $"{none}.{asAlice}.{parts[2]}", $"{parts[0]}.{parts[1]}.", good[..^2], good + "AA"])
-        {
+        string[] forgeries =
+        [
+            $"{parts[0]}.{asAlice}.{parts[2]}", $"{none}.{asAlice}.", $"{noneSpelled}.{asAlice}.", $"{none}.{asAlice}.{parts[2]}",
+            $"{parts[0]}.{parts[1]}.", good[..^2], good + "AA",
+        ];
+        foreach (var forged in forgeries)
             (await new HttpUser(server.Http, null, forged).GetAsync("/inbox")).AssertProblem(401);
-        }
     }
 
     [Fact]
@@ -138,7 +143,11 @@ public sealed class SecurityBattery
     public async Task What_is_sent_is_data_and_comes_back_as_data()
     {
         await using var server = await ChatServer.StartNewAsync();
-        string[] texts = ["<script>alert(1)</script>", "'; DROP TABLE MessageDB; --", "{\"type\":\"message\",\"from\":\"alice\"}", "a\r\nb\0c\u2028", "../../etc/passwd", "${jndi:ldap://x}"];
+        string[] texts =
+        [
+            "<script>alert(1)</script>", "'; DROP TABLE MessageDB; --", "{\"type\":\"message\",\"from\":\"alice\"}",
+            "a\r\nb\0c\u2028", "../../etc/passwd", "${jndi:ldap://x}",
+        ];
         var mallory = new HttpUser(server.Http, "mallory");
         foreach (var text in texts)
             Assert.Equal(201, (await mallory.SendAsync("bob", text)).Status);

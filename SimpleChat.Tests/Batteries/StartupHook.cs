@@ -4,9 +4,9 @@ using System.Runtime.InteropServices;
 using SimpleChat.Tests.Batteries;
 
 /// <summary>
-/// Runs inside the server's process, before its <c>Main</c>: a test starts the server with <c>DOTNET_STARTUP_HOOKS</c> pointing to this assembly. It dies at a
-/// named point, or makes storage less durable than it must be. The server itself knows nothing of it: SQLite tells of each statement
-/// (https://sqlite.org/c3ref/trace_v2.html), the server's own meter of what lies between them.
+/// Runs inside the server's process, before its <c>Main</c>: a test starts the server with <c>DOTNET_STARTUP_HOOKS</c> pointing to this
+/// assembly. It dies at a named point, or makes storage less durable than it must be. The server itself knows nothing of it: SQLite tells of
+/// each statement (https://sqlite.org/c3ref/trace_v2.html), the server's own meter of what lies between them.
 /// </summary>
 internal static class StartupHook
 {
@@ -60,9 +60,15 @@ internal static class StartupHook
     private static int Traced(int kind, nint database, nint statement, nint detail)
     {
         var sql = Marshal.PtrToStringUTF8(Sql(statement)) ?? "";
-        if (s_point is [var when, var what, _] && kind == (when == "before" ? StatementStarts : StatementEnds) && sql.StartsWith(what, StringComparison.Ordinal))
+        if (s_point is [var when, var what, _]
+            && kind == (when == "before" ? StatementStarts : StatementEnds)
+            && sql.StartsWith(what, StringComparison.Ordinal))
+        {
             Pass();
-        if (kind == StatementEnds && sql == "PRAGMA synchronous" && Environment.GetEnvironmentVariable(CrashPoint.SynchronousVariable) is { Length: > 0 } level)
+        }
+
+        var level = Environment.GetEnvironmentVariable(CrashPoint.SynchronousVariable);
+        if (level is { Length: > 0 } && kind == StatementEnds && sql == "PRAGMA synchronous")
             _ = Execute(database, $"PRAGMA synchronous = {level}", 0, 0, 0);
         return 0;
     }

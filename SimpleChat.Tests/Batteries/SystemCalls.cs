@@ -55,7 +55,8 @@ internal static partial class SystemCalls
             }
             else if (Send().IsMatch(line))
             {
-                calls.Add(new Departure(string.Concat(Quoted().Matches(line).Select(match => Encoding.Latin1.GetString(Unescape(match.Groups["data"].Value))))));
+                var parts = Quoted().Matches(line).Select(match => Encoding.Latin1.GetString(Unescape(match.Groups["data"].Value)));
+                calls.Add(new Departure(string.Concat(parts)));
             }
         }
 
