@@ -80,7 +80,7 @@ public sealed class ConnectionTests
         var connection = new Connection("bob");
         connection.StartBehind(position: 0, inboxUpTo: 0, committed: 0);
         for (var id = 1; id <= 10 * Connection.MessageCapacity; id++)
-            connection.Offer(new Message(id, "alice", "bob", "hi", 0));
+            connection.Offer(new Message(id, "alice", "bob", "hi"u8.ToArray(), 0));
 
         Assert.True(connection.IsBehind);
         var mark = connection.Mark;
@@ -98,12 +98,12 @@ public sealed class ConnectionTests
     {
         var connection = new Connection("bob");
         connection.StartBehind(position: 0, inboxUpTo: 0, committed: 0);
-        var large = new string('x', 2 * Connection.TextCapacity);
+        var large = new byte[2 * Connection.TextCapacity];
 
         connection.Offer(new Message(1, "alice", "bob", large, 0));
         Assert.False(connection.IsBehind);
 
-        connection.Offer(new Message(2, "alice", "bob", "hi", 0));
+        connection.Offer(new Message(2, "alice", "bob", "hi"u8.ToArray(), 0));
         Assert.Equal(2, connection.Mark);
     }
 
@@ -111,7 +111,7 @@ public sealed class ConnectionTests
     public void I3_A_message_committed_while_its_reader_joins_comes_out_of_the_database_and_not_out_of_the_queue_again()
     {
         var connection = new Connection("bob");
-        connection.Offer(new Message(41, "alice", "bob", "hi", 0)); // joined the map already
+        connection.Offer(new Message(41, "alice", "bob", "hi"u8.ToArray(), 0)); // joined the map already
         connection.StartBehind(position: 0, inboxUpTo: 41, committed: 41);
 
         Assert.True(connection.IsBehind);

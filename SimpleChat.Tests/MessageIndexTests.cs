@@ -66,7 +66,7 @@ public sealed class MessageIndexTests : IDisposable
             if (name is not null)
                 Assert.Equal(known, transaction.Find(from, name)?.Id);
             if (known is null)
-                batch.Add((transaction.Insert(new Draft(from, to, "hi", name), sentAt: 1), name));
+                batch.Add((transaction.Insert(new Draft(from, to, "hi"u8.ToArray(), name), sentAt: 1), name));
         }
 
         if (undone)

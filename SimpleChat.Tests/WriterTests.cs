@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
+using System.Text;
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -15,13 +16,13 @@ public sealed class WriterTests
         await using var writer = await Writer.StartAsync();
         var release = await writer.HoldUpAsync(); // so that the next three are one batch
 
-        var left = writer.Enqueue(transaction => transaction.Insert(new Draft("alice", "bob", "left", null), 1));
+        var left = writer.Enqueue(transaction => transaction.Insert(new Draft("alice", "bob", "left"u8.ToArray(), null), 1));
         var poisoned = writer.Enqueue(transaction =>
         {
-            transaction.Insert(new Draft("alice", "bob", "half", "half"), 2);
-            transaction.Insert(new Draft("alice", "bob", null!, null), 3); // NOT NULL: SQLite refuses the row
+            transaction.Insert(new Draft("alice", "bob", "half"u8.ToArray(), "half"), 2);
+            transaction.Insert(new Draft("alice", null!, "poison"u8.ToArray(), null), 3); // NOT NULL: SQLite refuses the row
         });
-        var right = writer.Enqueue(transaction => transaction.Insert(new Draft("alice", "bob", "right", null), 4));
+        var right = writer.Enqueue(transaction => transaction.Insert(new Draft("alice", "bob", "right"u8.ToArray(), null), 4));
         release();
 
         Assert.True(await left.OrFail("the left neighbour"));
@@ -40,7 +41,7 @@ public sealed class WriterTests
         var writes = Enumerable.Range(0, 100).Select(i =>
         {
             long id = 0;
-            return writer.Enqueue(transaction => id = transaction.Insert(new Draft("alice", "bob", $"{i}", null), 0).Id, () =>
+            return writer.Enqueue(transaction => id = transaction.Insert(new Draft("alice", "bob", Encoding.UTF8.GetBytes($"{i}"), null), 0).Id, () =>
             {
                 Assert.True(writer.Core.LastCommitted >= id);
                 confirmed.Enqueue(id);
@@ -59,7 +60,7 @@ public sealed class WriterTests
         await using var writer = await Writer.StartAsync();
         var times = new List<long>();
         foreach (var clock in (long[])[1000, 500, 2000, 1999])
-            Assert.True(await writer.Enqueue(transaction => times.Add(transaction.Insert(new Draft("alice", "bob", "hi", null), clock).SentAt)).OrFail("a commit"));
+            Assert.True(await writer.Enqueue(transaction => times.Add(transaction.Insert(new Draft("alice", "bob", "hi"u8.ToArray(), null), clock).SentAt)).OrFail("a commit"));
         Assert.Equal([1000, 1000, 2000, 2000], times);
     }
 
@@ -70,7 +71,7 @@ public sealed class WriterTests
         using var stuck = new SemaphoreSlim(0);
         var write = writer.Enqueue(transaction =>
         {
-            transaction.Insert(new Draft("alice", "bob", "late", null), 0);
+            transaction.Insert(new Draft("alice", "bob", "late"u8.ToArray(), null), 0);
             stuck.Wait(Deadline.Time);
         });
 

@@ -15,7 +15,7 @@ internal sealed record ChatError(string? Code, string Message, int Status = Stat
     public static readonly ChatError InvalidText = new("invalid_text",
         "\"text\" must be a non-empty string without lone surrogates.");
     public static readonly ChatError InvalidClientMessageId = new("invalid_client_message_id",
-        $"\"clientMessageId\" must be a string of 1 to {Frames.MaxClientMessageIdLength} characters, or be left out.");
+        $"\"clientMessageId\" must be a string of 1 to {ClientFrame.MaxClientMessageIdLength} characters, or be left out.");
     public static readonly ChatError ClientMessageIdReused = new("client_message_id_reused",
         "This clientMessageId names an earlier message with another \"to\" or \"text\"; choose a new one for a new message.", StatusCodes.Status409Conflict);
     public static readonly ChatError InvalidAck = new("invalid_ack",

@@ -15,7 +15,7 @@ internal sealed class Connection(string user)
     /// <summary>Live messages queued at most: enough for the burst of one commit, small beside what the kernel buffers.</summary>
     public const int MessageCapacity = 256;
 
-    /// <summary>Characters of text queued at most, so that large messages are bounded too.</summary>
+    /// <summary>Bytes of text queued at most, so that large messages are bounded too.</summary>
     public const int TextCapacity = 256 * 1024;
 
     /// <summary>Receipts queued at most; they are small, and come in bursts when an inbox is drained.</summary>
@@ -148,7 +148,7 @@ internal sealed class Connection(string user)
 
     /// <summary>
     /// A frame of this client was read and will be answered. False once the connection is ending: then it counts as not read.
-    /// Every true is paired with one <see cref="Answer"/>.
+    /// Every true is paired with one <see cref="Answer"/> or <see cref="AnswerNothing"/>.
     /// </summary>
     public bool TryBeginAnswer()
     {
@@ -161,19 +161,18 @@ internal sealed class Connection(string user)
         }
     }
 
-    /// <summary>The answer to a frame, for the drain to write; empty if the frame needs none.</summary>
-    public void Answer(ReadOnlyMemory<byte> frame)
+    /// <summary>The answer to a frame, for the drain to write.</summary>
+    public void Answer(Answer answer)
     {
-        if (frame.IsEmpty)
-        {
-            Answered(1);
-        }
-        else
-        {
-            lock (_gate)
-                _waiting.Answers.Add(frame);
-        }
+        lock (_gate)
+            _waiting.Answers.Add(answer);
+        Wake();
+    }
 
+    /// <summary>The frame is done with, and needs no answer.</summary>
+    public void AnswerNothing()
+    {
+        Answered(1);
         Wake();
     }
 
@@ -257,7 +256,7 @@ internal sealed class Connection(string user)
 internal sealed class Outbox
 {
     /// <summary>Answers to the client's own frames.</summary>
-    public List<ReadOnlyMemory<byte>> Answers { get; } = [];
+    public List<Answer> Answers { get; } = [];
 
     /// <summary>Receipts for messages that the user sent.</summary>
     public List<Receipt> Receipts { get; } = [];

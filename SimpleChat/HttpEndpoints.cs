@@ -145,7 +145,7 @@ internal static class HttpEndpoints
 
             if (length > options.MaxMessageBytes)
                 return (default, BodyTooBig with { Message = $"The body is over {options.MaxMessageBytes} bytes (Chat:MaxMessageBytes)." });
-            var frame = Frames.Read(buffer.AsSpan(0, length), type);
+            var frame = ClientFrame.Read(buffer.AsSpan(0, length), type);
             return (frame, frame.Error);
         }
         finally
@@ -171,30 +171,3 @@ internal static class HttpEndpoints
         }
     }
 }
-
-/// <summary>A message in a request's answer.</summary>
-internal sealed record MessageBody(long Id, string From, string To, string Text, string SentAt)
-{
-    public MessageBody(Message message) : this(message.Id, message.From, message.To, message.Text, Frames.Time(message.SentAt))
-    {
-    }
-}
-
-/// <summary>A message in a page of history.</summary>
-internal sealed record HistoryMessageBody(long Id, string From, string To, string Text, string SentAt, bool Delivered)
-{
-    public HistoryMessageBody(HistoryMessage row)
-        : this(row.Message.Id, row.Message.From, row.Message.To, row.Message.Text, Frames.Time(row.Message.SentAt), row.Delivered)
-    {
-    }
-}
-
-internal sealed record InboxBody(IReadOnlyList<MessageBody> Messages);
-
-internal sealed record HistoryBody(IReadOnlyList<HistoryMessageBody> Messages, bool HasMore);
-
-internal sealed record PresenceBody(string User, bool Online);
-
-internal sealed record SendBody(string To, string Text, string? ClientMessageId);
-
-internal sealed record AckBody(IReadOnlyList<long> Ids);

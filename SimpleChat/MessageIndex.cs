@@ -1,3 +1,5 @@
+using System.Buffers;
+using System.Globalization;
 using System.Runtime.InteropServices;
 
 namespace SimpleChat;
@@ -18,6 +20,8 @@ internal sealed class MessageIndex
     /// <summary>Ids that go in by one statement, at most: some tens of microseconds.</summary>
     private const int IdsPerRow = 128;
 
+    private const int MaxDigits = 20;
+
     private enum Table
     {
         ByClientMessageId,
@@ -31,8 +35,14 @@ internal sealed class MessageIndex
     private readonly Dictionary<(string Sender, string ClientMessageId), long> _repeats = [];
     private readonly List<Entry> _tail = []; // every message above the mark, oldest first
     private int _committed; // of them
-    private readonly List<Row> _rows = []; // of the lot: what the indexes say of the first messages in the tail, on its way to disk
-    private Task? _making; // of those rows; null while there is no lot
+
+    // The lot: what the indexes say of the first messages in the tail, on its way to disk. All of it is used again for the next one.
+    private readonly Entry[] _lot = new Entry[LotSize];
+    private readonly Dictionary<(Table Table, string First, string? Second), List<long>> _neighbours = [];
+    private readonly Stack<List<long>> _spare = [];
+    private readonly List<Row> _rows = [];
+    private readonly ArrayBufferWriter<byte> _ids = new(); // of the rows, in digits, with commas in between
+    private Task? _making; // of the rows; null while there is no lot
     private int _written, _writtenBefore; // of them, in the open transaction too; and before it
 
     /// <param name="prepare">Makes a statement on the writer's connection, which keeps it.</param>
@@ -41,8 +51,8 @@ internal sealed class MessageIndex
         _insert =
         [
             prepare("INSERT OR IGNORE INTO MessageDB_ByClientMessageId VALUES (?1, ?2, ?3)"), // always one id
-            prepare("INSERT OR IGNORE INTO MessageDB_ByUser SELECT ?1, value FROM json_each(?3)"),
-            prepare("INSERT OR IGNORE INTO MessageDB_ByConversation SELECT ?1, ?2, value FROM json_each(?3)"),
+            prepare("INSERT OR IGNORE INTO MessageDB_ByUser SELECT ?1, value FROM json_each('[' || ?3 || ']')"),
+            prepare("INSERT OR IGNORE INTO MessageDB_ByConversation SELECT ?1, ?2, value FROM json_each('[' || ?3 || ']')"),
         ];
         _find = prepare("SELECT MessageId FROM MessageDB_ByClientMessageId WHERE Sender = ?1 AND ClientMessageId = ?2");
         _moveMark = prepare("UPDATE MessageDB_Indexed SET UpTo = ?1");
@@ -77,10 +87,10 @@ internal sealed class MessageIndex
         for (var left = IdsPerMessage * (1 + _tail.Count - _committed); left > 0 && _written < _rows.Count; _written++)
         {
             var row = _rows[_written];
-            var insert = _insert[(int)row.Table].Bind(1, row.First).Bind(3, row.MessageIds);
+            var insert = _insert[(int)row.Table].Bind(1, row.First);
             if (row.Second is not null)
                 insert.Bind(2, row.Second);
-            insert.Run();
+            insert.Bind(3, _ids.WrittenSpan[row.Ids]).Run();
             left -= row.Count;
         }
 
@@ -115,19 +125,19 @@ internal sealed class MessageIndex
     private void StartLot()
     {
         _rows.Clear();
+        _ids.ResetWrittenCount();
         (_written, _writtenBefore) = (0, 0);
-        var lot = _tail.GetRange(0, LotSize);
-        _making = Task.Run(() => MakeRows(lot));
+        _tail.CopyTo(0, _lot, 0, LotSize);
+        _making = Task.Run(MakeRows);
     }
 
     /// <summary>Neighbours together, in the order of their ids; where each neighbourhood goes is for the index to find.</summary>
-    private void MakeRows(List<Entry> lot)
+    private void MakeRows()
     {
-        var neighbours = new Dictionary<(Table Table, string First, string? Second), List<long>>();
-        foreach (var (id, sender, recipient, clientMessageId) in lot)
+        foreach (var (id, sender, recipient, clientMessageId) in _lot)
         {
             if (clientMessageId is not null)
-                _rows.Add(new Row(Table.ByClientMessageId, sender, clientMessageId, $"{id}", 1));
+                AddRow(Table.ByClientMessageId, sender, clientMessageId, [id]);
             Add(Table.ByUser, sender, null, id);
             if (sender != recipient)
                 Add(Table.ByUser, recipient, null, id);
@@ -136,17 +146,35 @@ internal sealed class MessageIndex
         }
 
         _rows.Sort((one, other) => string.CompareOrdinal(one.First, other.First)); // clientMessageIds of one sender are neighbours too
-        foreach (var (key, ids) in neighbours)
+        foreach (var (key, ids) in _neighbours)
         {
-            foreach (var few in ids.Chunk(IdsPerRow))
-                _rows.Add(new Row(key.Table, key.First, key.Second, $"[{string.Join(',', few)}]", few.Length));
+            for (var left = CollectionsMarshal.AsSpan(ids); left.Length > 0; left = left[Math.Min(left.Length, IdsPerRow)..])
+                AddRow(key.Table, key.First, key.Second, left[..Math.Min(left.Length, IdsPerRow)]);
+            ids.Clear();
+            _spare.Push(ids);
         }
+
+        _neighbours.Clear();
 
         void Add(Table table, string first, string? second, long id)
         {
-            ref var ids = ref CollectionsMarshal.GetValueRefOrAddDefault(neighbours, (table, first, second), out _);
-            (ids ??= []).Add(id);
+            ref var ids = ref CollectionsMarshal.GetValueRefOrAddDefault(_neighbours, (table, first, second), out _);
+            (ids ??= _spare.TryPop(out var spare) ? spare : []).Add(id);
         }
+    }
+
+    private void AddRow(Table table, string first, string? second, ReadOnlySpan<long> ids)
+    {
+        var start = _ids.WrittenCount;
+        foreach (var id in ids)
+        {
+            if (_ids.WrittenCount > start)
+                _ids.Write(","u8);
+            id.TryFormat(_ids.GetSpan(MaxDigits), out var length, default, CultureInfo.InvariantCulture);
+            _ids.Advance(length);
+        }
+
+        _rows.Add(new Row(table, first, second, start.._ids.WrittenCount, ids.Length));
     }
 
     /// <summary>The two sides of a conversation in the order in which the index has them, which is SQLite's BINARY.</summary>
@@ -193,6 +221,6 @@ internal sealed class MessageIndex
 
     private readonly record struct Entry(long Id, string Sender, string Recipient, string? ClientMessageId);
 
-    /// <summary>Neighbours in an index: one key, and the <paramref name="Count"/> ids under it, as a JSON array where there may be several.</summary>
-    private readonly record struct Row(Table Table, string First, string? Second, string MessageIds, int Count);
+    /// <summary>Neighbours in an index: one key, and where the <paramref name="Count"/> ids under it are.</summary>
+    private readonly record struct Row(Table Table, string First, string? Second, Range Ids, int Count);
 }

@@ -17,13 +17,13 @@ internal sealed class MessageStore(ChatDatabase database)
     /// <summary>Rows in a page of the inbox or of catching up.</summary>
     public const int PageSize = 256;
 
-    /// <summary>A page ends early when its texts reach so many characters.</summary>
+    /// <summary>A page ends early when its texts reach so many bytes.</summary>
     public const int PageText = 1024 * 1024;
 
     /// <summary>Up to here the indexes are complete; what is above is looked through.</summary>
     private const string Indexed = "(SELECT UpTo FROM MessageDB_Indexed)";
 
-    private const string Columns = "m.Id, m.Sender AS [From], m.Recipient AS [To], m.Text, m.SentAt";
+    private const string Columns = "m.Id, m.Sender AS [From], m.Recipient AS [To], CAST(m.Text AS BLOB) AS Text, m.SentAt";
 
     /// <summary>Undelivered messages to the user, above <paramref name="after"/> up to <paramref name="upTo"/>, oldest first.</summary>
     /// <returns>A page; it was the last one if <paramref name="more"/> is false.</returns>
@@ -141,5 +141,5 @@ internal sealed class MessageStore(ChatDatabase database)
     }
 
     /// <summary>Columns of tables, no expressions: Dapper must know their types before there is a row.</summary>
-    private sealed record HistoryRow(long Id, string From, string To, string Text, long SentAt, long? Waiting);
+    private sealed record HistoryRow(long Id, string From, string To, byte[] Text, long SentAt, long? Waiting);
 }

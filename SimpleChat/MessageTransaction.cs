@@ -70,7 +70,7 @@ internal sealed class MessageTransaction : IDisposable
         if (_index.Find(sender, clientMessageId) is not { } id)
             return null;
         // A row that somebody pruned leaves its name behind: the message is not sent again.
-        var message = _find.Bind(1, id).Read() ? new Message(id, sender, _find.Text(0), _find.Text(1), _find.Int64(2)) : null;
+        var message = _find.Bind(1, id).Read() ? new Message(id, sender, _find.Text(0), _find.Utf8(1).ToArray(), _find.Int64(2)) : null;
         _find.Reset();
         return message;
     }
@@ -110,7 +110,7 @@ internal sealed class MessageTransaction : IDisposable
         var messages = new List<Message>();
         _readAfter.Bind(1, id);
         while (_readAfter.Read())
-            messages.Add(new Message(_readAfter.Int64(0), _readAfter.Text(1), _readAfter.Text(2), _readAfter.Text(3), _readAfter.Int64(4)));
+            messages.Add(new Message(_readAfter.Int64(0), _readAfter.Text(1), _readAfter.Text(2), _readAfter.Utf8(3).ToArray(), _readAfter.Int64(4)));
         return messages;
     }
 

@@ -13,7 +13,7 @@ internal sealed partial class MessageWriter : IHostedService, IDisposable
     /// <summary>Writes that may wait. Enough for some commits of a busy server; beyond it senders wait, and with them only their own sockets.</summary>
     public const int Capacity = 8192;
 
-    /// <summary>Characters of text that may wait, so that large messages are bounded too.</summary>
+    /// <summary>Bytes of text that may wait, so that large messages are bounded too.</summary>
     public const int TextCapacity = 16 * 1024 * 1024;
 
     /// <summary>A sender is told "not known to be stored" after this long. Below the contract's 5 seconds by the time it takes to say so.</summary>

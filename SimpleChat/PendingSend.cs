@@ -21,7 +21,7 @@ internal abstract class PendingSend(ChatService chat, Draft draft, long accepted
     public bool IsRepeat { get; set; }
 
     /// <summary>Whether the clientMessageId was already another message's.</summary>
-    public bool IsReused => IsRepeat && (Message!.To != draft.To || Message.Text != draft.Text);
+    public bool IsReused => IsRepeat && (Message!.To != draft.To || !Message.Text.AsSpan().SequenceEqual(draft.Text));
 
     /// <summary>The connection it came over; null if it was none.</summary>
     public virtual Connection? Origin => null;
@@ -50,8 +50,7 @@ internal sealed class FrameSend(ChatService chat, Connection connection, Draft d
 {
     public override Connection Origin => connection;
 
-    protected override void Reply(ChatError? error) => connection.Answer(
-        error is null ? Frames.Sent(Message!, Draft.ClientMessageId) : Frames.Error(error, Draft.ClientMessageId));
+    protected override void Reply(ChatError? error) => connection.Answer(new Answer(Message, error, Draft.ClientMessageId));
 }
 
 /// <summary>A message that came in a request: <see cref="Stored"/> answers it.</summary>

@@ -9,7 +9,7 @@ internal abstract class PendingWrite
     /// <summary>When it was handed to the writer; <see cref="TimeProvider.GetTimestamp"/>.</summary>
     public long Since { get; set; }
 
-    /// <summary>How much of the queue's bound it takes, in characters.</summary>
+    /// <summary>How much of the queue's bound it takes, in bytes.</summary>
     public virtual int Size => 0;
 
     /// <summary>Writes it within the open transaction. On the writer's thread; called again if the transaction had to be repeated.</summary>

@@ -37,10 +37,15 @@ internal sealed class Statement : IDisposable
         }
 
         var buffer = ArrayPool<byte>.Shared.Rent(Encoding.UTF8.GetMaxByteCount(value.Length));
-        var length = Encoding.UTF8.GetBytes(value, buffer);
-        var result = raw.sqlite3_bind_text(_statement, index, buffer.AsSpan(0, length));
+        Bind(index, buffer.AsSpan(0, Encoding.UTF8.GetBytes(value, buffer)));
         ArrayPool<byte>.Shared.Return(buffer);
-        SqliteException.ThrowExceptionForRC(result, _database);
+        return this;
+    }
+
+    /// <summary>Sets parameter <paramref name="index"/>, counted from 1, to a text that is UTF-8 already; SQLite keeps a copy.</summary>
+    public Statement Bind(int index, ReadOnlySpan<byte> utf8)
+    {
+        SqliteException.ThrowExceptionForRC(raw.sqlite3_bind_text(_statement, index, utf8), _database);
         return this;
     }
 

@@ -71,7 +71,7 @@ internal sealed class WebSocketEndpoint(
         position = null;
         if (value is null)
             return true;
-        if (!long.TryParse(value, System.Globalization.NumberStyles.None, null, out var id) || id > Frames.MaxId)
+        if (!long.TryParse(value, System.Globalization.NumberStyles.None, null, out var id) || id > ClientFrame.MaxId)
             return false;
         position = id;
         return true;

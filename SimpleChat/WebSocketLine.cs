@@ -38,6 +38,7 @@ internal sealed partial class WebSocketLine : IDisposable
     private readonly PendingPassed? _passed;
     private readonly ITimer? _expiry;
     private ITimer? _stall, _slow;
+    private string _lastTo = "";
     private byte[]? _message; // rented while a message is read; the read loop's own
 
     /// <param name="socket">The line itself, just opened.</param>
@@ -103,40 +104,49 @@ internal sealed partial class WebSocketLine : IDisposable
     /// <summary>The drain: answers, receipts and messages, until the connection ends and every frame that was read is answered.</summary>
     private async Task WriteAsync()
     {
-        await SendAsync(Frames.Connected(_connection.User)); // not held yet: goes out at once
+        await GreetAsync();
         var outbox = new Outbox();
         while (true)
         {
             outbox = _connection.Take(outbox);
-            _batch?.Hold();
-            foreach (var answer in outbox.Answers)
-                await SendAsync(answer);
-            foreach (var receipt in outbox.Receipts)
-                await SendAsync(Frames.Delivered(receipt));
-            if (outbox.MissedReceipts is var (first, last))
-                await SendMissedReceiptsAsync(first, last);
-
-            if (_connection.Ending is { } end)
-            {
-                await FlushAsync();
-                _connection.Answered(outbox.Answers.Count);
-                if (end.Status is null || _connection.IsDrained)
-                    return;
+            var isBehind = await PassOnAsync(outbox);
+            if (_connection.Ending is { } end && (end.Status is null || _connection.IsDrained))
+                return;
+            if (!isBehind)
                 await _connection.WaitAsync();
-            }
-            else
-            {
-                var isBehind = _connection.IsBehind;
-                var messages = isBehind ? await ReadAsync(() => _chat.CatchUp(_connection)) ?? [] : outbox.Messages;
-                foreach (var message in messages)
-                    await SendAsync(message.Frame);
-                await FlushAsync();
-                _connection.Answered(outbox.Answers.Count);
-                Passed(messages);
-                if (!isBehind)
-                    await _connection.WaitAsync();
-            }
         }
+    }
+
+    private async ValueTask GreetAsync()
+    {
+        var frames = FrameWriter.Pool.Get();
+        await SendAsync(frames.Connected(_connection.User)); // not held yet: goes out at once
+        FrameWriter.Pool.Return(frames);
+    }
+
+    /// <summary>Sends what was taken, in one piece. What this needs, an idle connection does not hold.</summary>
+    /// <returns>Whether the database is next.</returns>
+    private async ValueTask<bool> PassOnAsync(Outbox outbox)
+    {
+        var frames = FrameWriter.Pool.Get();
+        _batch?.Hold();
+        foreach (var answer in outbox.Answers)
+            await SendAsync(frames.Answer(answer));
+        foreach (var receipt in outbox.Receipts)
+            await SendAsync(frames.Delivered(receipt));
+        if (outbox.MissedReceipts is var (first, last))
+            await SendMissedReceiptsAsync(frames, first, last);
+
+        var isEnding = _connection.Ending is not null;
+        var isBehind = !isEnding && _connection.IsBehind;
+        var messages = isEnding ? [] : isBehind ? await ReadAsync(() => _chat.CatchUp(_connection)) ?? [] : outbox.Messages;
+        foreach (var message in messages)
+            await SendAsync(frames.Message(message));
+        await FlushAsync();
+        FrameWriter.Pool.Return(frames);
+        _connection.Answered(outbox.Answers.Count);
+        Passed(messages);
+        return isBehind;
     }
 
     /// <summary>These messages were written to the socket: what was not delivered yet may count as such now.</summary>
@@ -149,14 +159,14 @@ internal sealed partial class WebSocketLine : IDisposable
         _passed?.UpTo(_connection.Position);
     }
 
-    private async ValueTask SendMissedReceiptsAsync(long first, long last)
+    private async ValueTask SendMissedReceiptsAsync(FrameWriter frames, long first, long last)
     {
         while (first <= last && _connection.Ending is null)
         {
             if (await ReadAsync(() => _chat.MissedReceipts(_connection, first, last)) is not { } page)
                 continue;
             foreach (var receipt in page)
-                await SendAsync(Frames.Delivered(receipt));
+                await SendAsync(frames.Delivered(receipt));
             first = page.Count == 0 ? last + 1 : page[^1].Id + 1;
         }
     }
@@ -309,28 +319,37 @@ internal sealed partial class WebSocketLine : IDisposable
 
     private async ValueTask HandleAsync(ReadOnlyMemory<byte> message)
     {
-        var frame = Frames.Read(message.Span); // before it counts as unanswered: a fault in here must not keep the connection waiting for its answer
+        var frame = ClientFrame.Read(message.Span, lastTo: _lastTo); // before it counts as unanswered: a fault in here must not keep the connection waiting for its answer
         if (!_connection.TryBeginAnswer())
             return;
         if (frame.Error is not null)
         {
-            _connection.Answer(Frames.Error(frame.Error, frame.ClientMessageId));
+            _connection.Answer(new Answer(null, frame.Error, frame.ClientMessageId));
             return;
         }
 
         switch (frame.Type)
         {
             case ClientFrameType.Ping:
-                _connection.Answer(Frames.Pong);
+                _connection.Answer(default);
                 break;
             case ClientFrameType.Ack:
-                await _chat.AckAsync(new PendingAck(_chat, _connection.User, frame.Ids, error => _connection.Answer(error is null ? default : Frames.Error(error, null))));
+                await _chat.AckAsync(new PendingAck(_chat, _connection.User, frame.Ids, AnswerAck));
                 break;
             default:
+                _lastTo = frame.To;
                 var draft = new Draft(_connection.User, frame.To, frame.Text, frame.ClientMessageId);
                 await _chat.SendAsync(new FrameSend(_chat, _connection, draft, _time.GetUtcNow().ToUnixTimeMilliseconds()));
                 break;
         }
+    }
+
+    private void AnswerAck(ChatError? error)
+    {
+        if (error is null)
+            _connection.AnswerNothing();
+        else
+            _connection.Answer(new Answer(null, error, null));
     }
 
     private void GrowBuffer()

@@ -1,5 +1,5 @@
 using System.Diagnostics.Metrics;
-using System.Globalization;
+using System.Text;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting.Internal;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -48,7 +48,7 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
         var sends = new List<RequestSend>();
         for (var i = 0; i < total; i++)
         {
-            var send = new RequestSend(core.Chat, new Draft($"alice{round}", $"bob{round}", i.ToString(CultureInfo.InvariantCulture), null), 0);
+            var send = new RequestSend(core.Chat, new Draft($"alice{round}", $"bob{round}", Encoding.UTF8.GetBytes($"{i}"), null), 0);
             await core.Chat.SendAsync(send);
             sends.Add(send);
             if (total < Connection.MessageCapacity)

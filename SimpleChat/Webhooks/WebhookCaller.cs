@@ -42,12 +42,13 @@ internal sealed class WebhookCaller : IDisposable
             return objection;
         var id = Webhook.Id(message);
         var timestamp = _time.GetUtcNow().ToUnixTimeSeconds().ToString(CultureInfo.InvariantCulture);
-        using var request = new HttpRequestMessage(HttpMethod.Post, webhook.Url) { Content = new ByteArrayContent(message.Frame) };
+        var body = FrameWriter.BytesOf(message);
+        using var request = new HttpRequestMessage(HttpMethod.Post, webhook.Url) { Content = new ByteArrayContent(body) };
         request.Content.Headers.ContentType = Json;
         request.Headers.UserAgent.Add(new ProductInfoHeaderValue("SimpleChat", null));
         request.Headers.Add("webhook-id", id);
         request.Headers.Add("webhook-timestamp", timestamp);
-        request.Headers.Add("webhook-signature", webhook.Sign(id, timestamp, message.Frame));
+        request.Headers.Add("webhook-signature", webhook.Sign(id, timestamp, body));
 
         using var deadline = new CancellationTokenSource(_options.Timeout, _time);
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, stop);

@@ -1,0 +1,199 @@
+using System.Text.Json;
+
+namespace SimpleChat;
+
+/// <summary>What a client's frame asks for.</summary>
+internal enum ClientFrameType
+{
+    Send,
+    Ack,
+    Ping,
+}
+
+/// <summary>
+/// A client's frame after reading: what it asks for, or the error that answers it. One WebSocket text message holds one JSON object; request bodies
+/// are read here too. <see cref="ClientMessageId"/> is there whenever the frame had a proper one, so that an error can name it.
+/// </summary>
+internal readonly record struct ClientFrame(
+    ClientFrameType Type, string To, byte[] Text, string? ClientMessageId, IReadOnlyList<long> Ids, ChatError? Error)
+{
+    /// <summary>The longest clientMessageId, in Unicode code points.</summary>
+    public const int MaxClientMessageIdLength = 64;
+
+    /// <summary>Ids are safe integers in every JSON reader: below 2^53 (RFC 8259, section 6).</summary>
+    public const long MaxId = (1L << 53) - 1;
+
+    /// <summary>Nothing of ours nests deeper than an array in an object; what a client adds is ignored, and may be a little deeper.</summary>
+    private static readonly JsonReaderOptions Strict = new() { MaxDepth = 16 };
+
+    /// <summary>
+    /// Reads a client's frame. Property order is free, unknown properties are ignored, of a repeated one the last counts.
+    /// Nothing a client can write makes it throw: whatever is wrong comes back as <see cref="ClientFrame.Error"/>.
+    /// </summary>
+    /// <param name="json">The whole message, UTF-8.</param>
+    /// <param name="type">What a frame without <c>type</c> is; a request body has none.</param>
+    /// <param name="lastTo">Whom the client wrote to last: most often it is the same again, and needs no new string.</param>
+    public static ClientFrame Read(ReadOnlySpan<byte> json, ClientFrameType type = ClientFrameType.Send, string lastTo = "")
+    {
+        var reader = new Reader(json, lastTo);
+        try
+        {
+            return reader.Read(type);
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException) // the latter: a name or a type with escapes that make no Unicode text
+        {
+            return new ClientFrame(type, "", [], null, [], ChatError.InvalidJson);
+        }
+    }
+
+    /// <summary>The properties of a frame as they come, each judged only when it is known what the frame is.</summary>
+    private ref struct Reader(ReadOnlySpan<byte> json, string lastTo)
+    {
+        private Utf8JsonReader _json = new(json, Strict);
+        private string? _to, _clientMessageId;
+        private byte[]? _text;
+        private bool _typeIsKnown = true, _clientMessageIdIsBad;
+        private List<long>? _ids;
+
+        public ClientFrame Read(ClientFrameType type)
+        {
+            if (!_json.Read() || _json.TokenType != JsonTokenType.StartObject)
+                throw new JsonException();
+            while (_json.Read() && _json.TokenType == JsonTokenType.PropertyName)
+                ReadProperty(ref type);
+            if (_json.Read()) // the reader itself refuses anything after the object
+                throw new JsonException();
+
+            return new ClientFrame(type, _to ?? "", _text ?? [], _clientMessageId, _ids ?? [], Judge(type));
+        }
+
+        private void ReadProperty(ref ClientFrameType type)
+        {
+            if (_json.ValueTextEquals("to"u8))
+                _to = ReadString(lastTo);
+            else if (_json.ValueTextEquals("text"u8))
+                ReadText();
+            else if (_json.ValueTextEquals("clientMessageId"u8))
+                ReadClientMessageId();
+            else if (_json.ValueTextEquals("type"u8))
+                ReadType(ref type);
+            else if (_json.ValueTextEquals("ids"u8))
+                ReadIds();
+            else
+                _json.Skip();
+        }
+
+        /// <summary>The text as UTF-8, or null for anything else, a string with lone surrogates included.</summary>
+        private void ReadText()
+        {
+            _text = null;
+            _json.Read();
+            if (_json.TokenType != JsonTokenType.String)
+            {
+                _json.Skip();
+                return;
+            }
+
+            var text = new byte[_json.ValueSpan.Length];
+            try
+            {
+                var length = _json.CopyString(text); // shorter, if there were escapes
+                _text = length == text.Length ? text : text[..length];
+            }
+            catch (InvalidOperationException) // escapes that make no Unicode text
+            {
+            }
+        }
+
+        /// <summary>A string, which may be one that is there already, or null for anything else, a string with lone surrogates included.</summary>
+        private string? ReadString(string known = "")
+        {
+            _json.Read();
+            if (_json.TokenType != JsonTokenType.String)
+            {
+                _json.Skip();
+                return null;
+            }
+
+            try
+            {
+                return _json.ValueTextEquals(known) ? known : _json.GetString();
+            }
+            catch (InvalidOperationException) // escapes that make no Unicode text
+            {
+                return null;
+            }
+        }
+
+        private void ReadClientMessageId()
+        {
+            _clientMessageId = ReadString();
+            if (_clientMessageId is null)
+            {
+                _clientMessageIdIsBad = _json.TokenType != JsonTokenType.Null;
+                return;
+            }
+
+            var length = 0;
+            foreach (var _ in _clientMessageId.EnumerateRunes())
+                length++;
+            _clientMessageIdIsBad = length is 0 or > MaxClientMessageIdLength;
+            if (_clientMessageIdIsBad)
+                _clientMessageId = null;
+        }
+
+        private void ReadType(ref ClientFrameType type)
+        {
+            _json.Read();
+            _typeIsKnown = true;
+            if (_json.TokenType != JsonTokenType.String)
+            {
+                _typeIsKnown = false;
+                _json.Skip();
+            }
+            else if (_json.ValueTextEquals("send"u8))
+                type = ClientFrameType.Send;
+            else if (_json.ValueTextEquals("ack"u8))
+                type = ClientFrameType.Ack;
+            else if (_json.ValueTextEquals("ping"u8))
+                type = ClientFrameType.Ping;
+            else
+                _typeIsKnown = false;
+        }
+
+        private void ReadIds()
+        {
+            _json.Read();
+            _ids = null;
+            if (_json.TokenType != JsonTokenType.StartArray)
+            {
+                _json.Skip();
+                return;
+            }
+
+            var ids = new List<long>();
+            var depth = _json.CurrentDepth;
+            var good = true;
+            while (_json.Read() && !(_json.TokenType == JsonTokenType.EndArray && _json.CurrentDepth == depth))
+            {
+                if (_json.TokenType == JsonTokenType.Number && _json.TryGetInt64(out var id) && id is > 0 and <= MaxId)
+                    ids.Add(id);
+                else
+                    good = false;
+            }
+
+            _ids = good ? ids : null;
+        }
+
+        private readonly ChatError? Judge(ClientFrameType type) => type switch
+        {
+            _ when !_typeIsKnown => ChatError.UnknownType,
+            ClientFrameType.Ping => null,
+            ClientFrameType.Ack => _ids is null ? ChatError.InvalidAck : null,
+            _ when _clientMessageIdIsBad => ChatError.InvalidClientMessageId,
+            _ when !UserId.IsValid(_to) => ChatError.InvalidRecipient,
+            _ when _text is not { Length: > 0 } => ChatError.InvalidText,
+            _ => null,
+        };
+    }
+}

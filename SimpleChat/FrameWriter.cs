@@ -1,0 +1,132 @@
+using System.Buffers;
+using System.Globalization;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using Microsoft.Extensions.ObjectPool;
+
+namespace SimpleChat;
+
+/// <summary>
+/// Writes the server's frames, one JSON object each, <c>type</c> first: one at a time, into a buffer that the next one overwrites. Taken from the
+/// <see cref="Pool"/> for as long as there is something to write. UTF-8 as it is, instead of \u escapes for all that is not ASCII:
+/// no frame is ever pasted into HTML by the server.
+/// </summary>
+internal sealed class FrameWriter : IResettable, IDisposable
+{
+    /// <summary>Where they wait for their next use.</summary>
+    public static readonly ObjectPool<FrameWriter> Pool = ObjectPool.Create<FrameWriter>();
+
+    private const int FirstBuffer = 1024;
+
+    /// <summary>What a very large message made of a buffer is let go again.</summary>
+    private const int LargestKeptBuffer = 64 * 1024;
+
+    private static readonly JsonWriterOptions Relaxed = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true };
+
+    private readonly ArrayBufferWriter<byte> _buffer = new(FirstBuffer);
+    private readonly Utf8JsonWriter _json;
+
+    public FrameWriter() => _json = new Utf8JsonWriter(_buffer, Relaxed);
+
+    /// <summary>A message's frame to keep.</summary>
+    public static byte[] BytesOf(Message message)
+    {
+        var frames = Pool.Get();
+        var bytes = frames.Message(message).ToArray();
+        Pool.Return(frames);
+        return bytes;
+    }
+
+    /// <summary><c>connected</c>: whom the server takes the client for.</summary>
+    public ReadOnlyMemory<byte> Connected(string user)
+    {
+        Begin("connected"u8);
+        _json.WriteString("user"u8, user);
+        return End();
+    }
+
+    /// <summary>What answers a frame of the client: <c>sent</c>, <c>error</c> or <c>pong</c>.</summary>
+    public ReadOnlyMemory<byte> Answer(Answer answer)
+    {
+        if (answer.Error is { } error)
+        {
+            Begin("error"u8);
+            _json.WriteString("code"u8, error.Code);
+            _json.WriteString("message"u8, error.Message);
+            if (answer.ClientMessageId is not null)
+                _json.WriteString("clientMessageId"u8, answer.ClientMessageId);
+        }
+        else if (answer.Stored is { } message)
+        {
+            Begin("sent"u8);
+            _json.WriteNumber("id"u8, message.Id);
+            if (answer.ClientMessageId is not null)
+                _json.WriteString("clientMessageId"u8, answer.ClientMessageId);
+            _json.WriteString("to"u8, message.To);
+            _json.WriteString("sentAt"u8, Time(message.SentAt));
+        }
+        else
+        {
+            Begin("pong"u8);
+        }
+
+        return End();
+    }
+
+    /// <summary><c>message</c>: a message to the user, or one that it sent from elsewhere.</summary>
+    public ReadOnlyMemory<byte> Message(Message message)
+    {
+        Begin("message"u8);
+        _json.WriteNumber("id"u8, message.Id);
+        _json.WriteString("from"u8, message.From);
+        _json.WriteString("to"u8, message.To);
+        _json.WriteString("text"u8, message.Text);
+        _json.WriteString("sentAt"u8, Time(message.SentAt));
+        return End();
+    }
+
+    /// <summary><c>delivered</c>: a message that the user sent has left the inbox.</summary>
+    public ReadOnlyMemory<byte> Delivered(Receipt receipt)
+    {
+        Begin("delivered"u8);
+        _json.WriteNumber("id"u8, receipt.Id);
+        _json.WriteString("to"u8, receipt.To);
+        return End();
+    }
+
+    /// <summary>A time on the wire: UTC with milliseconds (RFC 3339). Messages of the same millisecond share the string.</summary>
+    public static string Time(long milliseconds)
+    {
+        var last = _lastTime;
+        if (last is null || last.Milliseconds != milliseconds)
+        {
+            var text = DateTimeOffset.FromUnixTimeMilliseconds(milliseconds).ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
+            _lastTime = last = new WrittenTime(milliseconds, text);
+        }
+
+        return last.Text;
+    }
+
+    bool IResettable.TryReset() => _buffer.Capacity <= LargestKeptBuffer;
+
+    public void Dispose() => _json.Dispose();
+
+    private void Begin(ReadOnlySpan<byte> type)
+    {
+        _buffer.ResetWrittenCount();
+        _json.Reset();
+        _json.WriteStartObject();
+        _json.WriteString("type"u8, type);
+    }
+
+    private ReadOnlyMemory<byte> End()
+    {
+        _json.WriteEndObject();
+        _json.Flush();
+        return _buffer.WrittenMemory;
+    }
+
+    private static WrittenTime? _lastTime;
+
+    private sealed record WrittenTime(long Milliseconds, string Text);
+}
