@@ -20,7 +20,7 @@ internal sealed class Options
           baseline-storage, baseline-relay, throughput, latency, single, big, history, idle, connects, drain, coldstart, allocation
         Options:
           --rounds N        rounds of each measurement, of which the table shows the median (3)
-          --warmup SECONDS  of each round, not counted (2)
+          --warmup SECONDS  of each round, not counted (3)
           --seconds SECONDS of each round, counted (3)
           --stored MILLIONS of messages in the file for big and history (1)
           --idle N          idle connections (10000)
@@ -35,7 +35,7 @@ internal sealed class Options
 
     public int Rounds { get; private set; } = 3;
 
-    public TimeSpan Warmup { get; private set; } = TimeSpan.FromSeconds(2);
+    public TimeSpan Warmup { get; private set; } = TimeSpan.FromSeconds(3);
 
     public TimeSpan Measured { get; private set; } = TimeSpan.FromSeconds(3);
 

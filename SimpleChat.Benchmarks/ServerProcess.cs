@@ -29,6 +29,8 @@ internal sealed partial class ServerProcess : IDisposable
         info.UseShellExecute = false;
         info.RedirectStandardOutput = info.RedirectStandardError = true;
         info.Environment.Remove(InlineCompletions);
+        if (place == Place.OneCore)
+            info.Environment[OptimizationDelay] = "1";
         var start = Stopwatch.GetTimestamp();
         lock (Gate)
         {
@@ -55,6 +57,12 @@ internal sealed partial class ServerProcess : IDisposable
 
     /// <summary>.NET's switch for socket callbacks on the thread that polls: right for the generator, not for a server.</summary>
     public const string InlineCompletions = "DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS";
+
+    /// <summary>
+    /// .NET waits ten times as long before it optimises hot methods if a process starts on one core alone. Ours does so only to be measured;
+    /// with this it waits as long as on any machine (https://github.com/dotnet/coreclr/pull/18610).
+    /// </summary>
+    private const string OptimizationDelay = "DOTNET_TC_DelaySingleProcMultiplier";
 
     public int Port { get; }
 

@@ -52,6 +52,8 @@ internal static class StoredMessages
         Sql.Execute(connection, "INSERT INTO MessageDB_ByConversation SELECT min(Sender, Recipient), max(Sender, Recipient), Id FROM MessageDB ORDER BY 1, 2, 3");
         Sql.Execute(connection, "UPDATE MessageDB_Indexed SET UpTo = (SELECT max(Id) FROM MessageDB)");
         Sql.Execute(connection, "COMMIT");
+        using var file = new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite);
+        file.Flush(flushToDisk: true); // here and now, not while a server is measured
         return path;
     }
 }
