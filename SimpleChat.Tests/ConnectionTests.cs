@@ -84,10 +84,10 @@ public sealed class ConnectionTests
 
         Assert.True(connection.IsBehind);
         var mark = connection.Mark;
-        Assert.Empty(connection.Take(new Outbox()).Messages); // behind: the database is next
+        Assert.Empty(connection.Take().Messages); // behind: the database is next
         connection.Position = mark; // the drain has read it
 
-        var queued = connection.Take(new Outbox()).Messages;
+        var queued = connection.Take().Messages;
         Assert.InRange(queued.Count, 0, Connection.MessageCapacity);
         Assert.Equal(Enumerable.Range((int)mark + 1, queued.Count).Select(id => (long)id), queued.Select(message => message.Id));
         Assert.Equal(10 * Connection.MessageCapacity, mark + queued.Count);
@@ -116,7 +116,7 @@ public sealed class ConnectionTests
 
         Assert.True(connection.IsBehind);
         connection.Position = 41; // came out of the database
-        Assert.Empty(connection.Take(new Outbox()).Messages);
+        Assert.Empty(connection.Take().Messages);
     }
 
     [Fact]
@@ -126,7 +126,7 @@ public sealed class ConnectionTests
         for (var id = 1; id <= Connection.ReceiptCapacity + 1; id++)
             connection.Tell(new Receipt(id, "alice", "bob"));
 
-        var outbox = connection.Take(new Outbox());
+        var outbox = connection.Take();
         Assert.Empty(outbox.Receipts);
         Assert.Equal((1, Connection.ReceiptCapacity + 1), outbox.MissedReceipts);
     }

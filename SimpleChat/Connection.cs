@@ -1,3 +1,5 @@
+using Microsoft.Extensions.ObjectPool;
+
 namespace SimpleChat;
 
 /// <summary>
@@ -28,10 +30,10 @@ internal sealed class Connection(string user)
     private readonly Signal _wake = new();
 
     // All below: under _gate.
-    private Outbox _waiting = new();
+    private Outbox? _waiting; // null while nothing waits
     private int _textLength;
     private long _mark; // every message up to here must be read from the database: it was not queued
-    private readonly Queue<long> _own = new(); // ids that this very connection sent and its reader has not passed yet
+    private Queue<long>? _own; // ids that this very connection sent and its reader has not passed yet
     private int _unanswered;
     private TaskCompletionSource? _room;
     private ConnectionEnd? _end;
@@ -86,13 +88,14 @@ internal sealed class Connection(string user)
             if (_end is not null)
                 return;
             _textLength += message.Text.Length;
-            if (_waiting.Messages.Count < MessageCapacity && (_textLength <= TextCapacity || _waiting.Messages.Count == 0))
+            var messages = Waiting.Messages;
+            if (messages.Count < MessageCapacity && (_textLength <= TextCapacity || messages.Count == 0))
             {
-                _waiting.Messages.Add(message);
+                messages.Add(message);
             }
             else
             {
-                _waiting.Messages.Clear();
+                messages.Clear();
                 _textLength = 0;
                 _mark = message.Id;
             }
@@ -106,6 +109,7 @@ internal sealed class Connection(string user)
     {
         lock (_gate)
         {
+            _own ??= new Queue<long>();
             if (_own.Count == AnswerCapacity) // only a reader far behind gets here; then the oldest comes back to it as a message, which a client drops by its id
                 _own.Dequeue();
             _own.Enqueue(id);
@@ -117,9 +121,9 @@ internal sealed class Connection(string user)
     {
         lock (_gate)
         {
-            while (_own.TryPeek(out var own) && own < id)
+            while (_own?.TryPeek(out var own) == true && own < id)
                 _own.Dequeue();
-            return _own.TryPeek(out var next) && next == id;
+            return _own?.TryPeek(out var next) == true && next == id;
         }
     }
 
@@ -130,17 +134,18 @@ internal sealed class Connection(string user)
         {
             if (_end is not null)
                 return;
-            if (_waiting.Receipts.Count == ReceiptCapacity)
+            var waiting = Waiting;
+            if (waiting.Receipts.Count == ReceiptCapacity)
             {
-                foreach (var missed in _waiting.Receipts)
-                    _waiting.MissReceipt(missed.Id);
-                _waiting.Receipts.Clear();
+                foreach (var missed in waiting.Receipts)
+                    waiting.MissReceipt(missed.Id);
+                waiting.Receipts.Clear();
             }
 
-            if (_waiting.MissedReceipts is null)
-                _waiting.Receipts.Add(receipt);
+            if (waiting.MissedReceipts is null)
+                waiting.Receipts.Add(receipt);
             else
-                _waiting.MissReceipt(receipt.Id);
+                waiting.MissReceipt(receipt.Id);
         }
 
         Wake();
@@ -165,7 +170,7 @@ internal sealed class Connection(string user)
     public void Answer(Answer answer)
     {
         lock (_gate)
-            _waiting.Answers.Add(answer);
+            Waiting.Answers.Add(answer);
         Wake();
     }
 
@@ -231,17 +236,20 @@ internal sealed class Connection(string user)
     /// <summary>Waits until there may be something to take. One drain at a time.</summary>
     public ValueTask WaitAsync() => _wake.WaitAsync();
 
-    /// <summary>Swaps what waits for the drain against its emptied <paramref name="outbox"/>. While the drain is behind, live messages stay queued.</summary>
-    public Outbox Take(Outbox outbox)
+    /// <summary>
+    /// What waits for the drain, perhaps nothing; it goes back to <see cref="Outbox.Pool"/> when it was passed on. While the drain is behind,
+    /// live messages stay queued.
+    /// </summary>
+    public Outbox Take()
     {
-        outbox.Clear();
+        Outbox outbox;
         lock (_gate)
         {
-            (outbox, _waiting) = (_waiting, outbox);
-            if (Position < _mark || _end is not null)
-                (outbox.Messages, _waiting.Messages) = (_waiting.Messages, outbox.Messages);
-            else
+            (outbox, _waiting) = (Waiting, null);
+            if (Position >= _mark && _end is null)
                 _textLength = 0;
+            else if (outbox.Messages.Count > 0)
+                (outbox.Messages, Waiting.Messages) = (Waiting.Messages, outbox.Messages);
         }
 
         var passed = 0; // what came out of the database already: it was committed while the connection joined or caught up
@@ -250,11 +258,17 @@ internal sealed class Connection(string user)
         outbox.Messages.RemoveRange(0, passed);
         return outbox;
     }
+
+    /// <summary>Under the gate.</summary>
+    private Outbox Waiting => _waiting ??= Outbox.Pool.Get();
 }
 
-/// <summary>What waits to be passed on over one connection.</summary>
-internal sealed class Outbox
+/// <summary>What waits to be passed on over one connection. An idle connection has none: they go round through the <see cref="Pool"/>.</summary>
+internal sealed class Outbox : IResettable
 {
+    /// <summary>Where they are while nobody has anything to say.</summary>
+    public static readonly ObjectPool<Outbox> Pool = new DefaultObjectPool<Outbox>(new DefaultPooledObjectPolicy<Outbox>(), maximumRetained: 256);
+
     /// <summary>Answers to the client's own frames.</summary>
     public List<Answer> Answers { get; } = [];
 
@@ -271,12 +285,13 @@ internal sealed class Outbox
     public void MissReceipt(long id) =>
         MissedReceipts = MissedReceipts is var (first, last) ? (Math.Min(first, id), Math.Max(last, id)) : (id, id);
 
-    /// <summary>Empties it for the next use.</summary>
-    public void Clear()
+    /// <summary>Empties it for the next use; what a burst of receipts made large is let go.</summary>
+    bool IResettable.TryReset()
     {
         Answers.Clear();
         Receipts.Clear();
         Messages.Clear();
         MissedReceipts = null;
+        return Receipts.Capacity <= Connection.MessageCapacity;
     }
 }

@@ -59,9 +59,14 @@ internal sealed record CurrentUser(string Id, DateTimeOffset? ExpiresAt)
     /// <summary>Middleware: a request to an endpoint marked <see cref="Required"/> goes on only with an identity.</summary>
     public static async Task Identify(HttpContext context, RequestDelegate next)
     {
-        var environment = context.RequestServices.GetRequiredService<IHostEnvironment>();
-        if (context.GetEndpoint()?.Metadata.GetMetadata<Required>() is null || await IdentifyAsync(context, environment) is not null)
-            await next(context);
+        if (context.GetEndpoint()?.Metadata.GetMetadata<Required>() is not null)
+        {
+            if (await IdentifyAsync(context, context.RequestServices.GetRequiredService<IHostEnvironment>()) is not { } user)
+                return;
+            context.Features.Set(user);
+        }
+
+        await next(context);
     }
 
     /// <summary>Says who is asking, or answers the request: without an identity 401, with a malformed user id 400; then the result is null.</summary>
@@ -92,7 +97,6 @@ internal sealed record CurrentUser(string Id, DateTimeOffset? ExpiresAt)
             return null;
         }
 
-        context.Features.Set(user);
         return user;
     }
 }

@@ -13,7 +13,7 @@ internal sealed partial class MessageDrain(Connection connection, ChatService ch
     /// <summary>After a failed read the database is left alone for so long.</summary>
     private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(500);
 
-    private Outbox _outbox = new();
+    private Outbox? _outbox; // whose messages the transport has
     private long _passed; // the transport is done with these when it asks for more
 
     /// <summary>
@@ -23,9 +23,10 @@ internal sealed partial class MessageDrain(Connection connection, ChatService ch
     public async ValueTask<IReadOnlyList<Message>?> NextAsync()
     {
         connection.Position = Math.Max(connection.Position, _passed);
+        GiveBack();
         while (connection.Ending is null)
         {
-            _outbox = connection.Take(_outbox);
+            _outbox = connection.Take();
             var messages = connection.IsBehind ? await CatchUpAsync() : _outbox.Messages;
             if (messages.Count > 0)
             {
@@ -33,6 +34,7 @@ internal sealed partial class MessageDrain(Connection connection, ChatService ch
                 return messages;
             }
 
+            GiveBack();
             if (!connection.IsBehind)
             {
                 await connection.WaitAsync();
@@ -41,6 +43,13 @@ internal sealed partial class MessageDrain(Connection connection, ChatService ch
         }
 
         return null;
+    }
+
+    private void GiveBack()
+    {
+        if (_outbox is not null)
+            Outbox.Pool.Return(_outbox);
+        _outbox = null;
     }
 
     /// <summary>A page out of the database; empty also if storage fails just now: to be tried again, the connection merely lags meanwhile.</summary>

@@ -23,15 +23,16 @@ internal sealed class OutgoingBatch(Stream network) : Stream
     /// <summary>Middleware: from here on whoever opens a WebSocket gets it with a batch in front of the network; <see cref="Of"/> finds it.</summary>
     public static Task Use(HttpContext context, RequestDelegate next)
     {
-        if (context.Features.Get<IHttpUpgradeFeature>() is { } upgrade)
-            context.Features.Set<IHttpUpgradeFeature>(new BatchedUpgrade(upgrade, context.Features));
-        if (context.Features.Get<IHttpExtendedConnectFeature>() is { } connect)
-            context.Features.Set<IHttpExtendedConnectFeature>(new BatchedConnect(connect, context.Features));
+        if (context.Features.Get<IHttpUpgradeFeature>() is { IsUpgradableRequest: true } upgrade)
+            context.Features.Set<IHttpUpgradeFeature>(new BatchedUpgrade(upgrade));
+        if (context.Features.Get<IHttpExtendedConnectFeature>() is { IsExtendedConnect: true } connect)
+            context.Features.Set<IHttpExtendedConnectFeature>(new BatchedConnect(connect));
         return next(context);
     }
 
     /// <summary>The batch in front of this request's network stream; null if there is no network, as in a test in memory.</summary>
-    public static OutgoingBatch? Of(HttpContext context) => context.Features.Get<OutgoingBatch>();
+    public static OutgoingBatch? Of(HttpContext context) =>
+        (context.Features.Get<IHttpUpgradeFeature>() as BatchedUpgrade)?.Batch ?? (context.Features.Get<IHttpExtendedConnectFeature>() as BatchedConnect)?.Batch;
 
     /// <summary>Bytes gathered and not passed on yet.</summary>
     public int Count
@@ -135,27 +136,24 @@ internal sealed class OutgoingBatch(Stream network) : Stream
         base.Dispose(disposing);
     }
 
-    private static OutgoingBatch Wrap(Stream network, IFeatureCollection features)
+    private sealed class BatchedUpgrade(IHttpUpgradeFeature upgrade) : IHttpUpgradeFeature
     {
-        var batch = new OutgoingBatch(network);
-        features.Set(batch);
-        return batch;
-    }
+        public OutgoingBatch? Batch { get; private set; }
 
-    private sealed class BatchedUpgrade(IHttpUpgradeFeature upgrade, IFeatureCollection features) : IHttpUpgradeFeature
-    {
         public bool IsUpgradableRequest => upgrade.IsUpgradableRequest;
 
-        public async Task<Stream> UpgradeAsync() => Wrap(await upgrade.UpgradeAsync(), features);
+        public async Task<Stream> UpgradeAsync() => Batch = new OutgoingBatch(await upgrade.UpgradeAsync());
     }
 
-    private sealed class BatchedConnect(IHttpExtendedConnectFeature connect, IFeatureCollection features) : IHttpExtendedConnectFeature
+    private sealed class BatchedConnect(IHttpExtendedConnectFeature connect) : IHttpExtendedConnectFeature
     {
+        public OutgoingBatch? Batch { get; private set; }
+
         public bool IsExtendedConnect => connect.IsExtendedConnect;
 
         public string? Protocol => connect.Protocol;
 
-        public async ValueTask<Stream> AcceptAsync() => Wrap(await connect.AcceptAsync(), features);
+        public async ValueTask<Stream> AcceptAsync() => Batch = new OutgoingBatch(await connect.AcceptAsync());
     }
 
     // ── What a WebSocket never asks of its stream ─────────────────────────────────────────────────────────────────────

@@ -7,7 +7,7 @@ internal abstract class PendingDelivery(ChatService chat) : PendingWrite
     protected ChatService Chat => chat;
 
     /// <summary>What left the inbox in this transaction.</summary>
-    protected List<Receipt> Receipts { get; } = [];
+    protected List<Receipt> Receipts => field ??= [];
 
     public override void Write(MessageTransaction transaction)
     {

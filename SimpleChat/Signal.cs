@@ -8,42 +8,28 @@ namespace SimpleChat;
 /// </summary>
 internal sealed class Signal : IValueTaskSource
 {
-    private readonly Lock _gate = new();
+    private const int Idle = 0, Kept = 1, Waiting = 2;
+
     private ManualResetValueTaskSourceCore<bool> _source = new() { RunContinuationsAsynchronously = true };
-    private bool _set, _waiting;
+    private int _state;
 
     /// <summary>Wakes the waiter, or the next one.</summary>
     public void Set()
     {
-        lock (_gate)
-        {
-            if (!_waiting)
-            {
-                _set = true;
-                return;
-            }
-
-            _waiting = false;
-        }
-
+        if (Interlocked.Exchange(ref _state, Kept) != Waiting)
+            return;
+        Volatile.Write(ref _state, Idle); // a wake that came since is this one: the waiter has not looked yet
         _source.SetResult(true);
     }
 
     /// <summary>Waits for the next wake. One waiter at a time; await it once.</summary>
     public ValueTask WaitAsync()
     {
-        lock (_gate)
-        {
-            if (_set)
-            {
-                _set = false;
-                return ValueTask.CompletedTask;
-            }
-
-            _waiting = true;
-            _source.Reset();
+        _source.Reset();
+        if (Interlocked.CompareExchange(ref _state, Waiting, Idle) == Idle)
             return new ValueTask(this, _source.Version);
-        }
+        Volatile.Write(ref _state, Idle);
+        return ValueTask.CompletedTask;
     }
 
     void IValueTaskSource.GetResult(short token) => _source.GetResult(token);

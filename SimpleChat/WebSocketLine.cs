@@ -105,11 +105,9 @@ internal sealed partial class WebSocketLine : IDisposable
     private async Task WriteAsync()
     {
         await GreetAsync();
-        var outbox = new Outbox();
         while (true)
         {
-            outbox = _connection.Take(outbox);
-            var isBehind = await PassOnAsync(outbox);
+            var isBehind = await PassOnAsync();
             if (_connection.Ending is { } end && (end.Status is null || _connection.IsDrained))
                 return;
             if (!isBehind)
@@ -124,10 +122,11 @@ internal sealed partial class WebSocketLine : IDisposable
         FrameWriter.Pool.Return(frames);
     }
 
-    /// <summary>Sends what was taken, in one piece. What this needs, an idle connection does not hold.</summary>
+    /// <summary>Sends what there is, in one piece. What this needs, an idle connection does not hold.</summary>
     /// <returns>Whether the database is next.</returns>
-    private async ValueTask<bool> PassOnAsync(Outbox outbox)
+    private async ValueTask<bool> PassOnAsync()
     {
+        var outbox = _connection.Take();
         var frames = FrameWriter.Pool.Get();
         _batch?.Hold();
         foreach (var answer in outbox.Answers)
@@ -143,9 +142,10 @@ internal sealed partial class WebSocketLine : IDisposable
         foreach (var message in messages)
             await SendAsync(frames.Message(message));
         await FlushAsync();
-        FrameWriter.Pool.Return(frames);
         _connection.Answered(outbox.Answers.Count);
         Passed(messages);
+        FrameWriter.Pool.Return(frames);
+        Outbox.Pool.Return(outbox);
         return isBehind;
     }
 

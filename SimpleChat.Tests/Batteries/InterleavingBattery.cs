@@ -70,17 +70,17 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
             visits++;
             var connection = new Connection(user);
             Assert.Null(core.Chat.Join(connection, after: seen.Count == 0 ? 0 : seen[^1]));
-            var outbox = new Outbox();
             for (var looks = random.Next(1, 4); looks > 0 && seen.Count < total; looks--)
             {
                 await PauseAsync(random);
-                outbox = connection.Take(outbox);
+                var outbox = connection.Take();
                 await PauseAsync(random);
                 var isBehind = connection.IsBehind;
                 var messages = isBehind ? core.Chat.CatchUp(connection) : outbox.Messages;
                 seen.AddRange(messages.Select(message => message.Id));
                 if (messages.Count > 0)
                     connection.Position = Math.Max(connection.Position, messages[^1].Id);
+                Outbox.Pool.Return(outbox);
                 await PauseAsync(random);
                 if (!isBehind && looks > 1 && random.Next(4) == 0)
                     await WaitAsync(connection);
