@@ -5,7 +5,7 @@ namespace SimpleChat;
 
 /// <summary>The handshake at <c>GET /chat</c> (RFC 6455, section 4.2; over HTTP/2 CONNECT, RFC 8441): everything that can be wrong is said before the upgrade.</summary>
 internal sealed class WebSocketEndpoint(
-    ChatService chat, ChatOptions options, TimeProvider time, ChatMetrics metrics, IHostEnvironment environment, ILogger<WebSocketLine> log)
+    ChatService chat, ChatOptions options, TimeProvider time, ChatMetrics metrics, IHostEnvironment environment, IServiceProvider services, ILogger<WebSocketLine> log)
 {
     /// <summary>The subprotocol on which a message counts as delivered when it was written to the socket, as it does without any.</summary>
     public const string Plain = "chat";
@@ -28,41 +28,61 @@ internal sealed class WebSocketEndpoint(
         routes.Map("/chat", (Delegate)endpoint.HandleAsync).WithMetadata(new CurrentUser.TokenInQuery()).ShortCircuit(); // CONNECT, and methods to be refused
     }
 
-    /// <summary>Asks for no service of the request's own: a connection that stays for days has no container scope.</summary>
+    /// <summary>
+    /// What comes before the upgrade has a container scope that ends with it: a connection that stays for days keeps none of what it took to find
+    /// out whose it is.
+    /// </summary>
     private async Task HandleAsync(HttpContext context)
     {
-        if (Refuse(context) is { } malformed)
+        (Connection Connection, DateTimeOffset? ExpiresAt)? admitted;
+        await using (var scope = services.CreateAsyncScope())
         {
-            await malformed.ExecuteAsync(context);
-            return;
+            context.RequestServices = scope.ServiceProvider;
+            admitted = await AdmitAsync(context);
+            context.RequestServices = services;
         }
 
-        if (await CurrentUser.IdentifyAsync(context, environment) is not { } user)
+        if (admitted is not var (connection, expiresAt))
             return;
-        if (!TryReadPosition(context.Request.Query["after"], out var after))
-        {
-            await new Refusal(MalformedPosition).ExecuteAsync(context);
-            return;
-        }
-
-        var connection = new Connection(user.Id);
-        if (chat.Join(connection, after) is { } refusal)
-        {
-            await new Refusal(refusal).ExecuteAsync(context);
-            return;
-        }
-
         try
         {
             var protocol = context.WebSockets.WebSocketRequestedProtocols.FirstOrDefault(offered => offered is Plain or Acknowledged);
             using var socket = await context.WebSockets.AcceptWebSocketAsync(protocol);
-            using var line = new WebSocketLine(socket, OutgoingBatch.Of(context), connection, protocol != Acknowledged, user.ExpiresAt, chat, options, time, metrics, log);
+            using var line = new WebSocketLine(socket, OutgoingBatch.Of(context), connection, protocol != Acknowledged, expiresAt, chat, options, time, metrics, log);
             await line.RunAsync();
         }
         finally
         {
             chat.Leave(connection);
         }
+    }
+
+    /// <summary>All that comes before the upgrade.</summary>
+    /// <returns>The connection, in the map, and when its identity expires; null if the request was refused.</returns>
+    private async Task<(Connection Connection, DateTimeOffset? ExpiresAt)?> AdmitAsync(HttpContext context)
+    {
+        if (Refuse(context) is { } malformed)
+        {
+            await malformed.ExecuteAsync(context);
+            return null;
+        }
+
+        if (await CurrentUser.IdentifyAsync(context, environment) is not { } user)
+            return null;
+        if (!TryReadPosition(context.Request.Query["after"], out var after))
+        {
+            await new Refusal(MalformedPosition).ExecuteAsync(context);
+            return null;
+        }
+
+        var connection = new Connection(user.Id);
+        if (chat.Join(connection, after) is { } refusal)
+        {
+            await new Refusal(refusal).ExecuteAsync(context);
+            return null;
+        }
+
+        return (connection, user.ExpiresAt);
     }
 
     /// <summary>A position in the stream of ids: absent, or a non-negative integer.</summary>
