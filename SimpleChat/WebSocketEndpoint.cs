@@ -28,61 +28,41 @@ internal sealed class WebSocketEndpoint(
         routes.Map("/chat", (Delegate)endpoint.HandleAsync).WithMetadata(new CurrentUser.TokenInQuery()).ShortCircuit(); // CONNECT, and methods to be refused
     }
 
-    /// <summary>
-    /// What comes before the upgrade has a container scope that ends with it: a connection that stays for days keeps none of what it took to find
-    /// out whose it is.
-    /// </summary>
+    /// <summary>Asks for no service of the request's own: a connection that stays for days has no container scope, and keeps none of what its token brought.</summary>
     private async Task HandleAsync(HttpContext context)
-    {
-        (Connection Connection, DateTimeOffset? ExpiresAt)? admitted;
-        await using (var scope = services.CreateAsyncScope())
-        {
-            context.RequestServices = scope.ServiceProvider;
-            admitted = await AdmitAsync(context);
-            context.RequestServices = services;
-        }
-
-        if (admitted is not var (connection, expiresAt))
-            return;
-        try
-        {
-            var protocol = context.WebSockets.WebSocketRequestedProtocols.FirstOrDefault(offered => offered is Plain or Acknowledged);
-            using var socket = await context.WebSockets.AcceptWebSocketAsync(protocol);
-            using var line = new WebSocketLine(socket, OutgoingBatch.Of(context), connection, protocol != Acknowledged, expiresAt, chat, options, time, metrics, log);
-            await line.RunAsync();
-        }
-        finally
-        {
-            chat.Leave(connection);
-        }
-    }
-
-    /// <summary>All that comes before the upgrade.</summary>
-    /// <returns>The connection, in the map, and when its identity expires; null if the request was refused.</returns>
-    private async Task<(Connection Connection, DateTimeOffset? ExpiresAt)?> AdmitAsync(HttpContext context)
     {
         if (Refuse(context) is { } malformed)
         {
             await malformed.ExecuteAsync(context);
-            return null;
+            return;
         }
 
-        if (await CurrentUser.IdentifyAsync(context, environment) is not { } user)
-            return null;
+        if (await CurrentUser.IdentifyAsync(context, environment, services) is not { } user)
+            return;
         if (!TryReadPosition(context.Request.Query["after"], out var after))
         {
             await new Refusal(MalformedPosition).ExecuteAsync(context);
-            return null;
+            return;
         }
 
         var connection = new Connection(user.Id);
         if (chat.Join(connection, after) is { } refusal)
         {
             await new Refusal(refusal).ExecuteAsync(context);
-            return null;
+            return;
         }
 
-        return (connection, user.ExpiresAt);
+        try
+        {
+            var protocol = context.WebSockets.WebSocketRequestedProtocols.FirstOrDefault(offered => offered is Plain or Acknowledged);
+            using var socket = await context.WebSockets.AcceptWebSocketAsync(protocol);
+            using var line = new WebSocketLine(socket, OutgoingBatch.Of(context), connection, protocol != Acknowledged, user.ExpiresAt, chat, options, time, metrics, log);
+            await line.RunAsync();
+        }
+        finally
+        {
+            chat.Leave(connection);
+        }
     }
 
     /// <summary>A position in the stream of ids: absent, or a non-negative integer.</summary>
