@@ -11,7 +11,7 @@ namespace SimpleChat;
 /// </summary>
 internal sealed class MessageIndex
 {
-    /// <summary>Messages in a lot. More share more pages; but as many have to be looked through by a reader.</summary>
+    /// <summary>Messages in a lot, at least. More share more pages; but as many have to be looked through by a reader.</summary>
     public const int LotSize = 8192;
 
     /// <summary>Ids that go into an index with each message committed: twice what a message adds, so that a lot is done long before the next one is full.</summary>
@@ -32,18 +32,11 @@ internal sealed class MessageIndex
     private readonly Statement[] _insert;
     private readonly Statement _find, _moveMark;
 
-    private readonly Dictionary<(string Sender, string ClientMessageId), long> _repeats = [];
-    private readonly List<Entry> _tail = []; // every message above the mark, oldest first
-    private int _committed; // of them
-
-    // The lot: what the indexes say of the first messages in the tail, on its way to disk. All of it is used again for the next one.
-    private readonly Entry[] _lot = new Entry[LotSize];
-    private readonly Dictionary<(Table Table, string First, string? Second), List<long>> _neighbours = [];
-    private readonly Stack<List<long>> _spare = [];
-    private readonly List<Row> _rows = [];
-    private readonly ArrayBufferWriter<byte> _ids = new(); // of the rows, in digits, with commas in between
-    private Task? _making; // of the rows; null while there is no lot
-    private int _written, _writtenBefore; // of them, in the open transaction too; and before it
+    private readonly Dictionary<(string Sender, string ClientMessageId), long> _repeats = []; // above the mark
+    private readonly List<Entry> _open = []; // what was inserted in the open transaction
+    private readonly ArrayBufferWriter<byte> _ids = new();
+    private Lot _gathering = new(), _going = new();
+    private Place _next, _nextBefore; // in the lot that goes: what goes next, and what would if the open transaction were undone
 
     /// <param name="prepare">Makes a statement on the writer's connection, which keeps it.</param>
     public MessageIndex(Func<string, Statement> prepare)
@@ -59,10 +52,13 @@ internal sealed class MessageIndex
         Complete(prepare);
     }
 
+    /// <summary>The two sides of a conversation in the order in which the index has them, which is SQLite's BINARY.</summary>
+    public static (string User1, string User2) Pair(string one, string other) => string.CompareOrdinal(one, other) <= 0 ? (one, other) : (other, one);
+
     /// <summary>A message was inserted in the open transaction.</summary>
     public void Add(Message message, string? clientMessageId)
     {
-        _tail.Add(new Entry(message.Id, message.From, message.To, clientMessageId));
+        _open.Add(new Entry(message.Id, message.From, message.To, clientMessageId));
         if (clientMessageId is not null)
             _repeats.Add((message.From, clientMessageId), message.Id);
     }
@@ -79,116 +75,76 @@ internal sealed class MessageIndex
         return id;
     }
 
-    /// <summary>Just before a commit: writes the next rows of the lot into its transaction.</summary>
+    /// <summary>Just before a commit: writes the next rows of the lot that goes into its transaction.</summary>
     public void Advance()
     {
-        if (_making is not { IsCompletedSuccessfully: true })
+        if (_going.Count == 0)
             return;
-        for (var left = IdsPerMessage * (1 + _tail.Count - _committed); left > 0 && _written < _rows.Count; _written++)
+        for (var left = IdsPerMessage * (1 + _open.Count); left > 0 && _next.Row < _going.Rows.Count;)
         {
-            var row = _rows[_written];
-            var insert = _insert[(int)row.Table].Bind(1, row.First);
-            if (row.Second is not null)
-                insert.Bind(2, row.Second);
-            insert.Bind(3, _ids.WrittenSpan[row.Ids]).Run();
-            left -= row.Count;
+            var row = _going.Rows[_next.Row];
+            var count = Math.Min(row.Ids.Count - _next.Id, row.Table == Table.ByClientMessageId ? 1 : IdsPerRow);
+            Insert(row, _next.Id, count);
+            left -= count;
+            _next = _next.Id + count < row.Ids.Count ? _next with { Id = _next.Id + count } : new Place(_next.Row + 1, 0);
         }
 
-        if (_written == _rows.Count)
-            _moveMark.Bind(1, _tail[LotSize - 1].Id).Run();
+        if (_next.Row == _going.Rows.Count)
+            _moveMark.Bind(1, _going.UpTo).Run();
     }
 
     /// <summary>The transaction is on disk.</summary>
     public void Committed()
     {
-        _committed = _tail.Count;
-        _writtenBefore = _written;
-        if (_making is { IsCompletedSuccessfully: true } && _written == _rows.Count)
+        foreach (var entry in _open)
+            _gathering.Add(entry);
+        _open.Clear();
+        _nextBefore = _next;
+
+        if (_going.Count > 0 && _next.Row == _going.Rows.Count)
         {
-            Forget(0, LotSize);
-            _committed -= LotSize;
-            _making = null;
+            foreach (var (sender, clientMessageId) in _going.ClientMessageIds)
+                _repeats.Remove((sender, clientMessageId));
+            _going.Clear();
         }
 
-        if (_making is null && _committed >= LotSize)
-            StartLot();
+        if (_going.Count == 0 && _gathering.Count >= LotSize)
+        {
+            (_gathering, _going) = (_going, _gathering);
+            (_next, _nextBefore) = (default, default);
+        }
     }
 
     /// <summary>The transaction is undone.</summary>
     public void RolledBack()
     {
-        Forget(_committed, _tail.Count - _committed);
-        _written = _writtenBefore;
+        foreach (var entry in _open)
+        {
+            if (entry.ClientMessageId is not null)
+                _repeats.Remove((entry.Sender, entry.ClientMessageId));
+        }
+
+        _open.Clear();
+        _next = _nextBefore;
     }
 
-    /// <summary>Makes the index rows of the next messages, elsewhere: a moment's work, but a moment too long for whoever waits for a commit.</summary>
-    private void StartLot()
+    private void Insert(Row row, int first, int count)
     {
-        _rows.Clear();
         _ids.ResetWrittenCount();
-        (_written, _writtenBefore) = (0, 0);
-        _tail.CopyTo(0, _lot, 0, LotSize);
-        _making = Task.Run(MakeRows);
-    }
-
-    /// <summary>Neighbours together, in the order of their ids; where each neighbourhood goes is for the index to find.</summary>
-    private void MakeRows()
-    {
-        foreach (var (id, sender, recipient, clientMessageId) in _lot)
+        foreach (var id in CollectionsMarshal.AsSpan(row.Ids).Slice(first, count))
         {
-            if (clientMessageId is not null)
-                AddRow(Table.ByClientMessageId, sender, clientMessageId, [id]);
-            Add(Table.ByUser, sender, null, id);
-            if (sender != recipient)
-                Add(Table.ByUser, recipient, null, id);
-            var (user1, user2) = Pair(sender, recipient);
-            Add(Table.ByConversation, user1, user2, id);
-        }
-
-        _rows.Sort((one, other) => string.CompareOrdinal(one.First, other.First)); // clientMessageIds of one sender are neighbours too
-        foreach (var (key, ids) in _neighbours)
-        {
-            for (var left = CollectionsMarshal.AsSpan(ids); left.Length > 0; left = left[Math.Min(left.Length, IdsPerRow)..])
-                AddRow(key.Table, key.First, key.Second, left[..Math.Min(left.Length, IdsPerRow)]);
-            ids.Clear();
-            _spare.Push(ids);
-        }
-
-        _neighbours.Clear();
-
-        void Add(Table table, string first, string? second, long id)
-        {
-            ref var ids = ref CollectionsMarshal.GetValueRefOrAddDefault(_neighbours, (table, first, second), out _);
-            (ids ??= _spare.TryPop(out var spare) ? spare : []).Add(id);
-        }
-    }
-
-    private void AddRow(Table table, string first, string? second, ReadOnlySpan<long> ids)
-    {
-        var start = _ids.WrittenCount;
-        foreach (var id in ids)
-        {
-            if (_ids.WrittenCount > start)
+            if (_ids.WrittenCount > 0)
                 _ids.Write(","u8);
             id.TryFormat(_ids.GetSpan(MaxDigits), out var length, default, CultureInfo.InvariantCulture);
             _ids.Advance(length);
         }
 
-        _rows.Add(new Row(table, first, second, start.._ids.WrittenCount, ids.Length));
-    }
-
-    /// <summary>The two sides of a conversation in the order in which the index has them, which is SQLite's BINARY.</summary>
-    public static (string User1, string User2) Pair(string one, string other) => string.CompareOrdinal(one, other) <= 0 ? (one, other) : (other, one);
-
-    private void Forget(int first, int count)
-    {
-        for (var i = first; i < first + count; i++)
-        {
-            if (_tail[i].ClientMessageId is { } clientMessageId)
-                _repeats.Remove((_tail[i].Sender, clientMessageId));
-        }
-
-        _tail.RemoveRange(first, count);
+        var insert = _insert[(int)row.Table].Bind(1, row.First);
+        if (row.Table == Table.ByClientMessageId)
+            insert.Bind(2, row.ClientMessageIds[first]);
+        else if (row.Second is not null)
+            insert.Bind(2, row.Second);
+        insert.Bind(3, _ids.WrittenSpan).Run();
     }
 
     /// <summary>At the start, and after a fault: indexes what is above the mark, all at once.</summary>
@@ -221,6 +177,79 @@ internal sealed class MessageIndex
 
     private readonly record struct Entry(long Id, string Sender, string Recipient, string? ClientMessageId);
 
-    /// <summary>Neighbours in an index: one key, and where the <paramref name="Count"/> ids under it are.</summary>
-    private readonly record struct Row(Table Table, string First, string? Second, Range Ids, int Count);
+    private readonly record struct Place(int Row, int Id);
+
+    /// <summary>Neighbours in an index: one key, and the ids under it, rising. Of clientMessageIds the sender alone is the key.</summary>
+    private sealed class Row
+    {
+        public Table Table { get; set; }
+
+        public string First { get; set; } = "";
+
+        public string? Second { get; set; }
+
+        public List<long> Ids { get; } = [];
+
+        public List<string> ClientMessageIds { get; } = [];
+    }
+
+    /// <summary>Messages that are indexed together. Its memory is used again for the next ones.</summary>
+    private sealed class Lot
+    {
+        private readonly Dictionary<string, Row> _byUser = [], _bySender = [];
+        private readonly Dictionary<(string, string), Row> _byConversation = [];
+        private readonly Stack<Row> _spare = [];
+
+        public List<Row> Rows { get; } = [];
+
+        public int Count { get; private set; }
+
+        public long UpTo { get; private set; }
+
+        public IEnumerable<(string Sender, string ClientMessageId)> ClientMessageIds =>
+            _bySender.Values.SelectMany(row => row.ClientMessageIds, (row, clientMessageId) => (row.First, clientMessageId));
+
+        public void Add(Entry entry)
+        {
+            var (id, sender, recipient, clientMessageId) = entry;
+            (UpTo, Count) = (id, Count + 1);
+            if (clientMessageId is not null)
+                Under(_bySender, sender, Table.ByClientMessageId, sender, null, id).ClientMessageIds.Add(clientMessageId);
+            Under(_byUser, sender, Table.ByUser, sender, null, id);
+            if (sender != recipient)
+                Under(_byUser, recipient, Table.ByUser, recipient, null, id);
+            var (user1, user2) = Pair(sender, recipient);
+            Under(_byConversation, (user1, user2), Table.ByConversation, user1, user2, id);
+        }
+
+        public void Clear()
+        {
+            foreach (var row in Rows)
+            {
+                row.Ids.Clear();
+                row.ClientMessageIds.Clear();
+                _spare.Push(row);
+            }
+
+            Rows.Clear();
+            _byUser.Clear();
+            _bySender.Clear();
+            _byConversation.Clear();
+            Count = 0;
+        }
+
+        private Row Under<TKey>(Dictionary<TKey, Row> rows, TKey key, Table table, string first, string? second, long id) where TKey : notnull
+        {
+            ref var row = ref CollectionsMarshal.GetValueRefOrAddDefault(rows, key, out var known);
+            if (!known)
+            {
+                row = _spare.TryPop(out var spare) ? spare : new Row();
+                (row.Table, row.First, row.Second) = (table, first, second);
+                Rows.Add(row);
+            }
+
+            row!.Ids.Add(id);
+            return row;
+        }
+    }
 }
