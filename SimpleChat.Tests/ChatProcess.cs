@@ -27,6 +27,8 @@ internal sealed partial class ChatProcess : IAsyncDisposable
 
     public Uri Url { get; private set; } = null!;
 
+    public int Id => _process!.Id;
+
     /// <summary>Memory that it really occupies.</summary>
     public long ResidentBytes
     {

@@ -94,6 +94,49 @@ public sealed class StorageBattery(ITestOutputHelper output)
     [StraceFact]
     public Task I9_A_write_that_fails_is_survived() => AssertSurvivesCallsAsync("pwrite64", "80..95");
 
+    [SystemCallFaultFact]
+    public async Task I9_A_disk_that_turns_read_only_while_it_is_used_is_survived()
+    {
+        using var folder = new TempFolder();
+        await using var server = await new ChatProcess { DatabasePath = folder.DatabasePath }.StartAsync();
+        SystemCallFault? readOnly = null;
+        await AssertSurvivesAsync(server.Url, server.Http, server.DatabasePath, "read-only", () =>
+        {
+            readOnly = new SystemCallFault(server.Id, "pwrite64,ftruncate,fallocate", "EROFS", Files(folder));
+            return Task.CompletedTask;
+        }, () =>
+        {
+            readOnly!.Dispose();
+            return Task.CompletedTask;
+        });
+    }
+
+    [SystemCallFaultFact]
+    public async Task I9_While_reads_fail_a_request_hears_it_and_whoever_catches_up_merely_lags()
+    {
+        const int Count = 300; // more than one page
+        using var folder = new TempFolder();
+        await using var server = await new ChatProcess { DatabasePath = folder.DatabasePath, ["Chat:MessagesPerSecond"] = "0" }.StartAsync();
+        var alice = new HttpUser(server.Http, "alice");
+        for (var i = 0; i < Count; i++)
+            await alice.SendAsync("bob", $"{i}", $"{i}");
+        var unreadable = new SystemCallFault(server.Id, "pread64", "EIO", Files(folder));
+
+        (await alice.GetAsync("/messages")).AssertProblem(503, "storage_unavailable");
+        (await alice.GetAsync("/health")).AssertProblem(503, "storage_unavailable");
+        await using var bob = await ChatClient.ConnectAsync(server.Url, "bob", "chat.ack");
+        await bob.PingAsync();
+        await bob.ExpectAsync("pong"); // and nothing else
+
+        unreadable.Dispose();
+        for (var i = 0; i < Count; i++)
+            Assert.Equal($"{i}", (await bob.ExpectAsync("message")).Body);
+        Assert.Equal(200, (await alice.GetAsync("/messages")).Status);
+        Assert.Equal(200, (await alice.GetAsync("/health")).Status);
+    }
+
+    private static string[] Files(TempFolder folder) => [folder.DatabasePath, folder.DatabasePath + "-wal"];
+
     /// <summary>Some calls on the log fail with EIO; each thread's are counted by themselves, and the writer's begin after the start.</summary>
     private async Task AssertSurvivesCallsAsync(string calls, string which)
     {

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace SimpleChat.Tests.Batteries;
 
 /// <summary>The system-call tracer (https://strace.io, Debian: <c>apt-get install strace</c>), where there is one and it may be used.</summary>
@@ -11,15 +13,14 @@ internal static class Strace
     /// <summary>In CI nothing is skipped: there a missing tracer is a failure.</summary>
     public static bool IsDemanded => string.Equals(Environment.GetEnvironmentVariable("CI"), "true", StringComparison.OrdinalIgnoreCase);
 
+    /// <summary>Why it cannot be used here on a process that runs already; null if it can.</summary>
+    public static string? MissingForRunning { get; } = Missing ?? TryAttach();
+
     private static string? Try()
     {
         try
         {
-            using var process = System.Diagnostics.Process.Start(
-                new System.Diagnostics.ProcessStartInfo(Command, ["-D", "-f", "--seccomp-bpf", "-o", "/dev/null", "-e", "trace=fsync", "true"])
-                {
-                    RedirectStandardError = true,
-                })!;
+            using var process = Start("-D", "-f", "--seccomp-bpf", "-o", "/dev/null", "-e", "trace=fsync", "true");
             process.WaitForExit();
             return process.ExitCode == 0 ? null : $"strace may not trace here: {process.StandardError.ReadToEnd().Trim()}";
         }
@@ -27,6 +28,65 @@ internal static class Strace
         {
             return "strace is not installed (Debian: apt-get install strace).";
         }
+    }
+
+    private static string? TryAttach()
+    {
+        using var sleeper = Process.Start("sleep", "60");
+        try
+        {
+            new SystemCallFault(sleeper.Id, "fsync", "EIO").Dispose();
+            return null;
+        }
+        catch (InvalidOperationException e)
+        {
+            return e.Message;
+        }
+        finally
+        {
+            sleeper.Kill();
+        }
+    }
+
+    internal static Process Start(params string[] arguments) =>
+        Process.Start(new ProcessStartInfo(Command, arguments) { RedirectStandardError = true })!;
+}
+
+/// <summary>From now on, and until it is disposed of, system calls of a running process on certain files fail.</summary>
+internal sealed class SystemCallFault : IDisposable
+{
+    private readonly Process _strace;
+
+    /// <param name="process">Whose calls.</param>
+    /// <param name="calls">Which, as strace's <c>inject=</c> takes them.</param>
+    /// <param name="error">With what they fail: <c>EIO</c>, <c>EROFS</c>.</param>
+    /// <param name="files">On which files; none means all.</param>
+    /// <exception cref="InvalidOperationException">strace may not attach.</exception>
+    public SystemCallFault(int process, string calls, string error, params string[] files)
+    {
+        _strace = Strace.Start(
+            ["-f", "-p", $"{process}", "-o", "/dev/null", "-e", $"trace={calls}", "-e", $"inject={calls}:error={error}", .. files.SelectMany(file => new[] { "-P", file })]);
+        string? line;
+        do
+            line = _strace.StandardError.ReadLine();
+        while (line?.Contains("Requested path", StringComparison.Ordinal) == true);
+        if (line?.Contains("attached", StringComparison.Ordinal) != true)
+        {
+            _strace.WaitForExit();
+            _strace.Dispose();
+            throw new InvalidOperationException($"strace may not attach to a running process here: {line}");
+        }
+
+        _strace.ErrorDataReceived += (_, _) => { };
+        _strace.BeginErrorReadLine();
+    }
+
+    public void Dispose()
+    {
+        using (var interrupt = Process.Start("kill", ["-INT", $"{_strace.Id}"])) // then it lets go
+            interrupt.WaitForExit();
+        _strace.WaitForExit();
+        _strace.Dispose();
     }
 }
 
@@ -37,5 +97,15 @@ internal sealed class StraceFactAttribute : FactAttribute
     {
         if (!Strace.IsDemanded)
             Skip = Strace.Missing;
+    }
+}
+
+/// <summary>A test that needs <see cref="SystemCallFault"/>: without it skipped with the reason, in CI run all the same, to fail.</summary>
+internal sealed class SystemCallFaultFactAttribute : FactAttribute
+{
+    public SystemCallFaultFactAttribute()
+    {
+        if (!Strace.IsDemanded)
+            Skip = Strace.MissingForRunning;
     }
 }
