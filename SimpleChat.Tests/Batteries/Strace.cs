@@ -77,8 +77,7 @@ internal sealed class SystemCallFault : IDisposable
             throw new InvalidOperationException($"strace may not attach to a running process here: {line}");
         }
 
-        _strace.ErrorDataReceived += (_, _) => { };
-        _strace.BeginErrorReadLine();
+        _ = _strace.StandardError.ReadToEndAsync(); // a full pipe would hold it up
     }
 
     public void Dispose()
