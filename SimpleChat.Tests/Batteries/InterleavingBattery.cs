@@ -43,6 +43,55 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
         output.WriteLine($"{rounds} interleavings, {messages} messages, {visits} visits");
     }
 
+    [Fact]
+    public async Task I3_Whoever_joins_in_a_flood_of_commits_misses_none_between_the_database_and_the_queue()
+    {
+        var joins = 40 * Battery.Rounds(600);
+        await using var core = await Core.StartAsync();
+        using var enough = new CancellationTokenSource();
+        var flood = FloodAsync(core, enough.Token); // of messages to bob and nobody else: their ids leave no hole
+        await Task.WhenAll(Enumerable.Range(0, Readers).Select(_ => Task.Run(async () =>
+        {
+            for (var join = 0; join < joins / Readers; join++)
+            {
+                var connection = new Connection("bob");
+                Assert.Null(core.Chat.Join(connection, after: null));
+                var read = connection.Position = connection.Mark; // as if the database had been read up to there
+                Assert.Equal(read + 1, await FirstAsync(connection));
+                core.Chat.Leave(connection);
+            }
+        })));
+        await enough.CancelAsync();
+        output.WriteLine($"{joins} joins, {await flood} messages meanwhile");
+
+        static async Task<long> FirstAsync(Connection connection)
+        {
+            while (true)
+            {
+                await connection.WaitAsync().AsTask().OrFail("a message");
+                var outbox = connection.Take();
+                var first = outbox.Messages.FirstOrDefault()?.Id;
+                Outbox.Pool.Return(outbox);
+                if (first is not null)
+                    return first.Value;
+            }
+        }
+    }
+
+    private static async Task<int> FloodAsync(Core core, CancellationToken enough)
+    {
+        var count = 0;
+        while (!enough.IsCancellationRequested)
+        {
+            var send = new RequestSend(core.Chat, new Draft("alice", "bob", "hi"u8.ToArray(), null), 0);
+            await core.Chat.SendAsync(send);
+            Assert.Null(await send.Stored.OrFail("a commit"));
+            count++;
+        }
+
+        return count;
+    }
+
     private static async Task<List<long>> SendAsync(Core core, int round, int total, Random random)
     {
         var sends = new List<RequestSend>();
