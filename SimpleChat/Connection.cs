@@ -167,7 +167,7 @@ internal sealed class Connection(string user)
     }
 
     /// <summary>The answer to a frame, for the drain to write.</summary>
-    public void Answer(Answer answer)
+    public void Answer(FrameAnswer answer)
     {
         lock (_gate)
             Waiting.Answers.Add(answer);
@@ -270,7 +270,7 @@ internal sealed class Outbox : IResettable
     public static readonly ObjectPool<Outbox> Pool = new DefaultObjectPool<Outbox>(new DefaultPooledObjectPolicy<Outbox>(), maximumRetained: 256);
 
     /// <summary>Answers to the client's own frames.</summary>
-    public List<Answer> Answers { get; } = [];
+    public List<FrameAnswer> Answers { get; } = [];
 
     /// <summary>Receipts for messages that the user sent.</summary>
     public List<Receipt> Receipts { get; } = [];

@@ -61,8 +61,7 @@ internal sealed record CurrentUser(string Id, DateTimeOffset? ExpiresAt)
     {
         if (context.GetEndpoint()?.Metadata.GetMetadata<Required>() is not null)
         {
-            var services = context.RequestServices;
-            if (await IdentifyAsync(context, services.GetRequiredService<IHostEnvironment>(), services) is not { } user)
+            if (await IdentifyAsync(context, context.RequestServices.GetRequiredService<IHostEnvironment>()) is not { } user)
                 return;
             context.Features.Set(user);
         }
@@ -73,12 +72,12 @@ internal sealed record CurrentUser(string Id, DateTimeOffset? ExpiresAt)
     /// <summary>Says who is asking, or answers the request: without an identity 401, with a malformed user id 400; then the result is null.</summary>
     /// <param name="context">The request.</param>
     /// <param name="environment">Whether <c>?user=</c> will do.</param>
-    /// <param name="services">The request's services afterwards. What reading a token takes has a scope of its own, which ends here.</param>
-    public static async Task<CurrentUser?> IdentifyAsync(HttpContext context, IHostEnvironment environment, IServiceProvider services)
+    /// <param name="services">For a request that stays for days: its services afterwards. What reading a token takes then has a scope of its own, which ends here.</param>
+    public static async Task<CurrentUser?> IdentifyAsync(HttpContext context, IHostEnvironment environment, IServiceProvider? services = null)
     {
         var user = environment.IsDevelopment() && context.Request.Query.TryGetValue("user", out var name)
             ? new CurrentUser(name.ToString(), ExpiresAt: null)
-            : await ReadTokenAsync(context, services);
+            : services is null ? await ReadTokenAsync(context) : await ReadTokenAsync(context, services);
         if (user is null)
         {
             await new Refusal(environment.IsDevelopment() ? NoIdentityInDevelopment : NoIdentity).ExecuteAsync(context);
@@ -95,21 +94,27 @@ internal sealed record CurrentUser(string Id, DateTimeOffset? ExpiresAt)
     }
 
     /// <summary>Whom the token names; null without a valid one, and then the answer has its <c>WWW-Authenticate</c>, which says what is wrong with it.</summary>
+    private static async Task<CurrentUser?> ReadTokenAsync(HttpContext context)
+    {
+        var token = await context.AuthenticateAsync();
+        if (token.Principal?.FindFirst("sub")?.Value is not { } subject)
+        {
+            await context.ChallengeAsync();
+            return null;
+        }
+
+        var expiry = token.Principal.FindFirst("exp")?.Value;
+        return new CurrentUser(subject, expiry is null ? null : DateTimeOffset.FromUnixTimeSeconds(long.Parse(expiry, CultureInfo.InvariantCulture)));
+    }
+
+    /// <summary>The same in a scope that ends with it.</summary>
     private static async Task<CurrentUser?> ReadTokenAsync(HttpContext context, IServiceProvider services)
     {
         await using var scope = services.CreateAsyncScope();
         context.RequestServices = scope.ServiceProvider;
         try
         {
-            var token = await context.AuthenticateAsync();
-            if (token.Principal?.FindFirst("sub")?.Value is not { } subject)
-            {
-                await context.ChallengeAsync();
-                return null;
-            }
-
-            var expiry = token.Principal.FindFirst("exp")?.Value;
-            return new CurrentUser(subject, expiry is null ? null : DateTimeOffset.FromUnixTimeSeconds(long.Parse(expiry, CultureInfo.InvariantCulture)));
+            return await ReadTokenAsync(context);
         }
         finally
         {

@@ -19,7 +19,7 @@ internal sealed class FrameWriter : IResettable, IDisposable
     private const int FirstBuffer = 1024;
 
     /// <summary>What a very large message made of a buffer is let go again.</summary>
-    private const int LargestKeptBuffer = 64 * 1024;
+    private const int LargestKeptBuffer = 256 * 1024;
 
     private static readonly JsonWriterOptions Relaxed = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true };
 
@@ -46,7 +46,7 @@ internal sealed class FrameWriter : IResettable, IDisposable
     }
 
     /// <summary>What answers a frame of the client: <c>sent</c>, <c>error</c> or <c>pong</c>.</summary>
-    public ReadOnlyMemory<byte> Answer(Answer answer)
+    public ReadOnlyMemory<byte> Answer(FrameAnswer answer)
     {
         if (answer.Error is { } error)
         {
@@ -56,14 +56,14 @@ internal sealed class FrameWriter : IResettable, IDisposable
             if (answer.ClientMessageId is not null)
                 _json.WriteString("clientMessageId"u8, answer.ClientMessageId);
         }
-        else if (answer.Stored is { } message)
+        else if (answer.Id > 0)
         {
             Begin("sent"u8);
-            _json.WriteNumber("id"u8, message.Id);
+            _json.WriteNumber("id"u8, answer.Id);
             if (answer.ClientMessageId is not null)
                 _json.WriteString("clientMessageId"u8, answer.ClientMessageId);
-            _json.WriteString("to"u8, message.To);
-            _json.WriteString("sentAt"u8, Time(message.SentAt));
+            _json.WriteString("to"u8, answer.To);
+            _json.WriteString("sentAt"u8, Time(answer.SentAt));
         }
         else
         {

@@ -15,11 +15,20 @@ internal readonly record struct Draft(string From, string To, byte[] Text, strin
 /// <param name="SentAt">Milliseconds since 1970-01-01 UTC; never falls as <paramref name="Id"/> rises.</param>
 internal sealed record Message(long Id, string From, string To, byte[] Text, long SentAt);
 
-/// <summary>The answer to a client's frame: its message is stored, or the error says why not. Neither: it was a ping.</summary>
-/// <param name="Stored">The message.</param>
-/// <param name="Error">What was wrong.</param>
+/// <summary>The answer to a client's frame: its message is stored, or the error says why not. Neither: it was a ping. Small, because many may wait.</summary>
+/// <param name="Id">The stored message's id; 0 without one.</param>
+/// <param name="To">Its recipient.</param>
+/// <param name="SentAt">Its time.</param>
+/// <param name="Error">What was wrong; null if nothing was.</param>
 /// <param name="ClientMessageId">The sender's own name for the message, if it gave one.</param>
-internal readonly record struct Answer(Message? Stored, ChatError? Error, string? ClientMessageId);
+internal readonly record struct FrameAnswer(long Id, string To, long SentAt, ChatError? Error, string? ClientMessageId)
+{
+    public static readonly FrameAnswer Pong = new(0, "", 0, null, null);
+
+    public static FrameAnswer Sent(Message message, string? clientMessageId) => new(message.Id, message.To, message.SentAt, null, clientMessageId);
+
+    public static FrameAnswer Refused(ChatError error, string? clientMessageId) => new(0, "", 0, error, clientMessageId);
+}
 
 /// <summary>A receipt: the message left the inbox of the one it was sent to.</summary>
 /// <param name="Id">The message's id.</param>

@@ -43,7 +43,7 @@ internal sealed class MessageIndex
     {
         _insert =
         [
-            prepare("INSERT OR IGNORE INTO MessageDB_ByClientMessageId VALUES (?1, ?2, ?3)"), // always one id
+            prepare("INSERT OR REPLACE INTO MessageDB_ByClientMessageId VALUES (?1, ?2, ?3)"),
             prepare("INSERT OR IGNORE INTO MessageDB_ByUser SELECT ?1, value FROM json_each('[' || ?3 || ']')"),
             prepare("INSERT OR IGNORE INTO MessageDB_ByConversation SELECT ?1, ?2, value FROM json_each('[' || ?3 || ']')"),
         ];
@@ -60,7 +60,7 @@ internal sealed class MessageIndex
     {
         _open.Add(new Entry(message.Id, message.From, message.To, clientMessageId));
         if (clientMessageId is not null)
-            _repeats.Add((message.From, clientMessageId), message.Id);
+            _repeats[(message.From, clientMessageId)] = message.Id;
     }
 
     /// <summary>The id of the message that <paramref name="sender"/> sent under this clientMessageId, ever; null if there is none.</summary>
@@ -130,6 +130,13 @@ internal sealed class MessageIndex
 
     private void Insert(Row row, int first, int count)
     {
+        var insert = _insert[(int)row.Table].Bind(1, row.First);
+        if (row.Table == Table.ByClientMessageId)
+        {
+            insert.Bind(2, row.ClientMessageIds[first]).Bind(3, row.Ids[first]).Run();
+            return;
+        }
+
         _ids.ResetWrittenCount();
         foreach (var id in CollectionsMarshal.AsSpan(row.Ids).Slice(first, count))
         {
@@ -139,10 +146,7 @@ internal sealed class MessageIndex
             _ids.Advance(length);
         }
 
-        var insert = _insert[(int)row.Table].Bind(1, row.First);
-        if (row.Table == Table.ByClientMessageId)
-            insert.Bind(2, row.ClientMessageIds[first]);
-        else if (row.Second is not null)
+        if (row.Second is not null)
             insert.Bind(2, row.Second);
         insert.Bind(3, _ids.WrittenSpan).Run();
     }
@@ -154,7 +158,7 @@ internal sealed class MessageIndex
         [
             "BEGIN IMMEDIATE",
             """
-            INSERT OR IGNORE INTO MessageDB_ByClientMessageId SELECT Sender, ClientMessageId, Id FROM MessageDB
+            INSERT OR REPLACE INTO MessageDB_ByClientMessageId SELECT Sender, ClientMessageId, Id FROM MessageDB
             WHERE Id > (SELECT UpTo FROM MessageDB_Indexed) AND ClientMessageId IS NOT NULL ORDER BY Sender, ClientMessageId
             """,
             """
@@ -228,7 +232,8 @@ internal sealed class MessageIndex
             {
                 row.Ids.Clear();
                 row.ClientMessageIds.Clear();
-                _spare.Push(row);
+                if (row.Ids.Capacity <= IdsPerRow) // or one after another would become as large as the largest
+                    _spare.Push(row);
             }
 
             Rows.Clear();

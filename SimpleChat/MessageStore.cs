@@ -140,6 +140,6 @@ internal sealed class MessageStore(ChatDatabase database)
         return page;
     }
 
-    /// <summary>Columns of tables, no expressions: Dapper must know their types before there is a row.</summary>
+    /// <summary>Columns of tables, and no expression but a BLOB: Dapper must know their types before there is a row.</summary>
     private sealed record HistoryRow(long Id, string From, string To, byte[] Text, long SentAt, long? Waiting);
 }

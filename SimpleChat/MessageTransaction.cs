@@ -69,7 +69,7 @@ internal sealed class MessageTransaction : IDisposable
     {
         if (_index.Find(sender, clientMessageId) is not { } id)
             return null;
-        // A row that somebody pruned leaves its name behind: the message is not sent again.
+        // A row that somebody pruned leaves its name behind: it is a new message then.
         var message = _find.Bind(1, id).Read() ? new Message(id, sender, _find.Text(0), _find.Utf8(1).ToArray(), _find.Int64(2)) : null;
         _find.Reset();
         return message;

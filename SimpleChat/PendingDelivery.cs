@@ -30,7 +30,7 @@ internal sealed class PendingAck(ChatService chat, string user, IReadOnlyList<lo
 {
     private int _answered;
 
-    public override int Size => ids.Count;
+    public override int Size => sizeof(long) * ids.Count;
 
     public override void Committed()
     {

@@ -50,7 +50,8 @@ internal sealed class FrameSend(ChatService chat, Connection connection, Draft d
 {
     public override Connection Origin => connection;
 
-    protected override void Reply(ChatError? error) => connection.Answer(new Answer(Message, error, Draft.ClientMessageId));
+    protected override void Reply(ChatError? error) => connection.Answer(
+        error is null ? FrameAnswer.Sent(Message!, Draft.ClientMessageId) : FrameAnswer.Refused(error, Draft.ClientMessageId));
 }
 
 /// <summary>A message that came in a request: <see cref="Stored"/> answers it.</summary>

@@ -12,7 +12,6 @@ try
     // A request's line is logged with its query, and a token may be in there; whoever starts the server reads the reason from the last line below.
     builder.Logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
     builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical);
-    builder.Services.Configure<LoggerFilterOptions>(log => log.CaptureScopes = false); // the console prints none; a connection that stays for days would keep its own
 
     ChatOptions.Register(builder.Services);
     CurrentUser.Register(builder);

@@ -107,8 +107,9 @@ internal sealed partial class WebSocketLine : IDisposable
         await GreetAsync();
         while (true)
         {
+            var end = _connection.Ending; // asked before: what waited at the end still goes out
             var isBehind = await PassOnAsync();
-            if (_connection.Ending is { } end && (end.Status is null || _connection.IsDrained))
+            if (end is not null && (end.Status is null || _connection.IsDrained))
                 return;
             if (!isBehind)
                 await _connection.WaitAsync();
@@ -324,14 +325,14 @@ internal sealed partial class WebSocketLine : IDisposable
             return;
         if (frame.Error is not null)
         {
-            _connection.Answer(new Answer(null, frame.Error, frame.ClientMessageId));
+            _connection.Answer(FrameAnswer.Refused(frame.Error, frame.ClientMessageId));
             return;
         }
 
         switch (frame.Type)
         {
             case ClientFrameType.Ping:
-                _connection.Answer(default);
+                _connection.Answer(FrameAnswer.Pong);
                 break;
             case ClientFrameType.Ack:
                 await _chat.AckAsync(new PendingAck(_chat, _connection.User, frame.Ids, AnswerAck));
@@ -349,7 +350,7 @@ internal sealed partial class WebSocketLine : IDisposable
         if (error is null)
             _connection.AnswerNothing();
         else
-            _connection.Answer(new Answer(null, error, null));
+            _connection.Answer(FrameAnswer.Refused(error, null));
     }
 
     private void GrowBuffer()

@@ -57,14 +57,16 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
                 var connection = new Connection("bob");
                 Assert.Null(core.Chat.Join(connection, after: null));
                 var read = connection.Position = connection.Mark; // as if the database had been read up to there
-                Assert.Equal(read + 1, await FirstAsync(connection));
+                if (await FirstAsync(connection) is { } first)
+                    Assert.Equal(read + 1, first);
                 core.Chat.Leave(connection);
             }
         })));
         await enough.CancelAsync();
         output.WriteLine($"{joins} joins, {await flood} messages meanwhile");
 
-        static async Task<long> FirstAsync(Connection connection)
+        // null if so much was committed meanwhile that the queue was dropped.
+        static async Task<long?> FirstAsync(Connection connection)
         {
             while (true)
             {
@@ -72,8 +74,8 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
                 var outbox = connection.Take();
                 var first = outbox.Messages.FirstOrDefault()?.Id;
                 Outbox.Pool.Return(outbox);
-                if (first is not null)
-                    return first.Value;
+                if (first is not null || connection.IsBehind)
+                    return first;
             }
         }
     }

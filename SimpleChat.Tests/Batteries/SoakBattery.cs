@@ -47,9 +47,9 @@ public sealed class SoakBattery(ITestOutputHelper output)
         while (!enough.IsCancellationRequested)
         {
             using var leave = CancellationTokenSource.CreateLinkedTokenSource(enough);
-            leave.CancelAfter(random.Next(100, 1000));
+            leave.CancelAfter(random.Next(10, 100));
             await user.ChatAsync(server, () => { }, leave.Token);
-            var pause = Task.Delay(random.Next(1000), enough); // away for a while, not waiting for anything
+            var pause = Task.Delay(random.Next(2000), enough); // away for a while, not waiting for anything; and half an hour's records have room in memory
             await pause.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
