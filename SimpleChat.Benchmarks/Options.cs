@@ -20,11 +20,11 @@ internal sealed class Options
           baseline-storage, baseline-relay, throughput, latency, single, big, history, idle, connects, drain, coldstart, allocation
         Options:
           --rounds N        rounds of each measurement, of which the table shows the median (3)
-          --warmup SECONDS  of each round, not counted (3)
+          --warmup SECONDS  of each round, not counted (2.5)
           --seconds SECONDS of each round, counted (3)
           --stored MILLIONS of messages in the file for big and history (1)
           --idle N          idle connections (10000)
-          --settle SECONDS  before idle connections are weighed (10)
+          --settle SECONDS  before idle connections are weighed (5)
           --json PATH       writes the figures there as well
           --folder PATH     a disk to measure on (the system's temporary folder)
           --server PATH     a folder with another build of the server, such as a published one
@@ -35,7 +35,7 @@ internal sealed class Options
 
     public int Rounds { get; private set; } = 3;
 
-    public TimeSpan Warmup { get; private set; } = TimeSpan.FromSeconds(3);
+    public TimeSpan Warmup { get; private set; } = TimeSpan.FromSeconds(2.5);
 
     public TimeSpan Measured { get; private set; } = TimeSpan.FromSeconds(3);
 
@@ -44,7 +44,7 @@ internal sealed class Options
 
     public int Idle { get; private set; } = 10_000;
 
-    public TimeSpan Settle { get; private set; } = TimeSpan.FromSeconds(10);
+    public TimeSpan Settle { get; private set; } = TimeSpan.FromSeconds(5);
 
     public string? Json { get; private set; }
 
