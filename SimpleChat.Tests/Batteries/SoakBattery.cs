@@ -17,23 +17,25 @@ public sealed class SoakBattery(ITestOutputHelper output)
     {
         var seed = Battery.Seed(output);
         var duration = Battery.Duration(TimeSpan.FromSeconds(8));
+        var away = duration / 225; // at most, each time: so that a longer run's records have room in memory too
         using var folder = new TempFolder();
         await using var server = await new ChatProcess { DatabasePath = folder.DatabasePath, ["Chat:MessagesPerSecond"] = "0" }.StartAsync();
         string[] names = [.. Enumerable.Range(0, OverWebSocket + OverHttp).Select(i => $"user{i}")];
         var users = names.Select((name, i) => new CrashUser(name, i >= OverWebSocket, names, new Random(unchecked(seed + i)))).ToArray();
         using var enough = new CancellationTokenSource(duration);
-        var load = Task.WhenAll(users.Select((user, i) => ComeAndGoAsync(server, user, new Random(unchecked(seed - i - 1)), enough.Token)));
+        var load = Task.WhenAll(users.Select((user, i) => ComeAndGoAsync(server, user, away, new Random(unchecked(seed - i - 1)), enough.Token)));
         var samples = await SampleAsync(server, enough.Token);
         await load;
+
+        var third = samples.Count / 3;
+        var (first, middle, last) = (Sample.Worst(samples[..third]), Sample.Worst(samples[third..(2 * third)]), Sample.Worst(samples[(2 * third)..]));
+        foreach (var (part, sample) in new[] { ("first", first), ("middle", middle), ("last", last) })
+            output.WriteLine($"{part} third of {duration}: {sample}");
 
         var stored = StoredState.Read(folder.DatabasePath);
         foreach (var user in users)
             await user.DrainAsync(server);
         var verdict = Checker.Check([.. users.Select(user => user.Record)], stored);
-        var third = samples.Count / 3;
-        var (first, middle, last) = (Sample.Worst(samples[..third]), Sample.Worst(samples[third..(2 * third)]), Sample.Worst(samples[(2 * third)..]));
-        foreach (var (part, sample) in new[] { ("first", first), ("middle", middle), ("last", last) })
-            output.WriteLine($"{part} third of {duration}: {sample}");
         output.WriteLine(verdict.ToString());
         Assert.Empty(verdict.Findings);
         Assert.True(last.Resident < 1.1 * middle.Resident + (32 << 20), "Memory grows.");
@@ -42,14 +44,14 @@ public sealed class SoakBattery(ITestOutputHelper output)
         Assert.True(last.Latency < 3 * first.Latency + TimeSpan.FromMilliseconds(50), "It gets slower.");
     }
 
-    private static async Task ComeAndGoAsync(ChatProcess server, CrashUser user, Random random, CancellationToken enough)
+    private static async Task ComeAndGoAsync(ChatProcess server, CrashUser user, TimeSpan longest, Random random, CancellationToken enough)
     {
         while (!enough.IsCancellationRequested)
         {
             using var leave = CancellationTokenSource.CreateLinkedTokenSource(enough);
             leave.CancelAfter(random.Next(10, 100));
             await user.ChatAsync(server, () => { }, leave.Token);
-            var pause = Task.Delay(random.Next(2000), enough); // away for a while, not waiting for anything; and half an hour's records have room in memory
+            var pause = Task.Delay(random.Next((int)longest.TotalMilliseconds), enough); // away, not waiting for anything
             await pause.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
