@@ -39,14 +39,8 @@ internal sealed class WebSocketEndpoint(
 
         if (await CurrentUser.IdentifyAsync(context, environment, services) is not { } user)
             return;
-        if (!TryReadPosition(context.Request.Query["after"], out var after))
-        {
-            await new Refusal(MalformedPosition).ExecuteAsync(context);
-            return;
-        }
-
         var connection = new Connection(user.Id);
-        if (chat.Join(connection, after) is { } refusal)
+        if (Join(connection, chat, "after", context.Request.Query["after"]) is { } refusal)
         {
             await new Refusal(refusal).ExecuteAsync(context);
             return;
@@ -65,8 +59,18 @@ internal sealed class WebSocketEndpoint(
         }
     }
 
+    /// <summary>Puts a connection into the map, to start where the client says.</summary>
+    /// <param name="connection">The new connection.</param>
+    /// <param name="chat">The rules.</param>
+    /// <param name="name">What the client calls the position.</param>
+    /// <param name="position">The id of a message to resume after; null to start with what is undelivered.</param>
+    /// <returns>Why not, or null.</returns>
+    public static ChatError? Join(Connection connection, ChatService chat, string name, string? position) => TryReadPosition(position, out var after)
+        ? chat.Join(connection, after)
+        : new ChatError(null, $"\"{name}\" must be the id of a message: a whole number, 0 for the very beginning.");
+
     /// <summary>A position in the stream of ids: absent, or a non-negative integer.</summary>
-    public static bool TryReadPosition(string? value, out long? position)
+    private static bool TryReadPosition(string? value, out long? position)
     {
         position = null;
         if (value is null)
@@ -76,8 +80,6 @@ internal sealed class WebSocketEndpoint(
         position = id;
         return true;
     }
-
-    private static readonly ChatError MalformedPosition = new(null, "\"after\" must be the id of a message: a whole number, 0 for the very beginning.");
 
     /// <summary>What is wrong with the handshake, or null. The framework says of all of it merely "not a WebSocket request".</summary>
     private static Refusal? Refuse(HttpContext context)

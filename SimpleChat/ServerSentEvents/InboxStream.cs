@@ -42,14 +42,8 @@ internal sealed class InboxStream(
         HttpContext context, CurrentUser user,
         ChatService chat, ChatOptions options, TimeProvider time, ChatMetrics metrics, ILogger<InboxStream> log)
     {
-        if (!WebSocketEndpoint.TryReadPosition(context.Request.Headers["Last-Event-ID"], out var after))
-        {
-            await new Refusal(MalformedPosition).ExecuteAsync(context);
-            return;
-        }
-
         var connection = new Connection(user.Id);
-        if (chat.Join(connection, after) is { } refusal)
+        if (WebSocketEndpoint.Join(connection, chat, "Last-Event-ID", context.Request.Headers["Last-Event-ID"]) is { } refusal)
         {
             await new Refusal(refusal).ExecuteAsync(context);
             return;
@@ -65,9 +59,6 @@ internal sealed class InboxStream(
             chat.Leave(connection);
         }
     }
-
-    private static readonly ChatError MalformedPosition = new(null,
-        "\"Last-Event-ID\" must be the id of a message: a whole number, 0 for the very beginning.");
 
     /// <summary>Runs until the client leaves, the identity expires or the server stops.</summary>
     private async Task RunAsync()
