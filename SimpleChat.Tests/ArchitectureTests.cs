@@ -12,7 +12,7 @@ public sealed partial class ArchitectureTests
     [Fact]
     public void I10_The_core_names_no_transport_beside_the_WebSocket_and_nothing_of_scaling_out()
     {
-        var core = Directory.GetFiles(Path.Combine(Root(), "SimpleChat"), "*.cs").Where(file => !Entrances.Contains(Path.GetFileName(file))).ToList();
+        var core = Directory.GetFiles(Path.Combine(Root, "SimpleChat"), "*.cs").Where(file => !Entrances.Contains(Path.GetFileName(file))).ToList();
         Assert.True(core.Count > 10);
         Assert.All(core, file => Assert.DoesNotMatch(Wings(), File.ReadAllText(file)));
     }
@@ -20,5 +20,8 @@ public sealed partial class ArchitectureTests
     [GeneratedRegex("long.?poll|server.?sent|EventSource|SSE\\b|webhook|redis|postgres|npgsql|rabbit|kafka|nats|backplane|broker", RegexOptions.IgnoreCase)]
     private static partial Regex Wings();
 
-    private static string Root([CallerFilePath] string here = "") => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, ".."));
+    /// <summary>The folder of the whole repository.</summary>
+    internal static string Root { get; } = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(Here())!, ".."));
+
+    private static string Here([CallerFilePath] string here = "") => here;
 }

@@ -1,0 +1,140 @@
+namespace SimpleChat.Tests.Batteries;
+
+/// <summary>A change of the server's source that breaks a promise, and the battery that must notice it.</summary>
+/// <param name="Name">What is broken.</param>
+/// <param name="Battery">The class of the battery.</param>
+/// <param name="Edits">The change.</param>
+internal sealed record Break(string Name, string Battery, params Break.Edit[] Edits)
+{
+    /// <summary>In a file of the server, a piece of source that is there exactly once, and what takes its place.</summary>
+    internal sealed record Edit(string File, string From, string To);
+
+    public static IReadOnlyList<Break> All { get; } =
+    [
+        ConfirmedBeforeCommit(nameof(CrashBattery)),
+        ConfirmedBeforeCommit(nameof(PowerCutBattery)),
+        new("synchronous is NORMAL", nameof(PowerCutBattery),
+            new Edit("ChatDatabase.cs", "\"synchronous\", \"2\"", "\"synchronous\", \"1\"")),
+
+        new("the inbox row has a transaction of its own", nameof(CrashBattery),
+            new Edit("MessageTransaction.cs", "private long _lastSentAt;", "private long _lastSentAt; private readonly List<Message> _later = [];"),
+            new Edit("MessageTransaction.cs", "_insertInbox.Bind(1, message.To).Bind(2, message.Id).Bind(3, message.From).Run();", "_later.Add(message);"),
+            new Edit("MessageTransaction.cs", "_commit.Run();", """
+                _commit.Run();
+                _begin.Run();
+                _later.ForEach(message => _insertInbox.Bind(1, message.To).Bind(2, message.Id).Bind(3, message.From).Run());
+                _later.Clear();
+                _commit.Run();
+                """)),
+        new("a message leaves the inbox before it is acknowledged", nameof(CrashBattery),
+            new Edit("WebSocketEndpoint.cs", "protocol != Acknowledged", "true")),
+        new("a message that was acknowledged stays in the inbox", nameof(CrashBattery),
+            new Edit("MessageTransaction.cs", """
+                "DELETE FROM InboxDB WHERE Recipient = ?1 AND MessageId = ?2 RETURNING Sender"
+                """, """
+                "SELECT Sender FROM InboxDB WHERE Recipient = ?1 AND MessageId = ?2"
+                """)),
+        new("a repeat is a second message", nameof(CrashBattery),
+            new Edit("ChatService.cs", "transaction.Find(send.Draft.From, repeated)", "transaction.Find(send.Draft.From, repeated + Guid.NewGuid())")),
+        new("a batch is written backwards", nameof(CrashBattery),
+            new Edit("MessageWriter.cs", """
+                foreach (var write in batch)
+                                write.Write(_transaction);
+                """, """
+                foreach (var write in batch.AsEnumerable().Reverse())
+                    write.Write(_transaction);
+                """)),
+
+        new("a commit does not look whether the file is still in its place", nameof(StorageBattery),
+            new Edit("MessageTransaction.cs", "_database.RequireInPlace();", "")),
+        new("a batch that failed is confirmed and pushed all the same", nameof(StorageBattery),
+            new Edit("MessageWriter.cs", """
+                foreach (var write in batch)
+                            write.Refused();
+                """, """
+                foreach (var write in batch)
+                {
+                    if (write is PendingSend { Message: null })
+                        write.Refused();
+                    else
+                        write.Committed();
+                }
+                """)),
+        new("a read that fails ends the connection", nameof(StorageBattery),
+            new Edit("WebSocketLine.cs", "catch (Microsoft.Data.Sqlite.SqliteException e)", "catch (Microsoft.Data.Sqlite.SqliteException e) when (e.SqliteErrorCode == 0)")),
+
+        new("a peer that vanished stays in the map", nameof(NetworkBattery),
+            new Edit("ChatService.cs", "public void Leave(Connection connection) => _registry.Remove(connection);", """
+                public void Leave(Connection connection)
+                {
+                    if (connection.Ending != ConnectionEnd.PeerGone)
+                        _registry.Remove(connection);
+                }
+                """)),
+        new("a peer that takes nothing is never dropped", nameof(NetworkBattery),
+            new Edit("WebSocketLine.cs", "Arm(ref _stall, _options.SendTimeout, ConnectionEnd.PeerStalled);", "")),
+        new("a message may take for ever to arrive", nameof(NetworkBattery),
+            new Edit("WebSocketLine.cs", "Arm(ref _slow, _options.MessageTimeout, ConnectionEnd.MessageTooSlow);", "")),
+        new("a peer that answers no ping is kept", nameof(NetworkBattery),
+            new Edit("Program.cs", "(socket.KeepAliveInterval, socket.KeepAliveTimeout) = (chat.KeepAliveInterval, chat.KeepAliveTimeout)", "socket.KeepAliveInterval = chat.KeepAliveInterval")),
+
+        new("a body that is not what its headers announce is not caught", nameof(FuzzBattery),
+            new Edit("HttpEndpoints.cs", "catch (BadHttpRequestException e)", "catch (BadHttpRequestException e) when (e.StatusCode == 0)")),
+        new("escapes that make no text are not caught", nameof(FuzzBattery),
+            new Edit("ClientFrame.cs", "when (e is JsonException or InvalidOperationException)", "when (e is JsonException)")),
+
+        new("an overflowing queue's mark is one too low", nameof(InterleavingBattery),
+            new Edit("Connection.cs", "_mark = message.Id;", "_mark = message.Id - 1;")),
+        new("the queue repeats what came out of the database", nameof(InterleavingBattery),
+            new Edit("Connection.cs", "outbox.Messages.RemoveRange(0, passed);", "")),
+        new("catching up skips what was committed meanwhile", nameof(InterleavingBattery),
+            new Edit("ChatService.cs", "more ? page[^1].Id : upTo;", "more ? page[^1].Id : Math.Max(upTo, _writer.LastCommitted);")),
+        new("the queue is taken while the database is next", nameof(InterleavingBattery),
+            new Edit("Connection.cs", "if (Position >= _mark && _end is null)", "if (_end is null)")),
+        new("the last commit is read before the connection is in the map", nameof(InterleavingBattery),
+            new Edit("ChatService.cs", "if (_registry.TryAdd(connection) is { } refusal)", "var before = _writer.LastCommitted;\nif (_registry.TryAdd(connection) is { } refusal)"),
+            new Edit("ChatService.cs", "var committed = _writer.LastCommitted;", "var committed = before;")),
+        new("a connection that leaves takes its user's newer one along", nameof(InterleavingBattery),
+            new Edit("ConnectionRegistry.cs", "_connections.TryRemove(KeyValuePair.Create(connection.User, connections))", "_connections.TryRemove(connection.User, out _)")),
+
+        new("each connection leaks 1 MiB", nameof(SoakBattery),
+            new Edit("Connection.cs", "private readonly Signal _wake = new();", """
+                private readonly Signal _wake = new();
+                private static readonly System.Collections.Concurrent.ConcurrentBag<byte[]> Leaks = [];
+                private readonly byte[] _leak = Leak();
+                private static byte[] Leak()
+                {
+                    var bytes = new byte[1 << 20];
+                    Array.Fill(bytes, (byte)1);
+                    Leaks.Add(bytes);
+                    return bytes;
+                }
+                """)),
+
+        new("sentAt follows the clock", nameof(ClockBattery),
+            new Edit("MessageTransaction.cs", "Math.Max(sentAt, _lastSentAt)", "sentAt")),
+        new("sentAt starts anew with the process", nameof(ClockBattery),
+            new Edit("MessageTransaction.cs", "(_last.Int64(0), _last.Int64(1))", "(_last.Int64(0), 0)")),
+
+        new("anybody's acknowledgement counts", nameof(SecurityBattery),
+            new Edit("MessageTransaction.cs", "WHERE Recipient = ?1 AND MessageId = ?2 RETURNING Sender", "WHERE ?1 IS NOT NULL AND MessageId = ?2 RETURNING Sender")),
+        new("history is not bound to its reader", nameof(SecurityBattery),
+            new Edit("MessageStore.cs", "\"(Sender = @user OR Recipient = @user)\"", "\"TRUE\"")),
+        new("nobody is slowed down", nameof(SecurityBattery),
+            new Edit("ChatService.cs", "if (_rate.Allows(send.Draft.From))", "if (_rate is not null)")),
+    ];
+
+    public override string ToString() => $"{Battery}: {Name}";
+
+    private static Break ConfirmedBeforeCommit(string battery) => new("confirmed before COMMIT", battery,
+        new Edit("MessageWriter.cs", "_transaction.Commit();", """
+            foreach (var write in batch)
+                write.Committed();
+            _transaction.Commit();
+            """),
+        new Edit("MessageWriter.cs", """
+            foreach (var write in batch)
+                        write.Committed();
+                    return true;
+            """, "return true;"));
+}

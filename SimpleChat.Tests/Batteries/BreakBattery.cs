@@ -1,0 +1,114 @@
+using System.Diagnostics;
+using System.Text.RegularExpressions;
+using Xunit.Abstractions;
+
+namespace SimpleChat.Tests.Batteries;
+
+/// <summary>
+/// What the other batteries are worth. In a copy of this repository the server is broken on purpose, one break at a time, and the battery that
+/// is there for it must fail. The short run only sees to it that every break still fits the code. The long run:
+/// <c>ROUNDS=100 dotnet test -c Release --filter BreakBattery</c>, a round being a break.
+/// </summary>
+[Trait("Category", Battery.Category)]
+public sealed partial class BreakBattery(ITestOutputHelper output)
+{
+    /// <summary>A battery that has not ended after so long has caught nothing.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
+
+    private static readonly string[] NotCopied = [".git", "bin", "obj", "node_modules", "TestResults", "chat.db", "chat.db-wal", "chat.db-shm", "chat.db.lock"];
+
+    [Fact]
+    public async Task Each_break_fits_the_code_and_in_a_long_run_its_battery_fails()
+    {
+        var random = new Random(Battery.Seed(output));
+        foreach (var broken in Break.All)
+            Change(broken);
+        Break[] tried = [.. Break.All.OrderBy(_ => random.Next()).Take(Battery.Rounds(0))];
+        if (tried.Length == 0)
+            return;
+
+        using var copy = new TempFolder();
+        Copy(new DirectoryInfo(ArchitectureTests.Root), copy.File(""));
+        foreach (var battery in tried.Select(broken => broken.Battery).Distinct())
+            Assert.Null(await FindAsync(new Break("nothing is broken", battery), copy.File("")));
+
+        var unnoticed = new List<Break>();
+        foreach (var broken in tried)
+        {
+            var changes = Change(broken);
+            foreach (var (file, source) in changes)
+                await File.WriteAllTextAsync(copy.File(file), source.Broken);
+            var found = await FindAsync(broken, copy.File(""));
+            foreach (var (file, source) in changes)
+                await File.WriteAllTextAsync(copy.File(file), source.Sound);
+
+            output.WriteLine($"{broken}\n    {found ?? "NOT NOTICED"}");
+            if (found is null)
+                unnoticed.Add(broken);
+        }
+
+        Assert.Empty(unnoticed);
+    }
+
+    /// <summary>Runs the battery against the broken server.</summary>
+    /// <returns>Which test failed, and how; null if none did.</returns>
+    private static async Task<string?> FindAsync(Break broken, string copy)
+    {
+        var (built, compiler) = await DotnetAsync(copy, "build", "SimpleChat.Tests", "-c", "Release", "--disable-build-servers", "-p:TreatWarningsAsErrors=false");
+        Assert.True(built == 0, $"{broken} does not compile: {compiler}");
+        var (tested, report) = await DotnetAsync(copy, "test", "SimpleChat.Tests", "-c", "Release", "--no-build", "--filter", broken.Battery);
+        if (tested is null or 0)
+            return null;
+        var failure = Failure().Match(report);
+        Assert.True(failure.Success, $"{broken}: neither passed nor failed: {report}");
+        return $"{failure.Groups["test"]}: {failure.Groups["message"]}";
+    }
+
+    private static async Task<(int? Exit, string Output)> DotnetAsync(string folder, params string[] arguments)
+    {
+        var start = new ProcessStartInfo("dotnet", arguments) { WorkingDirectory = folder, RedirectStandardOutput = true };
+        foreach (var variable in (string[])["ROUNDS", "MINUTES", "SEED"])
+            start.Environment.Remove(variable);
+        using var process = Process.Start(start)!;
+        using var late = new CancellationTokenSource(Patience);
+        try
+        {
+            var said = await process.StandardOutput.ReadToEndAsync(late.Token);
+            await process.WaitForExitAsync(late.Token);
+            return (process.ExitCode, said);
+        }
+        catch (OperationCanceledException)
+        {
+            process.Kill(entireProcessTree: true);
+            return (null, "");
+        }
+    }
+
+    /// <summary>The break's files, as they are and as they are to be.</summary>
+    private static Dictionary<string, (string Sound, string Broken)> Change(Break broken)
+    {
+        var changes = new Dictionary<string, (string Sound, string Broken)>();
+        foreach (var edit in broken.Edits)
+        {
+            var file = Path.Combine("SimpleChat", edit.File);
+            var sound = File.ReadAllText(Path.Combine(ArchitectureTests.Root, file)).ReplaceLineEndings("\n");
+            var parts = changes.GetValueOrDefault(file, (sound, sound)).Item2.Split(edit.From.ReplaceLineEndings("\n"));
+            Assert.True(parts.Length == 2, $"\"{broken}\" does not fit the code any more: {edit.File} has {parts.Length - 1} times {edit.From}");
+            changes[file] = (sound, string.Join(edit.To, parts));
+        }
+
+        return changes;
+    }
+
+    private static void Copy(DirectoryInfo from, string to)
+    {
+        Directory.CreateDirectory(to);
+        foreach (var file in from.EnumerateFiles().Where(file => !NotCopied.Contains(file.Name)))
+            file.CopyTo(Path.Combine(to, file.Name));
+        foreach (var folder in from.EnumerateDirectories().Where(folder => !NotCopied.Contains(folder.Name)))
+            Copy(folder, Path.Combine(to, folder.Name));
+    }
+
+    [GeneratedRegex(@"^\s+Failed \S+\.(?<test>\w+).*\n\s+Error Message:\s+(?<message>.*)", RegexOptions.Multiline)]
+    private static partial Regex Failure();
+}
