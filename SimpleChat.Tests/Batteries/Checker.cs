@@ -12,10 +12,15 @@ internal enum Wrong
     /// <summary>Came out or is stored, and nobody sent it.</summary>
     Phantom,
 
+    /// <summary>Came out and is not stored: it was pushed before it was written, or lost since.</summary>
+    Unstored,
+
     /// <summary>One message under two ids, or twice over one connection.</summary>
     Duplicated,
 
-    /// <summary>A sender's messages in another order than they were sent, or ids that fall on a connection.</summary>
+    /// <summary>
+    /// A sender's messages in another order than they were sent, ids that fall on a connection, or an id below one that was confirmed before the message was sent.
+    /// </summary>
     Reordered,
 
     /// <summary>MessageDB and InboxDB disagree, with each other or with what was acknowledged.</summary>
@@ -27,10 +32,10 @@ internal enum Wrong
     /// <summary>Pushed over a connection that was opened after it had been reported as delivered.</summary>
     PushedAfterDelivered,
 
-    /// <summary>An id rose and its time fell, or a message's time is not what was confirmed.</summary>
+    /// <summary>An id rose and its time fell, or a message's time is not the same everywhere.</summary>
     TimeFell,
 
-    /// <summary>SQLite itself finds the file damaged.</summary>
+    /// <summary>SQLite itself finds the file damaged, or an index lacks a message.</summary>
     Damaged,
 }
 
@@ -71,7 +76,7 @@ internal sealed class Checker(IReadOnlyCollection<Record> records, StoredState s
     private Verdict Run()
     {
         var confirmed = new Dictionary<long, long>(); // id → time
-        var cameOut = new HashSet<long>();
+        var cameOut = new Dictionary<long, long>(); // id → time
         var acknowledged = new HashSet<long>();
         var delivered = new Dictionary<long, long>(); // id → order
         foreach (var record in records)
@@ -98,7 +103,8 @@ internal sealed class Checker(IReadOnlyCollection<Record> records, StoredState s
                         Identify(entry.Id, entry.Other, entry.Text);
                         if (!_sent.TryGetValue((entry.Other, entry.Text), out var sent) || sent.To != record.User)
                             Report(Wrong.Phantom, $"{record.User} received {entry.Id} from {entry.Other}: nobody sent it to {record.User}");
-                        cameOut.Add(entry.Id);
+                        if (!cameOut.TryAdd(entry.Id, entry.SentAt) && cameOut[entry.Id] != entry.SentAt)
+                            Report(Wrong.TimeFell, $"{entry.Id} came out with two times");
                         break;
                     case Did.Acknowledged:
                         acknowledged.Add(entry.Id);
@@ -112,7 +118,8 @@ internal sealed class Checker(IReadOnlyCollection<Record> records, StoredState s
 
         foreach (var record in records)
             CheckLines(record, delivered);
-        CheckStored(confirmed, acknowledged, delivered);
+        CheckRise();
+        CheckStored(confirmed, cameOut, acknowledged, delivered);
         CheckLost(confirmed, cameOut);
         return new Verdict(confirmed.Count, cameOut.Count, stored.Messages.Count(message => !confirmed.ContainsKey(message.Id)), _findings);
     }
@@ -146,7 +153,28 @@ internal sealed class Checker(IReadOnlyCollection<Record> records, StoredState s
         }
     }
 
-    private void CheckStored(Dictionary<long, long> confirmed, HashSet<long> acknowledged, Dictionary<long, long> delivered)
+    /// <summary>Who sends after a confirmation gets a higher id than the confirmed one, whoever's it was; a restart changes nothing.</summary>
+    private void CheckRise()
+    {
+        var highest = 0L;
+        var floors = new Dictionary<(string From, string Name), long>();
+        var all = records.SelectMany(record => record.Entries, (record, entry) => (record.User, Entry: entry));
+        foreach (var (user, entry) in all.Where(one => one.Entry.Did is Did.Sent or Did.WasConfirmed).OrderBy(one => one.Entry.Order))
+        {
+            if (entry.Did == Did.Sent)
+            {
+                floors.TryAdd((user, entry.Name), highest);
+                continue;
+            }
+
+            if (entry.Id <= floors[(user, entry.Name)])
+                Report(Wrong.Reordered, $"{entry.Id} of {user} was sent when {floors[(user, entry.Name)]} was confirmed already");
+            highest = Math.Max(highest, entry.Id);
+        }
+    }
+
+    private void CheckStored(
+        Dictionary<long, long> confirmed, Dictionary<long, long> cameOut, HashSet<long> acknowledged, Dictionary<long, long> delivered)
     {
         if (stored.Integrity != "ok")
             Report(Wrong.Damaged, stored.Integrity);
@@ -157,8 +185,10 @@ internal sealed class Checker(IReadOnlyCollection<Record> records, StoredState s
         {
             rows.Add(message.Id, message);
             Identify(message.Id, message.From, message.Text);
-            if (message.SentAt < time || confirmed.TryGetValue(message.Id, out var told) && told != message.SentAt)
+            if (message.SentAt < time)
                 Report(Wrong.TimeFell, $"{message.Id} is stored with {message.SentAt}, after {time}");
+            if (confirmed.GetValueOrDefault(message.Id, message.SentAt) != message.SentAt || cameOut.GetValueOrDefault(message.Id, message.SentAt) != message.SentAt)
+                Report(Wrong.TimeFell, $"{message.Id} is stored with {message.SentAt}, and was shown with another time");
             time = Math.Max(time, message.SentAt);
             if (!_sent.TryGetValue((message.From, message.Text), out var sent) || (sent.To, sent.Name) != (message.To, message.Name))
             {
@@ -170,6 +200,9 @@ internal sealed class Checker(IReadOnlyCollection<Record> records, StoredState s
                 Report(Wrong.Reordered, $"{message.Id} of {message.From} was sent before {before.Id}");
             places[message.From] = (sent.Number, message.Id);
         }
+
+        foreach (var id in cameOut.Keys.Where(id => !rows.ContainsKey(id)))
+            Report(Wrong.Unstored, $"{id} {_ids[id]} came out and is not stored");
 
         var waiting = new HashSet<long>();
         foreach (var row in stored.Inbox)
@@ -187,17 +220,16 @@ internal sealed class Checker(IReadOnlyCollection<Record> records, StoredState s
         }
     }
 
-    private void CheckLost(Dictionary<long, long> confirmed, HashSet<long> cameOut)
+    private void CheckLost(Dictionary<long, long> confirmed, Dictionary<long, long> cameOut)
     {
-        var kept = stored.Messages.Select(message => message.Id).ToHashSet();
-        kept.IntersectWith(cameOut);
+        var kept = stored.Messages.Select(message => message.Id).Where(cameOut.ContainsKey).ToHashSet();
         var lastOf = new Dictionary<string, long>();
         foreach (var id in kept)
             lastOf[_ids[id].From] = Math.Max(id, lastOf.GetValueOrDefault(_ids[id].From));
         foreach (var id in confirmed.Keys.Where(id => !kept.Contains(id)))
         {
             Report(id < lastOf.GetValueOrDefault(_ids[id].From) ? Wrong.LostInTheMiddle : Wrong.LostAtTheEnd,
-                $"{id} {_ids[id]} was confirmed and {(cameOut.Contains(id) ? "is not stored" : "never came out")}");
+                $"{id} {_ids[id]} was confirmed and {(cameOut.ContainsKey(id) ? "is not stored" : "never came out")}");
         }
     }
 

@@ -14,8 +14,8 @@ public sealed class CheckerTests
     [Fact]
     public void A_message_lost_in_the_middle_is_not_one_lost_at_the_end()
     {
-        AssertFinds(Wrong.LostInTheMiddle, story => story.Lose(2));
-        AssertFinds(Wrong.LostAtTheEnd, story => story.Lose(4));
+        AssertFinds(Wrong.LostInTheMiddle, story => story.Lose(2), butNot: Wrong.LostAtTheEnd);
+        AssertFinds(Wrong.LostAtTheEnd, story => story.Lose(4), butNot: Wrong.LostInTheMiddle);
     }
 
     [Fact]
@@ -30,6 +30,10 @@ public sealed class CheckerTests
     }
 
     [Fact]
+    public void A_message_that_came_out_and_is_not_stored_was_pushed_too_early_although_nobody_had_confirmed_it() =>
+        AssertFinds(Wrong.Unstored, story => story.Unstore(5), butNot: Wrong.LostAtTheEnd);
+
+    [Fact]
     public void A_message_under_two_ids_or_twice_over_one_connection_is_duplicated()
     {
         AssertFinds(Wrong.Duplicated, story => story.Bob.Received(77, "alice", "text 4", 4));
@@ -41,6 +45,7 @@ public sealed class CheckerTests
     {
         AssertFinds(Wrong.Reordered, story => story.Drain.Reverse());
         AssertFinds(Wrong.Reordered, story => story.Swap(5, 6));
+        AssertFinds(Wrong.Reordered, story => story.SendLate(id: 0));
     }
 
     [Fact]
@@ -67,17 +72,23 @@ public sealed class CheckerTests
     });
 
     [Fact]
-    public void A_time_that_falls_is_found() => AssertFinds(Wrong.TimeFell, story => story.Messages[4] = story.Messages[4] with { SentAt = 1 });
+    public void A_time_that_falls_or_is_not_the_same_everywhere_is_found()
+    {
+        AssertFinds(Wrong.TimeFell, story => story.Messages[4] = story.Messages[4] with { SentAt = 1 });
+        AssertFinds(Wrong.TimeFell, story => story.Bob.Received(5, "alice", "text 5", 6));
+        AssertFinds(Wrong.TimeFell, story => story.Alice.WasConfirmed("name 5", 5, 6));
+    }
 
     [Fact]
     public void A_damaged_file_is_found() => AssertFinds(Wrong.Damaged, story => story.Integrity = "row 3 missing from index");
 
-    private static void AssertFinds(Wrong wrong, Action<Story> fault)
+    private static void AssertFinds(Wrong wrong, Action<Story> fault, Wrong? butNot = null)
     {
         var story = new Story();
         fault(story);
         var verdict = story.Check();
         Assert.Contains(verdict.Findings, finding => finding.Wrong == wrong);
+        Assert.DoesNotContain(verdict.Findings, finding => finding.Wrong == butNot);
     }
 
     /// <summary>
@@ -128,6 +139,21 @@ public sealed class CheckerTests
             Messages.RemoveAll(message => message.Id == id || id == 4 && message.Id > id);
             Inbox.RemoveAll(row => row.Id == id || id == 4 && row.Id > id);
             Drain.RemoveAll(drained => drained == id || id == 4 && drained > id);
+        }
+
+        /// <summary>Bob has it, and the database has not.</summary>
+        public void Unstore(long id)
+        {
+            Messages.RemoveAll(message => message.Id == id);
+            Inbox.RemoveAll(row => row.Id == id);
+        }
+
+        /// <summary>Bob sends for the first time, after all of alice's confirmations, and his message goes in before hers.</summary>
+        public void SendLate(long id)
+        {
+            Bob.Sends("alice", "late", "late");
+            Messages.Insert(0, new StoredMessage(id, "bob", "alice", "late", 1, "late"));
+            Bob.WasConfirmed("late", id, 1);
         }
 
         /// <summary>Stores what alice sent last before what she sent before it.</summary>

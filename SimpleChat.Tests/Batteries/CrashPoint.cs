@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace SimpleChat.Tests.Batteries;
 
 /// <summary>A named moment at which a server dies by SIGKILL, the n-th time that it gets there.</summary>
@@ -14,10 +12,11 @@ internal sealed record CrashPoint(string Name, string Where = "", string Call = 
     /// <summary>What the <see cref="StartupHook"/> reads: when, what and how often.</summary>
     public const string Variable = "SIMPLECHAT_TESTS_CRASH";
 
-    /// <summary>
-    /// What the <see cref="StartupHook"/> reads: the level to which <c>PRAGMA synchronous</c> is set after the server has set its own.
-    /// </summary>
-    public const string SynchronousVariable = "SIMPLECHAT_TESTS_SYNCHRONOUS";
+    /// <summary>What the <see cref="StartupHook"/> reads: a pragma that is set after the server has set its own, as <c>name = value</c>.</summary>
+    public const string PragmaVariable = "SIMPLECHAT_TESTS_PRAGMA";
+
+    /// <summary>A checkpoint each time that the log has so many pages more, instead of the server's thousands: so that a short load meets many.</summary>
+    public const string ManyCheckpoints = "wal_autocheckpoint = 50";
 
     public static readonly CrashPoint[] All =
     [
@@ -38,41 +37,40 @@ internal sealed record CrashPoint(string Name, string Where = "", string Call = 
         new("during the recovery, while it is checkpointed", Call: "pwrite64 chat.db", Times: 20, AtStart: true),
     ];
 
-    /// <summary>Whether strace is needed for it.</summary>
-    public bool IsTraced => Call.Length > 0;
+    /// <summary>Why it cannot be had on this machine; null if it can.</summary>
+    public string? Missing => Call.Length == 0 ? null : AtStart ? Strace.Missing : Strace.MissingForRunning;
 
-    /// <summary>A server that will die there.</summary>
+    /// <summary>A server that will die there; once it listens, call <see cref="Arm"/>.</summary>
     /// <param name="path">The database.</param>
     /// <param name="random">Draws the n.</param>
     public ChatProcess NewServer(string path, Random random)
     {
-        // The hook counts the start's own statements too, of which the first checkpoint is one; strace counts each thread's calls by themselves.
-        var n = (AtEnd ? 2 : IsTraced ? 1 + random.Next(Times) : 20 + random.Next(Times)).ToString(CultureInfo.InvariantCulture);
         var server = new ChatProcess
         {
             DatabasePath = path,
             ["Chat:MessagesPerSecond"] = "0",
-            Under = IsTraced ? Tracer(path, n) : [],
+            Under = Call.Length > 0 && AtStart ? [Strace.Command, "-D", "-f", "-o", "/dev/null", .. Trace(path, random)] : [],
         };
-        if (!IsTraced)
-        {
-            server.Variables["DOTNET_STARTUP_HOOKS"] = typeof(StartupHook).Assembly.Location;
-            server.Variables[Variable] = $"{Where}:{n}";
-        }
-
+        server.Variables["DOTNET_STARTUP_HOOKS"] = typeof(StartupHook).Assembly.Location;
+        if (Where.Length > 0) // the hook counts the start's own statements too, of which the first checkpoint is one
+            server.Variables[Variable] = $"{Where}:{(AtEnd ? 2 : 20 + random.Next(Times))}";
+        if (!AtStart) // otherwise there would be nothing to recover
+            server.Variables[PragmaVariable] = ManyCheckpoints;
         return server;
     }
 
+    /// <summary>For a server that listens: from now on it may die there. What its start did is not counted.</summary>
+    /// <returns>The tracer, if there is one.</returns>
+    public IDisposable? Arm(ChatProcess server, Random random) =>
+        Call.Length > 0 && !AtStart ? new SystemCallFault(server.Id, Trace(server.DatabasePath, random)) : null;
+
     public override string ToString() => Name;
 
-    private string[] Tracer(string path, string n)
+    /// <summary>For strace, which counts each thread's calls by themselves.</summary>
+    private string[] Trace(string path, Random random)
     {
         var parts = Call.Split(' ');
         string[] file = parts.Length == 1 ? [] : ["-P", Path.Combine(Path.GetDirectoryName(path)!, parts[1])];
-        return
-        [
-            Strace.Command, "-D", "-f", "-o", "/dev/null", .. file,
-            "-e", $"trace={parts[0]}", "-e", $"inject={parts[0]}:signal=SIGKILL:when={n}",
-        ];
+        return [.. file, "-e", $"trace={parts[0]}", "-e", $"inject={parts[0]}:signal=SIGKILL:when={1 + random.Next(Times)}"];
     }
 }

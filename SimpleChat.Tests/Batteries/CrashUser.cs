@@ -39,10 +39,11 @@ internal sealed class CrashUser(string name, bool overHttp, IReadOnlyList<string
         }
     }
 
-    /// <summary>Takes what waits, and acknowledges it, until nothing waits.</summary>
+    /// <summary>Takes what waits, and acknowledges it, until nothing waits, or what was acknowledged comes again: that is on record then.</summary>
     public async Task DrainAsync(ChatProcess server)
     {
-        while (await TakeInboxAsync(new HttpUser(server.Http, name)))
+        var http = new HttpUser(server.Http, name);
+        for (long had = 0; await TakeInboxAsync(http) is var last && last > had; had = last)
         {
         }
     }
@@ -104,22 +105,22 @@ internal sealed class CrashUser(string name, bool overHttp, IReadOnlyList<string
         }
     }
 
-    /// <returns>Whether there was something.</returns>
-    private async Task<bool> TakeInboxAsync(HttpUser http)
+    /// <returns>The last id of a page; 0 if there is nothing.</returns>
+    private async Task<long> TakeInboxAsync(HttpUser http)
     {
         _received.Clear();
         Record.Connects();
         var inbox = await http.GetAsync("/inbox");
         if (inbox.Status != 200)
-            return false;
+            return 0;
         foreach (var message in inbox.Messages)
             Receive(message);
         if (_received.Count == 0)
-            return false;
+            return 0;
         _received.ForEach(Record.Acknowledges);
         if ((await http.AckAsync([.. _received])).Status == 204)
             _received.ForEach(Record.WasToldDelivered);
-        return true;
+        return _received[^1];
     }
 
     private (string Name, string To, string Text) New()

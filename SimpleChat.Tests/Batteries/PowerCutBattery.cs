@@ -11,7 +11,7 @@ namespace SimpleChat.Tests.Batteries;
 [Trait("Category", Battery.Category)]
 public sealed partial class PowerCutBattery(ITestOutputHelper output)
 {
-    private const int Senders = 4, Window = 8, Sector = 512;
+    private const int Senders = 4, Window = 8, Sector = 512; // the first sender comes over HTTP
     private const string Database = "chat.db", Log = "chat.db-wal";
 
     [StraceFact]
@@ -19,11 +19,13 @@ public sealed partial class PowerCutBattery(ITestOutputHelper output)
     {
         var random = new Random(Battery.Seed(output));
         var images = Battery.Rounds(60);
-        var calls = await TraceAsync("", each: images <= 100 ? 60 : 250);
+        var each = images <= 100 ? 60 : 250;
+        var calls = await TraceAsync(CrashPoint.ManyCheckpoints, each);
         var (premature, departures) = Premature(calls);
         output.WriteLine($"{calls.Count} system calls, {departures} departures of answers and pushes, {premature} before their sync");
-        Assert.True(departures > 0 && calls.OfType<SyncEnds>().Any(), "Nothing was traced.");
         Assert.Equal(0, premature);
+        Assert.Equal(2 * Senders * each, departures);
+        Assert.True(calls.Count(call => call is SyncEnds { File: Database }) > 3, "There was hardly a checkpoint.");
 
         var (missing, confirmed) = CutPower(calls, images, random);
         output.WriteLine($"{images} images of the disk, {confirmed} confirmed messages looked for in them, {missing} missing");
@@ -35,7 +37,7 @@ public sealed partial class PowerCutBattery(ITestOutputHelper output)
     public async Task The_same_check_fails_when_synchronous_is_NORMAL()
     {
         var random = new Random(Battery.Seed(output));
-        var calls = await TraceAsync("NORMAL", each: 40);
+        var calls = await TraceAsync("synchronous = NORMAL", each: 40);
         var (premature, departures) = Premature(calls);
         var (missing, confirmed) = CutPower(calls, 40, random);
         output.WriteLine($"{premature} of {departures} departures before their sync; {missing} of {confirmed} missing");
@@ -43,8 +45,8 @@ public sealed partial class PowerCutBattery(ITestOutputHelper output)
         Assert.True(missing > 0, "Nothing was missing.");
     }
 
-    /// <summary>A server under load, traced from its start to its end.</summary>
-    private static async Task<List<SystemCall>> TraceAsync(string synchronous, int each)
+    /// <summary>A server under load, traced from its start to its end, with a pragma of ours.</summary>
+    private static async Task<List<SystemCall>> TraceAsync(string pragma, int each)
     {
         using var folder = new TempFolder();
         var trace = folder.File("trace");
@@ -55,15 +57,11 @@ public sealed partial class PowerCutBattery(ITestOutputHelper output)
             Under = [Strace.Command, "-D", "-f", "--seccomp-bpf", "-y", "-s", "1000000", "-o", trace, "-e", $"trace={SystemCalls.Traced}"],
         })
         {
-            if (synchronous.Length > 0)
-            {
-                server.Variables["DOTNET_STARTUP_HOOKS"] = typeof(StartupHook).Assembly.Location;
-                server.Variables[CrashPoint.SynchronousVariable] = synchronous;
-            }
-
+            server.Variables["DOTNET_STARTUP_HOOKS"] = typeof(StartupHook).Assembly.Location;
+            server.Variables[CrashPoint.PragmaVariable] = pragma;
             await server.StartAsync();
             await using var bob = await ChatClient.ConnectAsync(server.Url, "bob", "chat.ack");
-            var senders = Task.WhenAll(Enumerable.Range(0, Senders).Select(sender => SendAsync(server.Url, sender, each)));
+            var senders = Task.WhenAll(Enumerable.Range(1, Senders - 1).Select(sender => SendAsync(server.Url, sender, each)).Append(SendAsync(server.Http, each)));
             await bob.MessagesAsync(Senders * each);
             await senders;
             server.Terminate();
@@ -72,6 +70,13 @@ public sealed partial class PowerCutBattery(ITestOutputHelper output)
 
         await Deadline.UntilAsync(async () => (await LastLineAsync(trace)).Contains("+++ exited", StringComparison.Ordinal), "the end of the trace");
         return SystemCalls.Read(trace);
+    }
+
+    private static async Task SendAsync(HttpClient http, int count)
+    {
+        var sender = new HttpUser(http, "sender0");
+        for (var i = 0; i < count; i++)
+            Assert.Equal(201, (await sender.SendAsync("bob", $"#0-{i}#", $"#0-{i}#")).Status);
     }
 
     private static async Task SendAsync(Uri url, int sender, int count)
@@ -130,17 +135,20 @@ public sealed partial class PowerCutBattery(ITestOutputHelper output)
     }
 
     /// <summary>
-    /// Cuts the power at random moments. What was synced is on disk; of what was not, each write is there whole, torn or not at all, in any
+    /// Cuts the power just before and just after each sync begins and ends, then at random moments. What was synced is on disk; of what was not, each write is there whole, torn or not at all, in any
     /// combination. Opens the file as the server does at start.
     /// </summary>
     private static (int Missing, int Confirmed) CutPower(List<SystemCall> calls, int images, Random random)
     {
         var (missing, looked) = (0, 0);
         var first = calls.FindIndex(call => call is Departure departure && Token().IsMatch(departure.Text));
+        var syncs = Enumerable.Range(first + 1, calls.Count - first - 1).Where(i => calls[i] is SyncBegins or SyncEnds).SelectMany(i => (int[])[i, i + 1]).Distinct();
+        var cuts = new Queue<int>(syncs.OrderBy(_ => random.Next())); // a short run takes some of them
         for (var image = 0; image < images; image++)
         {
             using var folder = new TempFolder();
-            var cut = random.Next(first + 1, calls.Count + 1);
+            if (!cuts.TryDequeue(out var cut))
+                cut = random.Next(first + 1, calls.Count + 1);
             foreach (var file in (string[])[Database, Log])
                 Leave(calls, cut, file, folder.File(file), random);
             var departures = calls.Take(cut).OfType<Departure>();

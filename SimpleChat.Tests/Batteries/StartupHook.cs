@@ -5,7 +5,7 @@ using SimpleChat.Tests.Batteries;
 
 /// <summary>
 /// Runs inside the server's process, before its <c>Main</c>: a test starts the server with <c>DOTNET_STARTUP_HOOKS</c> pointing to this
-/// assembly. It dies at a named point, or makes storage less durable than it must be. The server itself knows nothing of it: SQLite tells of
+/// assembly. It dies at a named point, or sets a pragma otherwise than the server did. The server itself knows nothing of it: SQLite tells of
 /// each statement (https://sqlite.org/c3ref/trace_v2.html), the server's own meter of what lies between them.
 /// </summary>
 internal static class StartupHook
@@ -20,6 +20,7 @@ internal static class StartupHook
     private static readonly Trace s_traced = Traced;
     private static readonly MeterListener s_listener = new();
     private static string[] s_point = [];
+    private static string[] s_pragma = [];
     private static int s_left;
 
     [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
@@ -37,6 +38,9 @@ internal static class StartupHook
             s_left = int.Parse(s_point[2], System.Globalization.CultureInfo.InvariantCulture);
         }
 
+        if (Environment.GetEnvironmentVariable(CrashPoint.PragmaVariable) is { Length: > 0 } pragma)
+            s_pragma = pragma.Split(" = ");
+
         if (s_point is ["meter", ..])
         {
             s_listener.InstrumentPublished = (instrument, listener) =>
@@ -48,10 +52,8 @@ internal static class StartupHook
             s_listener.SetMeasurementEventCallback<int>((_, _, _, _) => Pass());
             s_listener.Start();
         }
-        else
-        {
-            _ = AutoExtension(Marshal.GetFunctionPointerForDelegate(s_opened));
-        }
+
+        _ = AutoExtension(Marshal.GetFunctionPointerForDelegate(s_opened));
     }
 
     private static int Opened(nint database, nint error, nint api) =>
@@ -67,9 +69,8 @@ internal static class StartupHook
             Pass();
         }
 
-        var level = Environment.GetEnvironmentVariable(CrashPoint.SynchronousVariable);
-        if (level is { Length: > 0 } && kind == StatementEnds && sql == "PRAGMA synchronous")
-            _ = Execute(database, $"PRAGMA synchronous = {level}", 0, 0, 0);
+        if (s_pragma is [var name, var value] && kind == StatementEnds && sql == $"PRAGMA {name}") // the server has set its own and read it back
+            _ = Execute(database, $"PRAGMA {name} = {value}", 0, 0, 0);
         return 0;
     }
 

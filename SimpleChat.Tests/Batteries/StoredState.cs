@@ -11,9 +11,22 @@ internal sealed record StoredInbox(string Recipient, long Id, string Sender);
 /// <summary>What is in the database, read past the server.</summary>
 /// <param name="Messages">MessageDB.</param>
 /// <param name="Inbox">InboxDB.</param>
-/// <param name="Integrity">What <c>PRAGMA integrity_check</c> says: "ok" or what is wrong.</param>
+/// <param name="Integrity">What <c>PRAGMA integrity_check</c> says, and a look into the indexes: "ok" or what is wrong.</param>
 internal sealed record StoredState(IReadOnlyList<StoredMessage> Messages, IReadOnlyList<StoredInbox> Inbox, string Integrity)
 {
+    /// <summary>Messages that an index lacks although it claims to be complete up to them.</summary>
+    private const string Unindexed =
+        """
+        SELECT 'an index lacks message ' || m.Id FROM MessageDB m WHERE m.Id <= (SELECT UpTo FROM MessageDB_Indexed) AND NOT (
+          EXISTS (SELECT 1 FROM MessageDB_ByUser WHERE User = m.Sender AND MessageId = m.Id)
+          AND EXISTS (SELECT 1 FROM MessageDB_ByUser WHERE User = m.Recipient AND MessageId = m.Id)
+          AND EXISTS (SELECT 1 FROM MessageDB_ByConversation
+                      WHERE User1 = min(m.Sender, m.Recipient) AND User2 = max(m.Sender, m.Recipient) AND MessageId = m.Id)
+          AND (m.ClientMessageId IS NULL OR EXISTS (SELECT 1 FROM MessageDB_ByClientMessageId
+                      WHERE Sender = m.Sender AND ClientMessageId = m.ClientMessageId AND MessageId = m.Id)))
+        LIMIT 10
+        """;
+
     /// <summary>Reads all of it, in one snapshot.</summary>
     public static StoredState Read(string path)
     {
@@ -26,6 +39,7 @@ internal sealed record StoredState(IReadOnlyList<StoredMessage> Messages, IReadO
         var inbox = Rows(connection, "SELECT Recipient, MessageId, Sender FROM InboxDB", row =>
             new StoredInbox(row.GetString(0), row.GetInt64(1), row.GetString(2)));
         var integrity = Rows(connection, "PRAGMA integrity_check", row => row.GetString(0));
+        integrity.AddRange(Rows(connection, Unindexed, row => row.GetString(0)));
         return new StoredState(messages, inbox, string.Join("; ", integrity));
     }
 

@@ -52,7 +52,7 @@ internal static class Strace
         Process.Start(new ProcessStartInfo(Command, arguments) { RedirectStandardError = true })!;
 }
 
-/// <summary>From now on, and until it is disposed of, system calls of a running process on certain files fail.</summary>
+/// <summary>From now on, and until it is disposed of, certain system calls of a running process fail, or kill it.</summary>
 internal sealed class SystemCallFault : IDisposable
 {
     private readonly Process _strace;
@@ -63,9 +63,16 @@ internal sealed class SystemCallFault : IDisposable
     /// <param name="files">On which files; none means all.</param>
     /// <exception cref="InvalidOperationException">strace may not attach.</exception>
     public SystemCallFault(int process, string calls, string error, params string[] files)
+        : this(process, ["-e", $"trace={calls}", "-e", $"inject={calls}:error={error}", .. files.SelectMany(file => new[] { "-P", file })])
     {
-        _strace = Strace.Start(
-            ["-f", "-p", $"{process}", "-o", "/dev/null", "-e", $"trace={calls}", "-e", $"inject={calls}:error={error}", .. files.SelectMany(file => new[] { "-P", file })]);
+    }
+
+    /// <param name="process">Whose calls.</param>
+    /// <param name="arguments">strace's, for which calls what happens.</param>
+    /// <exception cref="InvalidOperationException">strace may not attach.</exception>
+    public SystemCallFault(int process, IEnumerable<string> arguments)
+    {
+        _strace = Strace.Start(["-f", "-p", $"{process}", "-o", "/dev/null", .. arguments]);
         string? line;
         do
             line = _strace.StandardError.ReadLine();
@@ -82,8 +89,8 @@ internal sealed class SystemCallFault : IDisposable
 
     public void Dispose()
     {
-        using (var interrupt = Process.Start("kill", ["-INT", $"{_strace.Id}"])) // then it lets go
-            interrupt.WaitForExit();
+        using (var interrupt = Process.Start(new ProcessStartInfo("kill", ["-INT", $"{_strace.Id}"]) { RedirectStandardError = true })!) // then it lets go
+            interrupt.WaitForExit(); // complains if the tracer is gone with the process
         _strace.WaitForExit();
         _strace.Dispose();
     }
