@@ -136,13 +136,13 @@ public sealed class ConnectionTests
     {
         var connection = new Connection("alice");
         for (var i = 0; i < Connection.AnswerCapacity; i++)
-            Assert.True(connection.TryBeginAnswer());
+            Assert.True(connection.TryBeginAnswer(out _));
         var waiting = connection.WaitForRoomAsync();
         Assert.False(waiting.IsCompleted);
 
         connection.End(ConnectionEnd.PeerGone);
 
         await waiting.OrFail("the end of the wait");
-        Assert.False(connection.TryBeginAnswer());
+        Assert.False(connection.TryBeginAnswer(out _));
     }
 }

@@ -23,51 +23,48 @@ internal readonly record struct ClientFrame(
     /// <summary>Ids are safe integers in every JSON reader: below 2^53 (RFC 8259, section 6).</summary>
     public const long MaxId = (1L << 53) - 1;
 
-    /// <summary>Nothing of ours nests deeper than an array in an object; what a client adds is ignored, and may be a little deeper.</summary>
-    private static readonly JsonReaderOptions Strict = new() { MaxDepth = 16 };
-
     /// <summary>
     /// Reads a client's frame. Property order is free, unknown properties are ignored, of a repeated one the last counts.
     /// Nothing a client can write makes it throw: whatever is wrong comes back as <see cref="ClientFrame.Error"/>.
     /// </summary>
     /// <param name="json">The whole message, UTF-8.</param>
-    /// <param name="type">What a frame without <c>type</c> is; a request body has none.</param>
     /// <param name="lastTo">Whom the client wrote to last: most often it is the same again, and needs no new string.</param>
-    public static ClientFrame Read(ReadOnlySpan<byte> json, ClientFrameType type = ClientFrameType.Send, string lastTo = "")
-    {
-        var reader = new Reader(json, lastTo);
-        try
-        {
-            return reader.Read(type);
-        }
-        catch (Exception e) when (e is JsonException or InvalidOperationException) // the latter: a name or a type with escapes that make no Unicode text
-        {
-            return new ClientFrame(type, "", [], null, [], ChatError.InvalidJson);
-        }
-    }
+    public static ClientFrame Read(ReadOnlySpan<byte> json, string lastTo = "") => new Reader(json, lastTo).Read(ClientFrameType.Send, isBody: false);
+
+    /// <summary>Reads a request's body, in which the request says what it is, and <c>type</c> is a property like any that is unknown.</summary>
+    /// <param name="json">The whole body, UTF-8.</param>
+    /// <param name="type">What the request is.</param>
+    public static ClientFrame ReadBody(ReadOnlySpan<byte> json, ClientFrameType type) => new Reader(json, "").Read(type, isBody: true);
 
     /// <summary>The properties of a frame as they come, each judged only when it is known what the frame is.</summary>
     private ref struct Reader(ReadOnlySpan<byte> json, string lastTo)
     {
-        private Utf8JsonReader _json = new(json, Strict);
+        private Utf8JsonReader _json = new(json, isFinalBlock: true, state: default);
         private string? _to, _clientMessageId;
         private byte[]? _text;
         private bool _typeIsKnown = true, _clientMessageIdIsBad;
         private List<long>? _ids;
 
-        public ClientFrame Read(ClientFrameType type)
+        public ClientFrame Read(ClientFrameType type, bool isBody)
         {
-            if (!_json.Read() || _json.TokenType != JsonTokenType.StartObject)
-                throw new JsonException();
-            while (_json.Read() && _json.TokenType == JsonTokenType.PropertyName)
-                ReadProperty(ref type);
-            if (_json.Read()) // the reader itself refuses anything after the object
-                throw new JsonException();
+            try
+            {
+                if (!_json.Read() || _json.TokenType != JsonTokenType.StartObject)
+                    throw new JsonException();
+                while (_json.Read() && _json.TokenType == JsonTokenType.PropertyName)
+                    ReadProperty(ref type, isBody);
+                if (_json.Read()) // the reader itself refuses anything after the object
+                    throw new JsonException();
 
-            return new ClientFrame(type, _to ?? "", _text ?? [], _clientMessageId, _ids ?? [], Judge(type));
+                return new ClientFrame(type, _to ?? "", _text ?? [], _clientMessageId, _ids ?? [], Judge(type));
+            }
+            catch (Exception e) when (e is JsonException or InvalidOperationException) // the latter: a name or a type with escapes that make no Unicode text
+            {
+                return new ClientFrame(type, "", [], null, [], ChatError.InvalidJson);
+            }
         }
 
-        private void ReadProperty(ref ClientFrameType type)
+        private void ReadProperty(ref ClientFrameType type, bool isBody)
         {
             if (_json.ValueTextEquals("to"u8))
                 _to = ReadString(lastTo);
@@ -75,7 +72,7 @@ internal readonly record struct ClientFrame(
                 ReadText();
             else if (_json.ValueTextEquals("clientMessageId"u8))
                 ReadClientMessageId();
-            else if (_json.ValueTextEquals("type"u8))
+            else if (!isBody && _json.ValueTextEquals("type"u8))
                 ReadType(ref type);
             else if (_json.ValueTextEquals("ids"u8))
                 ReadIds();
@@ -176,8 +173,9 @@ internal readonly record struct ClientFrame(
             var good = true;
             while (_json.Read() && !(_json.TokenType == JsonTokenType.EndArray && _json.CurrentDepth == depth))
             {
-                if (_json.TokenType == JsonTokenType.Number && _json.TryGetInt64(out var id) && id is > 0 and <= MaxId)
-                    ids.Add(id);
+                // 41.0 is 41 (RFC 8259, section 6: a reader may take every number for a double, in which ids are exact)
+                if (_json.TokenType == JsonTokenType.Number && _json.TryGetDouble(out var id) && id is > 0 and <= MaxId && id == Math.Truncate(id))
+                    ids.Add((long)id);
                 else
                     good = false;
             }

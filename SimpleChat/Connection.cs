@@ -35,6 +35,8 @@ internal sealed class Connection(string user)
     private long _mark; // every message up to here must be read from the database: it was not queued
     private Queue<long>? _own; // ids that this very connection sent and its reader has not passed yet
     private int _unanswered;
+    private int _read, _answered; // frames so far; numbers, which may wrap
+    private Dictionary<int, FrameAnswer?>? _early; // answers whose turn has not come; null while there are none
     private TaskCompletionSource? _room;
     private ConnectionEnd? _end;
 
@@ -152,36 +154,53 @@ internal sealed class Connection(string user)
     }
 
     /// <summary>
-    /// A frame of this client was read and will be answered. False once the connection is ending: then it counts as not read.
-    /// Every true is paired with one <see cref="Answer"/> or <see cref="AnswerNothing"/>.
+    /// A frame of this client was read and will be answered, in its turn: answers go out in the order in which the frames came. False once the connection is
+    /// ending: then it counts as not read. Every true is paired with one <see cref="Answer"/>.
     /// </summary>
-    public bool TryBeginAnswer()
+    public bool TryBeginAnswer(out int turn)
     {
         lock (_gate)
         {
+            turn = _read;
             if (_end is not null)
                 return false;
+            _read++;
             _unanswered++;
             return true;
         }
     }
 
-    /// <summary>The answer to a frame, for the drain to write.</summary>
-    public void Answer(FrameAnswer answer)
+    /// <summary>The answer to a frame, for the drain to write as soon as those before it are there. Null if the frame is done with and needs none.</summary>
+    public void Answer(int turn, FrameAnswer? answer)
     {
+        var unspoken = 0;
         lock (_gate)
-            Waiting.Answers.Add(answer);
+        {
+            if (turn != _answered)
+            {
+                (_early ??= [])[turn] = answer;
+                return;
+            }
+
+            do
+            {
+                if (answer is { } spoken)
+                    Waiting.Answers.Add(spoken);
+                else
+                    unspoken++;
+                _answered++;
+            }
+            while (_early?.Remove(_answered, out answer) == true);
+            if (_early?.Count == 0)
+                _early = null;
+        }
+
+        if (unspoken > 0)
+            Answered(unspoken);
         Wake();
     }
 
-    /// <summary>The frame is done with, and needs no answer.</summary>
-    public void AnswerNothing()
-    {
-        Answered(1);
-        Wake();
-    }
-
-    /// <summary>The drain has written <paramref name="count"/> answers.</summary>
+    /// <summary><paramref name="count"/> answers are written, or needed no words.</summary>
     public void Answered(int count)
     {
         TaskCompletionSource? room = null;

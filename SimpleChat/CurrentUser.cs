@@ -1,4 +1,3 @@
-using System.Globalization;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authentication.JwtBearer;
 
@@ -103,8 +102,7 @@ internal sealed record CurrentUser(string Id, DateTimeOffset? ExpiresAt)
             return null;
         }
 
-        var expiry = token.Principal.FindFirst("exp")?.Value;
-        return new CurrentUser(subject, expiry is null ? null : DateTimeOffset.FromUnixTimeSeconds(long.Parse(expiry, CultureInfo.InvariantCulture)));
+        return new CurrentUser(subject, token.Properties!.ExpiresUtc);
     }
 
     /// <summary>The same in a scope that ends with it.</summary>

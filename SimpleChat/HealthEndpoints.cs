@@ -5,11 +5,14 @@ namespace SimpleChat;
 /// <summary>For whoever watches over the server: does it answer, and can it do its work? No identity needed.</summary>
 internal static class HealthEndpoints
 {
+    /// <summary>Some that watch ask for no body.</summary>
+    private static readonly string[] ReadingMethods = [HttpMethods.Get, HttpMethods.Head];
+
     public static void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapGet("/alive", () => TypedResults.Json(new HealthBody("alive"), ChatJson.Wire.HealthBody))
+        routes.MapMethods("/alive", ReadingMethods, () => TypedResults.Json(new HealthBody("alive"), ChatJson.Wire.HealthBody))
             .WithSummary("The process answers.").Produces<HealthBody>();
-        routes.MapGet("/health", CheckAsync)
+        routes.MapMethods("/health", ReadingMethods, CheckAsync)
             .WithSummary("A message could be stored and read just now.").Produces<HealthBody>().ProducesProblem(StatusCodes.Status503ServiceUnavailable);
     }
 

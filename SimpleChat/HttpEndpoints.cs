@@ -1,5 +1,6 @@
 using System.Buffers;
 using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
 using Microsoft.Data.Sqlite;
 
 namespace SimpleChat;
@@ -88,7 +89,7 @@ internal static class HttpEndpoints
             chat.Leave(connection);
         }
 
-        return Inbox(messages);
+        return messages.Count == 0 && connection.Ending == ConnectionEnd.ShuttingDown ? new Refusal(ChatError.ServerStopping) : Inbox(messages);
     }
 
     private static IResult History(
@@ -122,6 +123,10 @@ internal static class HttpEndpoints
     {
         if (context.Request.ContentType is not null && !context.Request.HasJsonContentType())
             return (default, NotJson);
+        if (context.Request.ContentLength > options.MaxMessageBytes)
+            return (default, BodyTooBig(options));
+        if (context.Features.Get<IHttpMinRequestBodyDataRateFeature>() is { } rate)
+            rate.MinDataRate = null; // Chat:MessageTimeout says how slow a sender may be
         var buffer = ArrayPool<byte>.Shared.Rent(options.MaxMessageBytes + 1);
         try
         {
@@ -134,9 +139,9 @@ internal static class HttpEndpoints
                 while (length <= options.MaxMessageBytes && (read = await context.Request.Body.ReadAsync(buffer.AsMemory(length, options.MaxMessageBytes + 1 - length), patience.Token)) > 0)
                     length += read;
             }
-            catch (OperationCanceledException) when (deadline.IsCancellationRequested)
+            catch (OperationCanceledException)
             {
-                return (default, BodyTooSlow);
+                return (default, deadline.IsCancellationRequested ? BodyTooSlow : BodyMalformed); // the latter nobody hears: the caller has left
             }
             catch (BadHttpRequestException e) // chunks that are none, or an end before the announced one
             {
@@ -144,8 +149,8 @@ internal static class HttpEndpoints
             }
 
             if (length > options.MaxMessageBytes)
-                return (default, BodyTooBig with { Message = $"The body is over {options.MaxMessageBytes} bytes (Chat:MaxMessageBytes)." });
-            var frame = ClientFrame.Read(buffer.AsSpan(0, length), type);
+                return (default, BodyTooBig(options));
+            var frame = ClientFrame.ReadBody(buffer.AsSpan(0, length), type);
             return (frame, frame.Error);
         }
         finally
@@ -155,7 +160,9 @@ internal static class HttpEndpoints
     }
 
     private static readonly ChatError NotJson = new(null, "Send JSON, and say so: Content-Type: application/json.", StatusCodes.Status415UnsupportedMediaType);
-    private static readonly ChatError BodyTooBig = new(null, "", StatusCodes.Status413PayloadTooLarge);
+    private static ChatError BodyTooBig(ChatOptions options) =>
+        new(null, $"The body is over {options.MaxMessageBytes} bytes (Chat:MaxMessageBytes).", StatusCodes.Status413PayloadTooLarge);
+
     private static readonly ChatError BodyMalformed = new(null, "The body is not what its headers announce.");
     private static readonly ChatError BodyTooSlow = new(null, "The body took too long to arrive whole (Chat:MessageTimeout).", StatusCodes.Status408RequestTimeout);
 

@@ -31,17 +31,17 @@ internal sealed partial class MessageWriter : IHostedService, IDisposable
     private readonly TaskCompletionSource _done = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly object _gate = new(); // a monitor: the thread waits on it
 
-    // Under _gate, but for the writer's thread, which alone changes _batch and may read it freely.
+    // Under _gate, but for the writer's thread, which alone changes _batch and may read it freely. _fault is read without it too.
     private List<PendingWrite> _waiting = [];
     private List<PendingWrite> _batch = [];
     private int _waitingText;
     private TaskCompletionSource? _room;
     private bool _stopping;
+    private string? _fault;
 
     // The writer's thread alone.
     private MessageTransaction? _transaction;
     private long _lastCommitted;
-    private string? _fault;
 
     public MessageWriter(ChatDatabase database, ChatMetrics metrics, TimeProvider time, ILogger<MessageWriter> log)
     {
@@ -54,13 +54,16 @@ internal sealed partial class MessageWriter : IHostedService, IDisposable
     /// <summary>The highest id committed. Published before the messages themselves are: whoever reads it after registering for them misses none.</summary>
     public long LastCommitted => Volatile.Read(ref _lastCommitted);
 
-    /// <summary>What is wrong with storage, in words; null as long as commits succeed.</summary>
+    /// <summary>What is wrong with storage, in words; null as long as commits succeed in time.</summary>
     public string? Fault => Volatile.Read(ref _fault);
 
     /// <summary>Called, in id order, with messages whose commit had been taken for failed and turned out to be on disk.</summary>
     public Action<Message>? Recovered { get; set; }
 
-    /// <summary>Waits for room, then hands over. Refuses by itself when there is none in time.</summary>
+    /// <summary>
+    /// Waits for room, then hands over. Refuses by itself when there is none in time, and at once while storage is known to fail: of a client that sends many
+    /// before it looks for answers, the last one waits no longer than the first.
+    /// </summary>
     public async ValueTask EnqueueAsync(PendingWrite write)
     {
         write.Since = _time.GetTimestamp();
@@ -69,7 +72,7 @@ internal sealed partial class MessageWriter : IHostedService, IDisposable
             Task room;
             lock (_gate)
             {
-                if (_stopping)
+                if (_stopping || _fault is not null)
                     break;
                 if (_waiting.Count < Capacity && _waitingText < TextCapacity)
                 {
@@ -163,7 +166,10 @@ internal sealed partial class MessageWriter : IHostedService, IDisposable
         }
     }
 
-    /// <summary>Swaps what is waiting for the emptied batch. False when the server stops and nothing is left.</summary>
+    /// <summary>
+    /// Swaps what is waiting for the emptied batch; while storage fails, also if that is nothing, to try whether it still does. False when the server stops and
+    /// nothing is left.
+    /// </summary>
     private bool TakeBatch()
     {
         TaskCompletionSource? room;
@@ -174,6 +180,8 @@ internal sealed partial class MessageWriter : IHostedService, IDisposable
             {
                 if (_stopping)
                     return false;
+                if (_fault is not null)
+                    break;
                 Monitor.Wait(_gate);
             }
 
@@ -194,6 +202,8 @@ internal sealed partial class MessageWriter : IHostedService, IDisposable
         {
             _transaction ??= Reopen();
             _transaction.Begin();
+            if (batch.Count == 0)
+                _transaction.Touch();
             foreach (var write in batch)
                 write.Write(_transaction);
             _transaction.Commit();
@@ -204,7 +214,7 @@ internal sealed partial class MessageWriter : IHostedService, IDisposable
         }
 
         _metrics.Commit(batch.Count, Stopwatch.GetElapsedTime(started));
-        if (_fault is not null)
+        if (Fault is not null)
         {
             Volatile.Write(ref _fault, null);
             Log.StorageRecovered(_log);
@@ -217,8 +227,8 @@ internal sealed partial class MessageWriter : IHostedService, IDisposable
     }
 
     /// <summary>
-    /// After a failure: if storage is to blame, nobody's write is known to be stored. If one of the writes is (one that SQLite will not take),
-    /// each is tried alone, so that it fails nobody but itself.
+    /// After a failure: if storage is to blame, nobody's write is known to be stored, and what waits behind it will not be. If one of the writes is (one that
+    /// SQLite will not take), each is tried alone, so that it fails nobody but itself.
     /// </summary>
     private bool Recover(List<PendingWrite> batch, Exception e)
     {
@@ -238,10 +248,7 @@ internal sealed partial class MessageWriter : IHostedService, IDisposable
             // What a failed COMMIT left on disk is for a fresh look at the file to say; see Reopen.
             _transaction?.Dispose();
             _transaction = null;
-            var fault = e is SqliteException sqlite ? ChatDatabase.Explain(sqlite) : e.Message;
-            if (_fault != fault)
-                Log.StorageFailed(_log, fault);
-            Volatile.Write(ref _fault, fault);
+            batch = [.. batch, .. Fail(e is SqliteException sqlite ? ChatDatabase.Explain(sqlite) : e.Message)];
         }
         else if (batch.Count > 1)
         {
@@ -257,6 +264,27 @@ internal sealed partial class MessageWriter : IHostedService, IDisposable
         foreach (var write in batch)
             write.Refused();
         return !isStorage;
+    }
+
+    /// <summary>From now on storage counts as failing.</summary>
+    /// <returns>What was waiting for it, and does not any more.</returns>
+    private List<PendingWrite> Fail(string fault)
+    {
+        List<PendingWrite> waiting;
+        TaskCompletionSource? room;
+        lock (_gate)
+        {
+            if (_fault != fault)
+                Log.StorageFailed(_log, fault);
+            Volatile.Write(ref _fault, fault);
+            waiting = _waiting.FindAll(write => !write.IsPatient);
+            _waiting.RemoveAll(write => !write.IsPatient);
+            _waitingText = 0;
+            (room, _room) = (_room, null);
+        }
+
+        room?.SetResult();
+        return waiting;
     }
 
     /// <summary>A new connection after a fault. A commit that was taken for failed may be on disk after all: then it is news to everyone.</summary>
@@ -278,23 +306,19 @@ internal sealed partial class MessageWriter : IHostedService, IDisposable
         }
     }
 
-    /// <summary>Answers whoever has waited too long, also while the writer itself is stuck in the disk.</summary>
+    /// <summary>Answers whoever has waited too long, also while the writer itself is stuck in the disk. What stands behind it need not wait as long.</summary>
     private void RefuseOverdue()
     {
-        List<PendingWrite>? overdue = null;
+        List<PendingWrite> stuck;
         lock (_gate)
         {
-            foreach (var queue in (ReadOnlySpan<List<PendingWrite>>)[_batch, _waiting])
-            {
-                foreach (var write in queue)
-                {
-                    if (_time.GetElapsedTime(write.Since) >= Patience)
-                        (overdue ??= []).Add(write);
-                }
-            }
+            if (!_batch.Concat(_waiting).Any(write => _time.GetElapsedTime(write.Since) >= Patience))
+                return;
+            stuck = [.. _batch];
         }
 
-        overdue?.ForEach(write => write.Refused());
+        stuck.AddRange(Fail("the disk does not answer in time."));
+        stuck.ForEach(write => write.Refused());
     }
 
     private static partial class Log

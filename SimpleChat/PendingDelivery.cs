@@ -66,6 +66,8 @@ internal sealed class PendingPassed(ChatService chat, Connection connection, lon
     private long _removing, _removed = start; // the writer's thread
     private int _queued;
 
+    public override bool IsPatient => true;
+
     /// <summary>Everything up to <paramref name="id"/> was written to the socket.</summary>
     public void UpTo(long id)
     {
@@ -89,7 +91,7 @@ internal sealed class PendingPassed(ChatService chat, Connection connection, lon
 
     /// <summary>
     /// Tried again, for as long as the connection is open; after that the messages are still in the inbox and come once more.
-    /// While the disk is merely slow it stands in the queue already.
+    /// It may stand in the queue already.
     /// </summary>
     public override void Refused()
     {

@@ -28,9 +28,19 @@ internal abstract class PendingSend(ChatService chat, Draft draft, long accepted
 
     public override int Size => draft.Text.Length;
 
-    public override void Write(MessageTransaction transaction) => ChatService.Store(this, transaction);
+    /// <summary>What was refused while it waited is not stored any more.</summary>
+    public override void Write(MessageTransaction transaction)
+    {
+        Message = null;
+        if (Volatile.Read(ref _answered) == 0)
+            ChatService.Store(this, transaction);
+    }
 
-    public override void Committed() => chat.Stored(this);
+    public override void Committed()
+    {
+        if (Message is not null)
+            chat.Stored(this);
+    }
 
     public override void Refused() => Answer(ChatError.StorageUnavailable);
 
@@ -46,11 +56,16 @@ internal abstract class PendingSend(ChatService chat, Draft draft, long accepted
 }
 
 /// <summary>A message that came over a WebSocket: answered with a <c>sent</c> or an <c>error</c> frame.</summary>
-internal sealed class FrameSend(ChatService chat, Connection connection, Draft draft, long acceptedAt) : PendingSend(chat, draft, acceptedAt)
+/// <param name="chat">The rules.</param>
+/// <param name="connection">The connection it came over.</param>
+/// <param name="turn">When it is answered: see <see cref="Connection.TryBeginAnswer"/>.</param>
+/// <param name="draft">What was sent.</param>
+/// <param name="acceptedAt">When, in milliseconds since 1970-01-01 UTC.</param>
+internal sealed class FrameSend(ChatService chat, Connection connection, int turn, Draft draft, long acceptedAt) : PendingSend(chat, draft, acceptedAt)
 {
     public override Connection Origin => connection;
 
-    protected override void Reply(ChatError? error) => connection.Answer(
+    protected override void Reply(ChatError? error) => connection.Answer(turn,
         error is null ? FrameAnswer.Sent(Message!, Draft.ClientMessageId) : FrameAnswer.Refused(error, Draft.ClientMessageId));
 }
 

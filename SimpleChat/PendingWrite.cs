@@ -12,6 +12,9 @@ internal abstract class PendingWrite
     /// <summary>How much of the queue's bound it takes, in bytes.</summary>
     public virtual int Size => 0;
 
+    /// <summary>Whether it stays in the queue while storage fails, instead of being refused. Only what takes no part of the bound may.</summary>
+    public virtual bool IsPatient => false;
+
     /// <summary>Writes it within the open transaction. On the writer's thread; called again if the transaction had to be repeated.</summary>
     public abstract void Write(MessageTransaction transaction);
 

@@ -43,7 +43,7 @@ try
     app.UseWebSockets();
     app.UseRouting(); // the WebSocket branches off here: a connection that stays for days carries nothing of what follows
     app.UseExceptionHandler();
-    app.UseStatusCodePages();
+    app.UseStatusCodePages(status => TypedResults.Problem(statusCode: status.HttpContext.Response.StatusCode).ExecuteAsync(status.HttpContext));
     WebClient.Serve(app);
     app.UseAuthentication();
     app.Use(CurrentUser.Identify);

@@ -69,15 +69,15 @@ internal sealed class WebSocketEndpoint(
         ? chat.Join(connection, after)
         : new ChatError(null, $"\"{name}\" must be the id of a message: a whole number, 0 for the very beginning.");
 
-    /// <summary>A position in the stream of ids: absent, or a non-negative integer.</summary>
+    /// <summary>A position in the stream of ids: absent, or a non-negative integer. One too large for an id was never given out.</summary>
     private static bool TryReadPosition(string? value, out long? position)
     {
         position = null;
         if (value is null)
             return true;
-        if (!long.TryParse(value, System.Globalization.NumberStyles.None, null, out var id) || id > ClientFrame.MaxId)
+        if (value.Length == 0 || !value.All(char.IsAsciiDigit))
             return false;
-        position = id;
+        position = long.TryParse(value, System.Globalization.NumberStyles.None, null, out var id) ? id : long.MaxValue;
         return true;
     }
 
@@ -97,14 +97,14 @@ internal sealed class WebSocketEndpoint(
             : !HttpProtocol.IsHttp10(request.Protocol) && request.Headers.Upgrade.Any(value => value?.Split(',', StringSplitOptions.TrimEntries).Any(IsWebSocket) == true);
         if (!isUpgrade)
         {
-            if (!isHttp2) // HTTP/2 has no such header (RFC 9113, section 8.2.2)
-                (headers.Upgrade, headers.Connection) = ("websocket", "Upgrade");
+            OfferUpgrade();
             return Problem(StatusCodes.Status426UpgradeRequired, $"This address speaks WebSocket. Try: {WscatLine($"{request.Scheme}://{request.Host}", "alice")}");
         }
 
         var version = request.Headers.SecWebSocketVersion.ToString();
         if (version.Length > 0 && version != Version)
         {
+            OfferUpgrade();
             headers.SecWebSocketVersion = Version;
             return Problem(StatusCodes.Status426UpgradeRequired, $"This server speaks WebSocket version {Version} (RFC 6455).");
         }
@@ -117,6 +117,12 @@ internal sealed class WebSocketEndpoint(
         }
 
         return null;
+
+        void OfferUpgrade() // goes with every 426 (RFC 9110, section 15.5.22), but HTTP/2 has no such header (RFC 9113, section 8.2.2)
+        {
+            if (!isHttp2)
+                (headers.Upgrade, headers.Connection) = ("websocket", "Upgrade");
+        }
     }
 
     /// <summary>A line ready to paste that opens the chat as <paramref name="user"/> in Development, or with a token where <paramref name="user"/> is null.</summary>

@@ -321,37 +321,32 @@ internal sealed partial class WebSocketLine : IDisposable
     private async ValueTask HandleAsync(ReadOnlyMemory<byte> message)
     {
         var frame = ClientFrame.Read(message.Span, lastTo: _lastTo); // before it counts as unanswered: a fault in here must not keep the connection waiting for its answer
-        if (!_connection.TryBeginAnswer())
+        if (!_connection.TryBeginAnswer(out var turn))
             return;
         if (frame.Error is not null)
         {
-            _connection.Answer(FrameAnswer.Refused(frame.Error, frame.ClientMessageId));
+            _connection.Answer(turn, FrameAnswer.Refused(frame.Error, frame.ClientMessageId));
             return;
         }
 
         switch (frame.Type)
         {
             case ClientFrameType.Ping:
-                _connection.Answer(FrameAnswer.Pong);
+                _connection.Answer(turn, FrameAnswer.Pong);
                 break;
             case ClientFrameType.Ack:
-                await _chat.AckAsync(new PendingAck(_chat, _connection.User, frame.Ids, AnswerAck));
+                await AckAsync(frame.Ids, turn);
                 break;
             default:
                 _lastTo = frame.To;
                 var draft = new Draft(_connection.User, frame.To, frame.Text, frame.ClientMessageId);
-                await _chat.SendAsync(new FrameSend(_chat, _connection, draft, _time.GetUtcNow().ToUnixTimeMilliseconds()));
+                await _chat.SendAsync(new FrameSend(_chat, _connection, turn, draft, _time.GetUtcNow().ToUnixTimeMilliseconds()));
                 break;
         }
     }
 
-    private void AnswerAck(ChatError? error)
-    {
-        if (error is null)
-            _connection.AnswerNothing();
-        else
-            _connection.Answer(FrameAnswer.Refused(error, null));
-    }
+    private ValueTask AckAsync(IReadOnlyList<long> ids, int turn) => _chat.AckAsync(new PendingAck(
+        _chat, _connection.User, ids, error => _connection.Answer(turn, error is null ? null : FrameAnswer.Refused(error, null))));
 
     private void GrowBuffer()
     {

@@ -43,7 +43,8 @@ internal sealed class InboxStream(
         ChatService chat, ChatOptions options, TimeProvider time, ChatMetrics metrics, ILogger<InboxStream> log)
     {
         var connection = new Connection(user.Id);
-        if (WebSocketEndpoint.Join(connection, chat, "Last-Event-ID", context.Request.Headers["Last-Event-ID"]) is { } refusal)
+        var last = context.Request.Headers["Last-Event-ID"].ToString();
+        if (WebSocketEndpoint.Join(connection, chat, "Last-Event-ID", last.Length == 0 ? null : last) is { } refusal) // an empty one is none
         {
             await new Refusal(refusal).ExecuteAsync(context);
             return;
