@@ -64,6 +64,8 @@ public sealed class HandshakeTests
         var response = await RawHttp.AskAsync(server.Url, new Handshake { Version = version });
         response.AssertProblem(426);
         Assert.Equal("13", response["Sec-WebSocket-Version"]);
+        Assert.Equal("websocket", response["Upgrade"]); // with every 426 (RFC 9110, section 15.5.22)
+        Assert.Equal("Upgrade", response["Connection"]);
     }
 
     [Fact]

@@ -101,6 +101,81 @@ public sealed class HttpInboxTests
     }
 
     [Theory]
+    [InlineData("""{"type":"ping","to":"bob","text":"hi"}""", 201, null)]
+    [InlineData("""{"type":"ack","ids":[1],"to":"bob","text":"hi"}""", 201, null)]
+    [InlineData("""{"type":"no such type","to":"bob","text":"hi"}""", 201, null)]
+    [InlineData("""{"type":"ping"}""", 400, "invalid_recipient")]
+    [InlineData("""{"type":"ping","to":"b ob","text":"hi"}""", 400, "invalid_recipient")]
+    [InlineData("""{"type":"ack","ids":[1],"to":"bob","text":""}""", 400, "invalid_text")]
+    public async Task A_body_says_what_it_is_by_where_it_goes_and_a_type_in_it_means_nothing(string body, int status, string? code)
+    {
+        await using var server = await ChatServer.StartNewAsync();
+        var answer = await new HttpUser(server.Http, "alice").PostAsync("/messages", body);
+        Assert.Equal(status, answer.Status);
+        if (code is not null)
+            answer.AssertProblem(status, code);
+        Assert.Equal(status == 201 ? 1 : 0, (await new HttpUser(server.Http, "bob").InboxAsync()).Count);
+    }
+
+    [Theory]
+    [InlineData("""{"type":"send","to":"alice","text":"hi","ids":[1]}""", 204)]
+    [InlineData("""{"type":"ping","ids":[1.0]}""", 204)] // 1.0 is 1
+    [InlineData("""{"type":"ping"}""", 400)]
+    public async Task The_same_for_an_ack(string body, int status)
+    {
+        await using var server = await ChatServer.StartNewAsync();
+        Assert.Equal(1, (await new HttpUser(server.Http, "alice").SendAsync("bob", "hi")).Json.Id);
+        var bob = new HttpUser(server.Http, "bob");
+        Assert.Equal(status, (await bob.PostAsync("/inbox/ack", body)).Status);
+        Assert.Equal(status == 204 ? 0 : 1, (await bob.InboxAsync()).Count);
+        Assert.Empty(await new HttpUser(server.Http, "alice").InboxAsync());
+    }
+
+    [Fact]
+    public async Task A_page_of_a_listed_origin_may_use_the_inbox_and_read_the_answers()
+    {
+        const string Origin = "https://chat.example.org";
+        await using var server = await new ChatServer { ["Chat:AllowedOrigins:0"] = Origin }.StartAsync();
+        server.Http.DefaultRequestHeaders.Add("Origin", Origin);
+        using var preflight = new HttpRequestMessage(HttpMethod.Options, "/messages?user=alice");
+        preflight.Headers.Add("Access-Control-Request-Method", "POST");
+        preflight.Headers.Add("Access-Control-Request-Headers", "content-type");
+        var allowed = await server.Http.SendAsync(preflight).OrFail("an answer");
+        Assert.True(allowed.IsSuccessStatusCode);
+        foreach (var answer in new[] { allowed, (await new HttpUser(server.Http, "alice").SendAsync("bob", "hi")).Head, (await new HttpUser(server.Http, null).GetAsync("/inbox")).Head })
+            Assert.Equal(Origin, Assert.Single(answer.Headers.GetValues("Access-Control-Allow-Origin")));
+    }
+
+    [Fact]
+    public async Task A_page_of_another_origin_is_answered_403_over_HTTP_too()
+    {
+        await using var server = await new ChatServer { ["Chat:AllowedOrigins:0"] = "https://chat.example.org" }.StartAsync();
+        server.Http.DefaultRequestHeaders.Add("Origin", "https://evil.example");
+        var alice = new HttpUser(server.Http, "alice");
+        foreach (var answer in new[] { await alice.SendAsync("bob", "hi"), await alice.GetAsync("/inbox"), await alice.RequestAsync(HttpMethod.Options, "/messages") })
+        {
+            answer.AssertProblem(403);
+            Assert.False(answer.Head.Headers.Contains("Access-Control-Allow-Origin"));
+        }
+    }
+
+    [Theory]
+    [InlineData("text/html")]
+    [InlineData("text/event-stream")]
+    [InlineData("image/png, text/plain;q=0.5")]
+    public async Task A_refusal_is_a_ProblemDetails_body_whatever_the_caller_would_rather_have(string accept)
+    {
+        await using var server = await ChatServer.StartNewAsync();
+        server.Http.DefaultRequestHeaders.Add("Accept", accept);
+        var alice = new HttpUser(server.Http, "alice");
+        (await alice.GetAsync("/nothing/here")).AssertProblem(404);
+        (await alice.GetAsync("/messages?limit=many")).AssertProblem(400);
+        (await alice.GetAsync("/inbox?wait=61")).AssertProblem(400);
+        (await alice.RequestAsync(HttpMethod.Delete, "/inbox")).AssertProblem(405);
+        (await new HttpUser(server.Http, null).GetAsync("/inbox")).AssertProblem(401);
+    }
+
+    [Theory]
     [InlineData("/messages", "text/plain")]
     [InlineData("/messages", "application/x-www-form-urlencoded")]
     [InlineData("/inbox/ack", "text/plain")]
@@ -270,6 +345,7 @@ public sealed class HttpInboxTests
     {
         await using var server = await new ChatServer { InMemory = true }.StartAsync();
         Assert.Equal(200, (await new HttpUser(server.Http, null).GetAsync(path)).Status);
+        Assert.Equal(200, (await new HttpUser(server.Http, null).RequestAsync(HttpMethod.Head, path)).Status);
     }
 
     [Fact]
@@ -286,20 +362,30 @@ public sealed class HttpInboxTests
     }
 
     [Fact]
-    public async Task The_OpenAPI_document_describes_every_path()
+    public async Task The_OpenAPI_document_describes_every_path_with_who_is_asking_and_what_may_be_left_out()
     {
         await using var server = await new ChatServer { InMemory = true }.StartAsync();
         var answer = await new HttpUser(server.Http, null).GetAsync("/openapi/v1.json");
         Assert.Equal(200, answer.Status);
         var paths = answer.Json.Json.GetProperty("paths");
-        foreach (var (path, method) in new[]
+        foreach (var (path, method, parameters) in new[]
         {
-            ("/messages", "post"), ("/messages", "get"), ("/inbox", "get"), ("/inbox/ack", "post"), ("/users/{id}/presence", "get"),
+            ("/chat", "get", "after access_token user"), ("/inbox/stream", "get", "Last-Event-ID access_token user"),
+            ("/messages", "post", "user"), ("/messages", "get", "with before after limit days user"),
+            ("/inbox", "get", "wait user"), ("/inbox/ack", "post", "user"), ("/users/{id}/presence", "get", "id user"),
+            ("/webhook", "put", "user"), ("/webhook", "get", "user"), ("/webhook", "delete", "user"), ("/alive", "get", ""), ("/health", "get", ""),
         })
         {
             Assert.True(paths.TryGetProperty(path, out var operations), $"{path} is missing among {string.Join(' ', Names(paths))}");
-            Assert.True(operations.TryGetProperty(method, out _), $"{method} {path} is missing");
+            Assert.True(operations.TryGetProperty(method, out var operation), $"{method} {path} is missing");
+            var described = operation.TryGetProperty("parameters", out var list) ? list.EnumerateArray().Select(one => one.GetProperty("name").GetString()) : [];
+            Assert.Equal(parameters, string.Join(' ', described));
         }
+
+        var schemas = answer.Json.Json.GetProperty("components").GetProperty("schemas");
+        Assert.Equal(["to", "text"], schemas.GetProperty("SendBody").GetProperty("required").EnumerateArray().Select(name => name.GetString()));
+        Assert.Contains("code", Names(schemas.GetProperty("ProblemDetails").GetProperty("properties")));
+        Assert.Equal("integer", schemas.GetProperty("MessageBody").GetProperty("properties").GetProperty("id").GetProperty("type").GetString());
 
         static IEnumerable<string> Names(JsonElement json) => json.EnumerateObject().Select(property => property.Name);
     }

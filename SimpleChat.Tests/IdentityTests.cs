@@ -161,6 +161,17 @@ public sealed class IdentityTests
     }
 
     [Fact]
+    public async Task A_token_may_end_later_than_any_calendar()
+    {
+        await using var server = await StartInProductionAsync();
+        var token = _jwt.Token("alice", expiry: 1L << 60);
+        Assert.Equal(200, (await new HttpUser(server.Http, null, token).GetAsync("/inbox")).Status);
+        await using var alice = await ChatClient.ConnectAsync(server.Url, user: null, configure: options => options.SetRequestHeader("Authorization", "Bearer " + token));
+        await alice.AssertAliveAsync();
+        Assert.Empty(server.Log.Faults);
+    }
+
+    [Fact]
     public async Task I7_When_the_identity_expires_the_connection_is_closed_with_1008()
     {
         await using var server = await StartInProductionAsync();

@@ -377,6 +377,8 @@ public sealed class InboxTests
     [InlineData("1", false)]
     [InlineData("2", true)]
     [InlineData("9007199254740991", true)]
+    [InlineData("9007199254740992", true)]
+    [InlineData("99999999999999999999999999", true)]
     public async Task A_position_that_was_never_given_out_is_answered_409(string after, bool withMessage)
     {
         await using var server = await ChatServer.StartNewAsync();

@@ -36,19 +36,22 @@ internal sealed class Jwt
     /// <summary>A token for <paramref name="user"/>, valid from an hour ago.</summary>
     /// <param name="user">The <c>sub</c> claim; null for none.</param>
     /// <param name="lifetime">From now on; an hour if left out.</param>
-    public string Token(string? user, TimeSpan? lifetime = null)
+    /// <param name="expiry">The <c>exp</c> claim itself, instead of a lifetime.</param>
+    public string Token(string? user, TimeSpan? lifetime = null, long? expiry = null)
     {
         var now = TimeProvider.System.GetUtcNow().UtcDateTime;
         var claims = new Dictionary<string, object> { ["jti"] = Guid.NewGuid().ToString() };
         if (user is not null)
             claims[JwtRegisteredClaimNames.Sub] = user;
-        return new JsonWebTokenHandler().CreateToken(new SecurityTokenDescriptor
+        if (expiry is not null)
+            claims[JwtRegisteredClaimNames.Exp] = expiry;
+        return new JsonWebTokenHandler { SetDefaultTimesOnTokenCreation = false }.CreateToken(new SecurityTokenDescriptor
         {
             Issuer = From,
             Audience = For,
             IssuedAt = now.AddHours(-1),
             NotBefore = now.AddHours(-1),
-            Expires = now + (lifetime ?? TimeSpan.FromHours(1)),
+            Expires = expiry is null ? now + (lifetime ?? TimeSpan.FromHours(1)) : null,
             Claims = claims,
             SigningCredentials = new SigningCredentials(new SymmetricSecurityKey(_key), SecurityAlgorithms.HmacSha256),
         });

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using System.Text.RegularExpressions;
@@ -159,6 +160,8 @@ public sealed partial class SendTests
     {
         await using var server = await ChatServer.StartNewAsync();
         await using var alice = await ChatClient.ConnectAsync(server.Url, "alice");
+        await alice.RawTextAsync("{\"x\":" + new string('[', 50) + new string(']', 50) + ",\"to\":\"bob\",\"text\":\"as anybody may\"}");
+        await alice.ExpectAsync("sent");
         await alice.RawTextAsync("{\"x\":" + new string('[', 30_000) + new string(']', 30_000) + ",\"to\":\"bob\",\"text\":\"hi\"}");
         Assert.True((await alice.ReceiveAsync()).Type is "error" or "sent");
         await alice.RawTextAsync(new string('[', 60_000));
@@ -413,6 +416,63 @@ public sealed partial class SendTests
         };
         Assert.Equal(5, ids.Distinct().Count());
         Assert.Equal(ids, (await new HttpUser(server.Http, "bob").InboxAsync()).Select(message => message.Id));
+    }
+
+    [Fact]
+    public async Task Answers_come_in_the_order_of_the_frames_whatever_each_of_them_takes()
+    {
+        await using var server = await new ChatServer { ["Chat:MessagesPerSecond"] = "0" }.StartAsync();
+        await using var alice = await ChatClient.ConnectAsync(server.Url, "alice", "chat.ack");
+        for (var round = 0; round < 50; round++)
+        {
+            await alice.SendAsync("alice", "to myself", $"{round}");
+            await alice.PingAsync();
+            await alice.RawTextAsync("no frame");
+            await alice.SendAsync("bob", "hi", $"{round} again");
+            await alice.SendAsync("b ob", "hi", $"{round} wrong");
+            await alice.AckAsync(2 * round + 1);
+            await alice.PingAsync();
+
+            var answers = new List<string>();
+            while (answers.Count(answer => answer == "pong") < 2)
+            {
+                var frame = await alice.ReceiveAsync();
+                if (frame.Type is "sent" or "error" or "pong")
+                    answers.Add(frame.Type == "pong" ? "pong" : frame.ClientMessageId ?? "no name");
+            }
+
+            Assert.Equal([$"{round}", "pong", "no name", $"{round} again", $"{round} wrong", "pong"], answers);
+            Assert.Empty(await new HttpUser(server.Http, "alice").InboxAsync()); // the ack came before the ping: it counts before the pong
+        }
+    }
+
+    [Fact]
+    public async Task I9_Whoever_sends_a_thousand_before_listening_hears_of_a_failing_storage_in_time_and_none_of_them_is_stored_later()
+    {
+        await using var server = await new ChatServer { ["Chat:MessagesPerSecond"] = "0" }.StartAsync();
+        await using var alice = await ChatClient.ConnectAsync(server.Url, "alice");
+        var http = new HttpUser(server.Http, "alice");
+        await using (var stranger = new SqliteConnection($"Data Source={server.DatabasePath};Pooling=False"))
+        {
+            stranger.Open();
+            await using var transaction = stranger.BeginTransaction(deferred: false);
+            var started = Stopwatch.GetTimestamp();
+            var posted = Enumerable.Range(0, 20).Select(i => http.SendAsync("bob", $"posted {i}")).ToArray();
+            for (var i = 0; i < 1000; i++)
+                await alice.SendAsync("bob", $"{i}", $"{i}");
+            for (var i = 0; i < 1000; i++)
+            {
+                var error = await alice.ExpectAsync("error");
+                Assert.Equal(("storage_unavailable", $"{i}"), (error.Code, error.ClientMessageId));
+            }
+
+            Assert.All(await Task.WhenAll(posted), answer => answer.AssertProblem(503, "storage_unavailable"));
+            Assert.InRange(Stopwatch.GetElapsedTime(started).TotalSeconds, 0, 5); // the contract's
+        }
+
+        await Deadline.UntilAsync(async () => (await http.GetAsync("/health")).Status == 200, "storage is back");
+        await alice.SendAndConfirmAsync("bob", "the first");
+        Assert.Equal(["the first"], (await new HttpUser(server.Http, "bob").InboxAsync()).Select(message => message.Body));
     }
 
     [Fact]

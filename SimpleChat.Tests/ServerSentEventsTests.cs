@@ -51,6 +51,15 @@ public sealed class ServerSentEventsTests
         Assert.Equal("four", (await stream.NextAsync()).Body);
     }
 
+    [Fact]
+    public async Task An_empty_position_is_none()
+    {
+        await using var server = await ChatServer.StartNewAsync();
+        await new HttpUser(server.Http, "alice").SendAsync("bob", "hi");
+        await using var stream = await EventSource.OpenAsync(server, "bob", lastEventId: "");
+        Assert.Equal("hi", (await stream.NextAsync()).Body);
+    }
+
     [Theory]
     [InlineData("99", 409, "unknown_position")]
     [InlineData("one", 400, null)]

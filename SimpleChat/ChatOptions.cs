@@ -32,7 +32,7 @@ internal sealed class ChatOptions
     /// <summary>A peer that takes nothing for so long is dropped. Pings cannot catch it: it may be talking all the while.</summary>
     public TimeSpan SendTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>Browser origins besides the server's own that may open a WebSocket, such as <c>https://chat.example.org</c>.</summary>
+    /// <summary>Browser origins besides the server's own that may use the chat, such as <c>https://chat.example.org</c>.</summary>
     public string[] AllowedOrigins { get; init; } = [];
 
     /// <summary>Says what is wrong with the values, each complaint naming its key; empty if nothing is.</summary>

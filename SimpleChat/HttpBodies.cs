@@ -6,6 +6,7 @@ using System.Text.Json.Serialization;
 namespace SimpleChat;
 
 /// <summary>A message in a request's answer.</summary>
+[method: JsonConstructor]
 internal sealed record MessageBody(long Id, string From, string To, string Text, string SentAt)
 {
     public MessageBody(Message message) : this(message.Id, message.From, message.To, Encoding.UTF8.GetString(message.Text), FrameWriter.Time(message.SentAt))
@@ -14,6 +15,7 @@ internal sealed record MessageBody(long Id, string From, string To, string Text,
 }
 
 /// <summary>A message in a page of history.</summary>
+[method: JsonConstructor]
 internal sealed record HistoryMessageBody(long Id, string From, string To, string Text, string SentAt, bool Delivered)
 {
     public HistoryMessageBody(HistoryMessage row)
@@ -28,7 +30,7 @@ internal sealed record HistoryBody(IReadOnlyList<HistoryMessageBody> Messages, b
 
 internal sealed record PresenceBody(string User, bool Online);
 
-internal sealed record SendBody(string To, string Text, string? ClientMessageId);
+internal sealed record SendBody(string To, string Text, string? ClientMessageId = null);
 
 internal sealed record AckBody(IReadOnlyList<long> Ids);
 

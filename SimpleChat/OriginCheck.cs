@@ -1,13 +1,23 @@
+using Microsoft.AspNetCore.Cors.Infrastructure;
+
 namespace SimpleChat;
 
 /// <summary>
 /// Keeps web pages of strangers out. Browsers let any page open a WebSocket or post a form to any server and say in <c>Origin</c> (RFC 6454) which page it
-/// was; a request with a foreign one is answered 403. Programs send none.
+/// was; a request with a foreign one is answered 403. Programs send none. A listed origin may use all of the chat, over HTTP as well (CORS).
 /// </summary>
 internal static class OriginCheck
 {
     private static readonly ChatError Foreign = new(null,
         "This web page's origin may not use the chat. List it in Chat:AllowedOrigins if it should.", StatusCodes.Status403Forbidden);
+
+    /// <summary>Tells browsers which origins are listed, so that they let those pages read the answers (https://fetch.spec.whatwg.org/#http-cors-protocol).</summary>
+    public static void Register(IServiceCollection services)
+    {
+        services.AddCors();
+        services.AddOptions<CorsOptions>().Configure<ChatOptions>((cors, chat) =>
+            cors.AddDefaultPolicy(policy => policy.WithOrigins(chat.AllowedOrigins).AllowAnyHeader().AllowAnyMethod()));
+    }
 
     /// <summary>Middleware: lets a request through if it has no origin, the server's own or a listed one.</summary>
     public static Task Require(HttpContext context, RequestDelegate next)

@@ -15,6 +15,7 @@ try
 
     ChatOptions.Register(builder.Services);
     CurrentUser.Register(builder);
+    OriginCheck.Register(builder.Services);
     builder.Services.AddSingleton(TimeProvider.System);
     builder.Services.AddSingleton(services => new ChatDatabase(services.GetRequiredService<IConfiguration>().GetConnectionString("Chat")));
     builder.Services.AddSingleton<MessageStore>();
@@ -28,8 +29,12 @@ try
     builder.Services.AddProblemDetails(problem => problem.CustomizeProblemDetails = context =>
         context.ProblemDetails.Detail ??= context.ProblemDetails.Status == StatusCodes.Status400BadRequest ? "A parameter cannot be read; /openapi/v1.json describes them." : null);
     builder.Services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = false); // a caller's mistake is no exception of ours
-    builder.Services.AddOpenApi();
-    builder.Services.ConfigureHttpJsonOptions(json => json.SerializerOptions.TypeInfoResolverChain.Insert(0, ChatJson.Default));
+    ApiDescription.Register(builder.Services);
+    builder.Services.ConfigureHttpJsonOptions(json =>
+    {
+        json.SerializerOptions.TypeInfoResolverChain.Insert(0, ChatJson.Default);
+        json.SerializerOptions.NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.Strict; // numbers are numbers, and are described as such
+    });
     builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(4));
     builder.Services.AddOptions<WebSocketOptions>().Configure<ChatOptions>((socket, chat) =>
         (socket.KeepAliveInterval, socket.KeepAliveTimeout) = (chat.KeepAliveInterval, chat.KeepAliveTimeout));
@@ -42,6 +47,7 @@ try
     app.Use(OutgoingBatch.Use);
     app.UseWebSockets();
     app.UseRouting(); // the WebSocket branches off here: a connection that stays for days carries nothing of what follows
+    app.UseCors();
     app.UseExceptionHandler();
     app.UseStatusCodePages(status => TypedResults.Problem(statusCode: status.HttpContext.Response.StatusCode).ExecuteAsync(status.HttpContext));
     WebClient.Serve(app);

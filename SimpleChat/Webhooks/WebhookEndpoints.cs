@@ -22,7 +22,7 @@ internal static class WebhookEndpoints
     public static void Map(IEndpointRouteBuilder routes)
     {
         var group = routes.MapGroup("/webhook").WithMetadata(new CurrentUser.Required())
-            .ProducesProblem(StatusCodes.Status401Unauthorized).ProducesProblem(StatusCodes.Status503ServiceUnavailable);
+            .ProducesProblem(StatusCodes.Status401Unauthorized).ProducesProblem(StatusCodes.Status403Forbidden).ProducesProblem(StatusCodes.Status503ServiceUnavailable);
         group.MapPut("", PutAsync).WithSummary("Has the user's messages POSTed to a URL, signed as Standard Webhooks says; replaces an earlier one.")
             .Accepts<WebhookRequest>("application/json")
             .Produces<WebhookBody>(StatusCodes.Status201Created).Produces<WebhookBody>()
@@ -102,7 +102,7 @@ internal sealed record WebhookRequest(string? Url, string? Secret);
 /// <summary>What is shown.</summary>
 /// <param name="Url">Where messages are POSTed.</param>
 /// <param name="Failure">Why the last call failed, in words; left out if it did not.</param>
-internal sealed record WebhookBody(string Url, string? Failure);
+internal sealed record WebhookBody(string Url, string? Failure = null);
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(WebhookRequest))]
