@@ -304,6 +304,24 @@ public sealed class ClosingTests
     }
 
     [Fact]
+    public async Task I7_A_fault_of_the_server_that_nobody_foresaw_is_1011_and_in_the_log_and_nobody_elses_connection_ends()
+    {
+        var clock = new BrokenClock();
+        await using var server = await new ChatServer { Time = clock }.StartAsync();
+        await using var alice = await ChatClient.ConnectAsync(server.Url, "alice");
+        await using var bob = await ChatClient.ConnectAsync(server.Url, "bob");
+
+        clock.IsBroken = true;
+        await alice.SendAsync("bob", "what time is it?");
+        Assert.Equal((int)WebSocketCloseStatus.InternalServerError, (await alice.ReceiveUntilCloseAsync()).Code);
+        clock.IsBroken = false;
+
+        Assert.Single(server.Log.Faults);
+        await bob.AssertAliveAsync();
+        Assert.False(await new HttpUser(server.Http, "bob").SeesOnlineAsync("alice"));
+    }
+
+    [Fact]
     public async Task I7_When_the_server_stops_it_says_1001()
     {
         await using var server = await ChatServer.StartNewAsync();
@@ -362,5 +380,12 @@ public sealed class ClosingTests
         var somebody = new HttpUser(server.Http, "somebody");
         await Deadline.UntilAsync(async () => !await somebody.SeesOnlineAsync(user), $"{user} is offline");
         Assert.Empty(server.Log.Faults);
+    }
+
+    private sealed class BrokenClock : TimeProvider
+    {
+        public volatile bool IsBroken;
+
+        public override DateTimeOffset GetUtcNow() => IsBroken ? throw new InvalidOperationException("The clock is broken.") : base.GetUtcNow();
     }
 }

@@ -53,8 +53,11 @@ internal sealed class RawHttp : IDisposable
     public async Task<RawResponse> AskAsync(string request)
     {
         await Stream.WriteAsync(Encoding.Latin1.GetBytes(request));
-        return await ReadResponseAsync().OrFail("a response");
+        return await ResponseAsync();
     }
+
+    /// <summary>The answer to a request that was written to <see cref="Stream"/>.</summary>
+    public Task<RawResponse> ResponseAsync() => ReadResponseAsync().OrFail("a response");
 
     /// <summary>Cuts the connection with a reset.</summary>
     public void Reset()
@@ -80,13 +83,20 @@ internal sealed class RawHttp : IDisposable
             return new RawResponse(status, headers, "");
         var body = new MemoryStream();
         if (headers.TryGetValue("Content-Length", out var length))
+        {
             await CopyAsync(body, int.Parse(length, CultureInfo.InvariantCulture));
+        }
         else if (headers.GetValueOrDefault("Transfer-Encoding") == "chunked")
-            while (int.Parse(await ReadLineAsync(), NumberStyles.HexNumber, CultureInfo.InvariantCulture) is var chunk && chunk > 0)
+        {
+            int chunk;
+            do
             {
+                chunk = int.Parse(await ReadLineAsync(), NumberStyles.HexNumber, CultureInfo.InvariantCulture);
                 await CopyAsync(body, chunk);
                 await ReadLineAsync();
             }
+            while (chunk > 0);
+        }
 
         return new RawResponse(status, headers, Encoding.UTF8.GetString(body.ToArray()));
     }

@@ -67,6 +67,33 @@ public sealed class ShutdownTests : IDisposable
     }
 
     [Fact]
+    public async Task On_SIGTERM_nobody_comes_in_any_more_not_even_over_a_connection_that_is_open()
+    {
+        await using var server = await StartAsync();
+        using var knocking = await RawHttp.ConnectAsync(server.Url);
+        Assert.Equal(200, (await knocking.AskAsync($"GET /alive HTTP/1.1\r\nHost: {server.Url.Authority}\r\n\r\n")).Status);
+        using var polling = await RawHttp.ConnectAsync(server.Url);
+        await polling.Stream.WriteAsync(Encoding.ASCII.GetBytes($"GET /inbox?wait=60&user=bob HTTP/1.1\r\nHost: {server.Url.Authority}\r\n\r\n"));
+        using var silent = await RawWebSocket.ConnectAsync(server.Url, "silent"); // answers no close frame: holds up the end for a second
+        await using var alice = await ChatClient.ConnectAsync(server.Url, "alice");
+        await Deadline.UntilAsync(() => new HttpUser(server.Http, "alice").SeesOnlineAsync("bob"), "the long poll");
+
+        server.Terminate();
+        Assert.Equal(1001, (await alice.ReceiveUntilCloseAsync()).Code);
+        (await polling.ResponseAsync()).AssertProblem(503); // not an inbox that is empty after sixty seconds
+        try
+        {
+            (await knocking.AskAsync(new Handshake().For(server.Url))).AssertProblem(503);
+        }
+        catch (IOException)
+        {
+            // Closed already: that is an answer too.
+        }
+
+        Assert.Equal(0, await server.ExitAsync());
+    }
+
+    [Fact]
     public async Task On_SIGTERM_under_load_what_was_read_is_committed_and_answered()
     {
         await using var server = await StartAsync();

@@ -320,7 +320,9 @@ internal sealed partial class WebSocketLine : IDisposable
 
     private async ValueTask HandleAsync(ReadOnlyMemory<byte> message)
     {
-        var frame = ClientFrame.Read(message.Span, lastTo: _lastTo); // before it counts as unanswered: a fault in here must not keep the connection waiting for its answer
+        // Both before the frame counts as unanswered: a fault in here must not keep the connection waiting for its answer.
+        var receivedAt = _time.GetUtcNow().ToUnixTimeMilliseconds();
+        var frame = ClientFrame.Read(message.Span, lastTo: _lastTo);
         if (!_connection.TryBeginAnswer(out var turn))
             return;
         if (frame.Error is not null)
@@ -340,7 +342,7 @@ internal sealed partial class WebSocketLine : IDisposable
             default:
                 _lastTo = frame.To;
                 var draft = new Draft(_connection.User, frame.To, frame.Text, frame.ClientMessageId);
-                await _chat.SendAsync(new FrameSend(_chat, _connection, turn, draft, _time.GetUtcNow().ToUnixTimeMilliseconds()));
+                await _chat.SendAsync(new FrameSend(_chat, _connection, turn, draft, receivedAt));
                 break;
         }
     }
