@@ -39,6 +39,16 @@ internal sealed partial class ChatProcess : IAsyncDisposable
         }
     }
 
+    /// <summary>The most that it ever occupied.</summary>
+    public long PeakResidentBytes
+    {
+        get
+        {
+            _process!.Refresh();
+            return _process.PeakWorkingSet64;
+        }
+    }
+
     /// <summary>Files and sockets that it has open (on Linux).</summary>
     public int Handles => Directory.GetFileSystemEntries($"/proc/{_process!.Id}/fd").Length;
 

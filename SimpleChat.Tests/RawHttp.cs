@@ -93,7 +93,7 @@ internal sealed class RawHttp : IDisposable
             {
                 chunk = int.Parse(await ReadLineAsync(), NumberStyles.HexNumber, CultureInfo.InvariantCulture);
                 await CopyAsync(body, chunk);
-                await ReadLineAsync();
+                await ReadLineAsync(); // behind the last, empty one too
             }
             while (chunk > 0);
         }

@@ -59,6 +59,20 @@ internal sealed class RawWebSocket : IDisposable
 
     public Task BytesAsync(byte[] bytes) => _connection.Stream.WriteAsync(bytes).AsTask().OrFail("room to write in");
 
+    /// <returns>false once the connection is over.</returns>
+    public async Task<bool> TryBytesAsync(byte[] bytes)
+    {
+        try
+        {
+            await BytesAsync(bytes);
+            return true;
+        }
+        catch (IOException)
+        {
+            return false;
+        }
+    }
+
     /// <summary>A frame for the wire, masked with a key that is not all zeros.</summary>
     /// <param name="opcode">Its four bits.</param>
     /// <param name="payload">What follows the header, whatever <paramref name="claim"/> says.</param>
@@ -118,6 +132,14 @@ internal sealed class RawWebSocket : IDisposable
             var frame = await ReadAsync();
             if (frame is null or { Opcode: Opcode.Close })
                 return frame;
+        }
+    }
+
+    /// <summary>Takes whatever comes, and answers none of it, until the connection is over.</summary>
+    public async Task ReadToTheEndAsync()
+    {
+        while (await ReadAsync() is not null)
+        {
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.IO.Pipelines;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
 using Microsoft.Data.Sqlite;
@@ -131,18 +132,28 @@ internal static class HttpEndpoints
         var buffer = ArrayPool<byte>.Shared.Rent(options.MaxMessageBytes + 1);
         try
         {
+            var body = context.Request.BodyReader;
             using var deadline = new CancellationTokenSource(options.MessageTimeout, time);
-            using var patience = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, context.RequestAborted);
+            using var impatience = deadline.Token.Register(body.CancelPendingRead); // a token would leave the read under way, and Kestrel stumbles over it
             var length = 0;
             try
             {
-                int read;
-                while (length <= options.MaxMessageBytes && (read = await context.Request.Body.ReadAsync(buffer.AsMemory(length, options.MaxMessageBytes + 1 - length), patience.Token)) > 0)
-                    length += read;
+                ReadResult part;
+                do
+                {
+                    part = await body.ReadAsync(context.RequestAborted);
+                    var wanted = part.Buffer.Slice(0, Math.Min(part.Buffer.Length, options.MaxMessageBytes + 1 - length));
+                    wanted.CopyTo(buffer.AsSpan(length));
+                    length += (int)wanted.Length;
+                    body.AdvanceTo(wanted.End);
+                    if (deadline.IsCancellationRequested)
+                        return (default, BodyTooSlow);
+                }
+                while (!part.IsCompleted && length <= options.MaxMessageBytes);
             }
             catch (OperationCanceledException)
             {
-                return (default, deadline.IsCancellationRequested ? BodyTooSlow : BodyMalformed); // the latter nobody hears: the caller has left
+                return (default, BodyMalformed); // nobody hears it: the caller has left
             }
             catch (BadHttpRequestException e) // chunks that are none, or an end before the announced one
             {
