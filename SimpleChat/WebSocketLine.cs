@@ -18,9 +18,6 @@ internal sealed partial class WebSocketLine : IDisposable
     /// <summary>After a failed read the database is left alone for so long.</summary>
     private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(500);
 
-    /// <summary>Timers go no further than some weeks; a later expiry is looked at again.</summary>
-    private static readonly TimeSpan LongestTimer = TimeSpan.FromDays(30);
-
     /// <summary>Bytes that gather before they are passed on, at most (and one frame more): beyond this a system call more makes no difference.</summary>
     private const int BatchSize = 16 * 1024;
 
@@ -385,13 +382,14 @@ internal sealed partial class WebSocketLine : IDisposable
 
     private static void Disarm(ITimer? timer) => timer?.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
 
+    /// <summary>Looks at the clock, and again as often as a silent line is pinged: clocks are set, and a timer does not notice.</summary>
     private void CheckExpiry(DateTimeOffset expiresAt)
     {
         var left = expiresAt - _time.GetUtcNow();
         if (left <= TimeSpan.Zero)
             _connection.End(ConnectionEnd.IdentityExpired);
         else
-            _expiry!.Change(left < LongestTimer ? left : LongestTimer, Timeout.InfiniteTimeSpan);
+            _expiry!.Change(left < _options.KeepAliveInterval ? left : _options.KeepAliveInterval, Timeout.InfiniteTimeSpan);
     }
 
     private static partial class Log

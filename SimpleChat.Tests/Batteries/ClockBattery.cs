@@ -1,11 +1,14 @@
+using System.Net.WebSockets;
 using Xunit.Abstractions;
 
 namespace SimpleChat.Tests.Batteries;
 
-/// <summary>The server's clock jumps, as clocks do. The long run: <c>ROUNDS=5000 dotnet test -c Release --filter ClockBattery</c>.</summary>
+/// <summary>The server's clock jumps, as clocks do. The long run: <c>ROUNDS=2000 dotnet test -c Release --filter ClockBattery</c>.</summary>
 [Trait("Category", Battery.Category)]
 public sealed class ClockBattery(ITestOutputHelper output)
 {
+    private readonly Jwt _jwt = new();
+
     [Fact]
     public async Task However_the_clock_jumps_sentAt_never_falls_and_nobody_is_cut_off()
     {
@@ -42,28 +45,58 @@ public sealed class ClockBattery(ITestOutputHelper output)
     }
 
     [Fact]
-    public async Task A_clock_set_back_cuts_nobody_off_and_one_past_a_tokens_end_refuses_the_token()
+    public async Task A_clock_set_back_cuts_nobody_off_and_once_it_is_right_again_what_expired_ends()
     {
-        var issuer = new Jwt();
         var clock = new JumpingClock();
-        await using var server = new ChatServer { Environment = "Production", Time = clock };
-        foreach (var (key, value) in issuer.Settings)
-            server[key] = value;
-        await server.StartAsync();
-        var token = issuer.Token("alice", TimeSpan.FromHours(1));
+        await using var server = await StartAsync(clock);
+        var life = TimeSpan.FromSeconds(3);
+        var token = _jwt.Token("alice", life);
+        await using var alice = await ConnectAsync(server, token);
+        clock.Jump(TimeSpan.FromMinutes(-30));
 
-        await using (var alice = await ConnectAsync())
+        var issued = clock.GetTimestamp();
+        await Deadline.UntilAsync(async () =>
         {
-            clock.Jump(TimeSpan.FromMinutes(-30));
             await alice.AssertAliveAsync();
-        }
+            return clock.GetElapsedTime(issued) > life + TimeSpan.FromSeconds(1);
+        }, "the time at which she would have been cut off");
+
+        clock.Jump(TimeSpan.FromMinutes(30));
+        await AssertEndsAsync(server, alice, token);
+    }
+
+    [Fact]
+    public async Task A_clock_set_past_a_tokens_end_ends_what_is_open_with_it_and_refuses_it()
+    {
+        var clock = new JumpingClock();
+        await using var server = await StartAsync(clock);
+        var token = _jwt.Token("alice", TimeSpan.FromHours(1));
+        await using var alice = await ConnectAsync(server, token);
+        using var stream = await server.Http
+            .GetAsync($"/inbox/stream?access_token={token}", HttpCompletionOption.ResponseHeadersRead).OrFail("the headers");
+        Assert.Equal(200, (int)stream.StatusCode);
 
         clock.Jump(TimeSpan.FromHours(2));
-        var refused = await new HttpUser(server.Http, null, token).GetAsync("/inbox");
-        refused.AssertProblem(401);
+        await AssertEndsAsync(server, alice, token);
+        await stream.Content.ReadAsStringAsync().OrFail("the end of the stream");
+    }
 
-        Task<ChatClient> ConnectAsync() => ChatClient.ConnectAsync(server.Url, null, configure: options =>
-            options.SetRequestHeader("Authorization", $"Bearer {token}"));
+    private async Task<ChatServer> StartAsync(JumpingClock clock)
+    {
+        var server = new ChatServer { Environment = "Production", Time = clock, ["Chat:KeepAliveInterval"] = "00:00:00.2" };
+        foreach (var (key, value) in _jwt.Settings)
+            server[key] = value;
+        return await server.StartAsync();
+    }
+
+    private static Task<ChatClient> ConnectAsync(ChatServer server, string token) => ChatClient.ConnectAsync(server.Url, null, configure: options =>
+        options.SetRequestHeader("Authorization", $"Bearer {token}"));
+
+    private static async Task AssertEndsAsync(ChatServer server, ChatClient client, string token)
+    {
+        Assert.Equal((int)WebSocketCloseStatus.PolicyViolation, (await client.ReceiveUntilCloseAsync()).Code);
+        (await new HttpUser(server.Http, null, token).GetAsync("/inbox")).AssertProblem(401);
+        Assert.Empty(server.Log.Faults);
     }
 
     /// <summary>The system's clock, set back and forward; its timers and its stopwatch run on, as a machine's do.</summary>
