@@ -3,6 +3,7 @@ using System.Diagnostics.Metrics;
 using System.Text;
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting.Internal;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace SimpleChat.Tests;
@@ -10,25 +11,34 @@ namespace SimpleChat.Tests;
 /// <summary>Group commit, by itself.</summary>
 public sealed class WriterTests
 {
-    [Fact]
-    public async Task I9_A_write_that_the_database_refuses_fails_alone_and_its_neighbours_are_stored()
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task I9_A_write_that_the_database_refuses_or_that_throws_fails_alone_and_its_neighbours_are_stored(bool isRefused)
     {
         await using var writer = await Writer.StartAsync();
-        var release = await writer.HoldUpAsync(); // so that the next three are one batch
+        var alice = writer.Join("alice");
+        Assert.True(await writer.Enqueue(transaction => transaction.Insert(new Draft("alice", "bob", "acknowledged"u8.ToArray(), null), 0)).OrFail("a commit"));
+        var release = await writer.HoldUpAsync(); // so that the next four are one batch
 
         var left = writer.Enqueue(transaction => transaction.Insert(new Draft("alice", "bob", "left"u8.ToArray(), null), 1));
+        var ack = writer.AckAsync("bob", 1);
         var poisoned = writer.Enqueue(transaction =>
         {
             transaction.Insert(new Draft("alice", "bob", "half"u8.ToArray(), "half"), 2);
+            if (!isRefused)
+                throw new InvalidOperationException("poison");
             transaction.Insert(new Draft("alice", null!, "poison"u8.ToArray(), null), 3); // NOT NULL: SQLite refuses the row
         });
         var right = writer.Enqueue(transaction => transaction.Insert(new Draft("alice", "bob", "right"u8.ToArray(), null), 4));
         release();
 
         Assert.True(await left.OrFail("the left neighbour"));
+        Assert.Null(await ack.OrFail("the ack beside it"));
         Assert.False(await poisoned.OrFail("the poisoned write"));
         Assert.True(await right.OrFail("the right neighbour"));
         Assert.Equal(["left", "right"], writer.Texts());
+        Assert.Equal([new Receipt(1, "alice", "bob")], alice.Take().Receipts); // once, although it was written twice
         Assert.Null(writer.Core.Fault);
     }
 
@@ -88,6 +98,9 @@ public sealed class WriterTests
         private readonly ServiceProvider _services = new ServiceCollection().AddMetrics().BuildServiceProvider();
         private readonly ChatDatabase _database;
         private readonly MeterListener _listener = new();
+        private readonly ConnectionRegistry _registry = new(new ChatOptions());
+        private readonly RateLimit _rate = new(new ChatOptions());
+        private readonly ChatService _chat;
 
         private Writer()
         {
@@ -100,7 +113,10 @@ public sealed class WriterTests
             };
             _listener.SetMeasurementEventCallback<int>((_, size, _, _) => CommitSizes.Enqueue(size));
             _listener.Start();
-            Core = new MessageWriter(_database, new ChatMetrics(meters), TimeProvider.System, NullLogger<MessageWriter>.Instance);
+            var metrics = new ChatMetrics(meters);
+            Core = new MessageWriter(_database, metrics, TimeProvider.System, NullLogger<MessageWriter>.Instance);
+            var lifetime = new ApplicationLifetime(NullLogger<ApplicationLifetime>.Instance);
+            _chat = new ChatService(_registry, Core, new MessageStore(_database), _rate, metrics, TimeProvider.System, lifetime);
         }
 
         public MessageWriter Core { get; }
@@ -120,6 +136,23 @@ public sealed class WriterTests
             var pending = new Scripted(write, confirmed);
             Core.Enqueue(pending);
             return pending.Answer.Task;
+        }
+
+        /// <summary>An ack as it comes from a client.</summary>
+        /// <returns>Its answer: null, or the refusal.</returns>
+        public async Task<ChatError?> AckAsync(string user, long id)
+        {
+            var reply = new TaskCompletionSource<ChatError?>(TaskCreationOptions.RunContinuationsAsynchronously);
+            await _chat.AckAsync(new PendingAck(_chat, user, [id], reply.SetResult));
+            return await reply.Task;
+        }
+
+        /// <summary>A connection of this user's, to hear what is delivered.</summary>
+        public Connection Join(string user)
+        {
+            var connection = new Connection(user);
+            Assert.Null(_chat.Join(connection, after: null));
+            return connection;
         }
 
         /// <summary>Holds the writer up within a commit; what is enqueued meanwhile will be one batch.</summary>
@@ -154,6 +187,7 @@ public sealed class WriterTests
         {
             await Core.StopAsync(default);
             Core.Dispose();
+            _rate.Dispose();
             _database.Dispose();
             _listener.Dispose();
             await _services.DisposeAsync();
