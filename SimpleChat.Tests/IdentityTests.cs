@@ -1,5 +1,7 @@
 using System.Net;
 using System.Net.WebSockets;
+using Microsoft.IdentityModel.JsonWebTokens;
+using Microsoft.IdentityModel.Tokens;
 
 namespace SimpleChat.Tests;
 
@@ -153,6 +155,77 @@ public sealed class IdentityTests
     }
 
     [Fact]
+    public async Task A_token_that_never_ends_or_has_not_begun_is_answered_401()
+    {
+        // RFC 7519 leaves exp out of what a token must have; a token without one could never be got rid of. ASP.NET Core refuses it too, unless told otherwise.
+        await using var server = await StartInProductionAsync();
+        var now = TimeProvider.System.GetUtcNow().UtcDateTime;
+        var hour = TimeSpan.FromHours(1);
+        var skew = TokenValidationParameters.DefaultClockSkew;
+        foreach (var (status, from, to) in new (int, DateTime?, DateTime?)[]
+        {
+            (200, null, now + hour),
+            (200, now - hour, now + hour),
+            (200, now + skew / 2, now + hour), // by an issuer whose clock is ahead
+            (401, now + 2 * skew, now + hour),
+            (401, now - hour, null),
+            (401, null, null),
+        })
+        {
+            var token = Token("alice", from, to);
+            Assert.Equal(status, (await new HttpUser(server.Http, null, token).GetAsync("/inbox")).Status);
+            var handshake = await RawHttp.AskAsync(server.Url, new Handshake { Target = $"/chat?access_token={token}" });
+            Assert.Equal(status == 200 ? 101 : status, handshake.Status);
+        }
+
+        string Token(string user, DateTime? from, DateTime? to)
+        {
+            var key = Convert.FromBase64String(_jwt.SigningKey.Single(setting => setting.Key.EndsWith("Value", StringComparison.Ordinal)).Value);
+            return new JsonWebTokenHandler { SetDefaultTimesOnTokenCreation = false }.CreateToken(new SecurityTokenDescriptor
+            {
+                Issuer = Jwt.Issuer,
+                Audience = Jwt.Audience,
+                NotBefore = from,
+                Expires = to,
+                Claims = new Dictionary<string, object> { [JwtRegisteredClaimNames.Sub] = user },
+                SigningCredentials = new SigningCredentials(new SymmetricSecurityKey(key), SecurityAlgorithms.HmacSha256),
+            });
+        }
+    }
+
+    [Theory]
+    [InlineData("Development", "alice")]
+    [InlineData("Production", "mallory")]
+    public async Task The_query_beside_a_token_counts_in_Development_alone(string environment, string user)
+    {
+        await using var server = await StartAsync(environment);
+        await new HttpUser(server.Http, "alice", _jwt.Token("mallory")).SendAsync("bob", "hi");
+        using var line = await RawHttp.ConnectAsync(server.Url);
+        var target = $"/chat?user=alice&access_token={_jwt.Token("mallory")}";
+        Assert.Equal(101, (await line.AskAsync(new Handshake { Target = target }.For(server.Url))).Status);
+
+        var bob = new HttpUser(server.Http, "bob", _jwt.Token("bob"));
+        Assert.Equal(user, Assert.Single(await bob.InboxAsync()).From);
+        foreach (var name in new[] { "alice", "mallory" })
+            Assert.Equal(name == user, await bob.SeesOnlineAsync(name));
+    }
+
+    [Fact]
+    public async Task Beside_a_header_a_token_in_the_query_counts_for_nothing()
+    {
+        await using var server = await StartInProductionAsync();
+        var (alice, mallory) = (_jwt.Token("alice"), _jwt.Token("mallory"));
+        foreach (var (status, header, query) in new[] { (101, alice, mallory), (101, alice, "nonsense"), (401, "nonsense", mallory) })
+        {
+            using var line = await RawHttp.ConnectAsync(server.Url);
+            var handshake = new Handshake { Target = $"/chat?access_token={query}" }.For(server.Url)
+                .Replace("\r\n\r\n", $"\r\nAuthorization: Bearer {header}\r\n\r\n", StringComparison.Ordinal);
+            Assert.Equal(status, (await line.AskAsync(handshake)).Status);
+            Assert.False(await new HttpUser(server.Http, null, alice).SeesOnlineAsync("mallory"));
+        }
+    }
+
+    [Fact]
     public async Task A_token_for_a_malformed_user_id_is_answered_400()
     {
         await using var server = await StartInProductionAsync();
@@ -195,9 +268,11 @@ public sealed class IdentityTests
         Assert.Equal(HttpStatusCode.Unauthorized, socket.HttpStatusCode);
     }
 
-    private async Task<ChatServer> StartInProductionAsync()
+    private Task<ChatServer> StartInProductionAsync() => StartAsync("Production");
+
+    private async Task<ChatServer> StartAsync(string environment)
     {
-        var server = new ChatServer { Environment = "Production" };
+        var server = new ChatServer { Environment = environment };
         foreach (var (key, value) in _jwt.Settings)
             server[key] = value;
         return await server.StartAsync();

@@ -1,4 +1,5 @@
 using System.Net.Http.Headers;
+using System.Net.ServerSentEvents;
 
 namespace SimpleChat.Tests;
 
@@ -28,5 +29,28 @@ public sealed class StreamIdentityTests
         await Deadline.UntilAsync(async () => !await new HttpUser(server.Http, null, jwt.Token("alice")).SeesOnlineAsync("bob"), "bob being offline");
         Assert.DoesNotContain(server.Log.Entries, entry => entry.ToString().Contains(token, StringComparison.Ordinal));
         Assert.Empty(server.Log.Faults);
+    }
+
+    [Theory]
+    [InlineData(null)]
+    [InlineData("0")]
+    public async Task A_stream_shows_nothing_of_others(string? lastEventId)
+    {
+        await using var server = await ChatServer.StartNewAsync();
+        var (alice, bob) = (new HttpUser(server.Http, "alice"), new HttpUser(server.Http, "bob"));
+        await alice.SendAsync("bob", "before");
+        await bob.SendAsync("alice", "before");
+
+        using var request = new HttpRequestMessage(HttpMethod.Get, "/inbox/stream?user=mallory");
+        if (lastEventId is not null)
+            request.Headers.Add("Last-Event-ID", lastEventId);
+        using var stream = await server.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead).OrFail("the headers");
+        await alice.SendAsync("bob", "live");
+        await bob.SendAsync("alice", "live");
+        await alice.SendAsync("mallory", "for mallory");
+
+        var events = SseParser.Create(await stream.Content.ReadAsStreamAsync()).EnumerateAsync().GetAsyncEnumerator();
+        Assert.True(await events.MoveNextAsync().AsTask().OrFail("the first event"));
+        Assert.Equal("for mallory", Frame.Parse(events.Current.Data).Body);
     }
 }

@@ -1,17 +1,22 @@
 using System.Buffers.Text;
+using System.Diagnostics;
 using System.Text;
 using System.Text.Json;
+using Xunit.Abstractions;
 
 namespace SimpleChat.Tests.Batteries;
 
 /// <summary>
 /// What OWASP's WebSocket cheat sheet asks for and no other test shows: what is somebody else's stays somebody else's, and an identity cannot
-/// be talked into. Origins are in HandshakeTests, expiry in IdentityTests, logs in LoggingTests, sizes, rates and numbers in ClosingTests and
-/// LimitsTests.
+/// be talked into. Origins of handshakes are in HandshakeTests, tokens in IdentityTests and StreamIdentityTests, logs in LoggingTests, sizes, rates and
+/// numbers in ClosingTests and LimitsTests.
 /// </summary>
 [Trait("Category", Battery.Category)]
-public sealed class SecurityBattery
+public sealed class SecurityBattery(ITestOutputHelper output)
 {
+    /// <summary>What a bystander's message may take beside a flood, half of them and each: tens of times what it does, for a machine that has other things to do.</summary>
+    private static readonly TimeSpan MostlyWithin = TimeSpan.FromMilliseconds(500), AlwaysWithin = TimeSpan.FromSeconds(2);
+
     [Fact]
     public async Task An_inbox_is_emptied_by_its_owner_alone()
     {
@@ -79,7 +84,8 @@ public sealed class SecurityBattery
     {
         await using var server = await ChatServer.StartNewAsync();
         (await new HttpUser(server.Http, null).GetAsync($"/inbox?user={user}")).AssertProblem(400);
-        (await new HttpUser(server.Http, null).GetAsync($"/chat?user={user}")).AssertProblem(426);
+        (await RawHttp.AskAsync(server.Url, new Handshake { Target = $"/chat?user={user}" })).AssertProblem(400);
+        Assert.Equal(101, (await RawHttp.AskAsync(server.Url, new Handshake { Target = "/chat?user=alice" })).Status); // the name is all that was wrong
     }
 
     [Fact]
@@ -114,29 +120,74 @@ public sealed class SecurityBattery
         await using var mallory = await ChatClient.ConnectAsync(server.Url, "mallory");
         await using var alice = await ChatClient.ConnectAsync(server.Url, "alice");
         await using var bob = await ChatClient.ConnectAsync(server.Url, "bob");
-        const int Flood = 2000;
+        var (sent, isOver) = (0, false);
         var flood = Task.Run(async () =>
         {
-            for (var i = 0; i < Flood; i++)
+            for (; sent < 2000 || !Volatile.Read(ref isOver); sent++)
                 await mallory.SendAsync("bob", "spam");
+            await mallory.PingAsync();
         });
-        var answers = Task.Run(async () =>
+        var refusals = Task.Run(async () =>
         {
             var limited = 0;
-            for (var answered = 0; answered < Flood;)
-            {
-                var frame = await mallory.ReceiveAsync();
-                answered += frame.Type is "sent" or "error" ? 1 : 0;
+            while (await mallory.ReceiveAsync() is { Type: not "pong" } frame) // what is refused is refused at once: in order
                 limited += frame.Type == "error" && frame.Code == "rate_limited" ? 1 : 0;
-            }
-
             return limited;
         });
+        var waits = new List<TimeSpan>();
         for (var i = 0; i < 20; i++)
+        {
+            var asked = Stopwatch.GetTimestamp();
             await alice.SendAndConfirmAsync("carol", "hi");
+            waits.Add(Stopwatch.GetElapsedTime(asked));
+        }
+
+        Volatile.Write(ref isOver, true);
         await flood;
-        Assert.True(await answers > Flood / 2);
+        Assert.True(await refusals > sent / 2);
         await bob.AssertAliveAsync();
+        waits.Sort();
+        output.WriteLine($"{sent} messages in the flood; the bystander's took {waits[10].TotalMilliseconds:F1} ms, the slowest {waits[^1].TotalMilliseconds:F1} ms");
+        Assert.True(waits[10] < MostlyWithin && waits[^1] < AlwaysWithin, $"The bystander waited {string.Join(' ', waits)}.");
+    }
+
+    [Theory]
+    [InlineData("POST", "/messages")]
+    [InlineData("POST", "/inbox/ack")]
+    [InlineData("GET", "/inbox")]
+    [InlineData("GET", "/inbox/stream")]
+    public async Task A_strangers_web_page_can_neither_write_nor_read(string method, string path)
+    {
+        await using var server = await ChatServer.StartNewAsync();
+        var waiting = (await new HttpUser(server.Http, "alice").SendAsync("bob", "hi")).Json.Id;
+        string[] strangers = ["https://evil.example", "null", server.Url.GetLeftPart(UriPartial.Authority) + "0"];
+        foreach (var origin in strangers)
+            Assert.Equal(403, await AskAsync(origin));
+        Assert.Equal(waiting, Assert.Single(await new HttpUser(server.Http, "bob").InboxAsync()).Id); // nothing came, nothing went
+
+        Assert.InRange(await AskAsync(server.Url.GetLeftPart(UriPartial.Authority)), 200, 204); // its origin is all that was wrong
+
+        async Task<int> AskAsync(string origin)
+        {
+            using var request = new HttpRequestMessage(new HttpMethod(method), path + "?user=bob");
+            if (method == "POST")
+                request.Content = new StringContent($$"""{"to":"bob","text":"forged","ids":[{{waiting}}]}""", Encoding.UTF8, "application/json");
+            request.Headers.Add("Origin", origin);
+            using var response = await server.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead).OrFail("the headers");
+            return (int)response.StatusCode;
+        }
+    }
+
+    [Fact]
+    public async Task Compression_is_not_agreed_to()
+    {
+        await using var server = await ChatServer.StartNewAsync();
+        using var connection = await RawHttp.ConnectAsync(server.Url);
+        var handshake = new Handshake().For(server.Url).Replace(
+            "\r\n\r\n", "\r\nSec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n", StringComparison.Ordinal);
+        var response = await connection.AskAsync(handshake);
+        Assert.Equal(101, response.Status);
+        Assert.Null(response["Sec-WebSocket-Extensions"]); // lengths would tell of secrets, and a small message could be a huge one
     }
 
     [Fact]
