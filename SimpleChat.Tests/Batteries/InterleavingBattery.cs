@@ -28,7 +28,9 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
         {
             var random = new Random(unchecked(seed + round));
             var total = random.Next(20) == 0 ? 3 * Connection.MessageCapacity : random.Next(1, 30);
-            var readers = Enumerable.Range(0, Readers).Select(_ => ReadAsync(core, $"bob{round}", total, new Random(random.Next()))).ToArray();
+            var drains = random.Next(Readers + 1); // which of them reads the inbox: one at most, for what one has acknowledged no other would find there
+            var readers = Enumerable.Range(0, Readers)
+                .Select(i => ReadAsync(core, $"bob{round}", total, fromInbox: i == drains, new Random(random.Next()))).ToArray();
             var sent = await SendAsync(core, round, total, random);
             foreach (var (seen, came) in await Task.WhenAll(readers).OrFail($"everything read in round {round} of SEED={seed}"))
             {
@@ -50,6 +52,7 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
         await using var core = await Core.StartAsync();
         using var enough = new CancellationTokenSource();
         var flood = FloodAsync(core, enough.Token); // of messages to bob and nobody else: their ids leave no hole
+        var looked = 0;
         await Task.WhenAll(Enumerable.Range(0, Readers).Select(_ => Task.Run(async () =>
         {
             for (var join = 0; join < joins / Readers; join++)
@@ -58,12 +61,17 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
                 Assert.Null(core.Chat.Join(connection, after: null));
                 var read = connection.Position = connection.Mark; // as if the database had been read up to there
                 if (await FirstAsync(connection) is { } first)
+                {
                     Assert.Equal(read + 1, first);
+                    Interlocked.Increment(ref looked);
+                }
+
                 core.Chat.Leave(connection);
             }
         })));
         await enough.CancelAsync();
-        output.WriteLine($"{joins} joins, {await flood} messages meanwhile");
+        output.WriteLine($"{joins} joins, {looked} of them seen to miss nothing, {await flood} messages meanwhile");
+        Assert.True(looked > joins / 2, $"Only {looked} of {joins} joins had a queue to look at.");
 
         // null if so much was committed meanwhile that the queue was dropped.
         static async Task<long?> FirstAsync(Connection connection)
@@ -111,16 +119,21 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
         return sends.ConvertAll(send => send.Message!.Id);
     }
 
-    /// <summary>Comes and goes, resuming after what it has seen, until it has seen everything; drains as a transport does.</summary>
-    private static async Task<(List<long> Seen, int Visits)> ReadAsync(Core core, string user, int total, Random random)
+    /// <summary>
+    /// Comes and goes until it has seen everything; drains as a transport does. It resumes after what it has seen, or reads the inbox: of that it acknowledges
+    /// some before it leaves, and may be back before they are gone. What it has already is dropped by its id then.
+    /// </summary>
+    private static async Task<(List<long> Seen, int Visits)> ReadAsync(Core core, string user, int total, bool fromInbox, Random random)
     {
         var seen = new List<long>();
+        var (acknowledged, gone) = (new HashSet<long>(), new HashSet<long>()); // gone: that it was acknowledged is on disk
         var visits = 0;
         while (seen.Count < total)
         {
             visits++;
             var connection = new Connection(user);
-            Assert.Null(core.Chat.Join(connection, after: seen.Count == 0 ? 0 : seen[^1]));
+            var came = new List<long>();
+            Assert.Null(core.Chat.Join(connection, after: fromInbox ? null : seen.Count == 0 ? 0 : seen[^1]));
             for (var looks = random.Next(1, 4); looks > 0 && seen.Count < total; looks--)
             {
                 await PauseAsync(random);
@@ -128,7 +141,13 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
                 await PauseAsync(random);
                 var isBehind = connection.IsBehind;
                 var messages = isBehind ? core.Chat.CatchUp(connection) : outbox.Messages;
-                seen.AddRange(messages.Select(message => message.Id));
+                foreach (var id in messages.Select(message => message.Id))
+                {
+                    came.Add(id);
+                    if (!fromInbox || seen.Count == 0 || id > seen[^1])
+                        seen.Add(id);
+                }
+
                 if (messages.Count > 0)
                     connection.Position = Math.Max(connection.Position, messages[^1].Id);
                 Outbox.Pool.Return(outbox);
@@ -137,10 +156,31 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
                     await WaitAsync(connection);
             }
 
+            if (fromInbox && came.Count > 0)
+            {
+                Assert.Equal(came.Order().Distinct(), came); // on one connection ids only rise
+                Assert.DoesNotContain(came, gone.Contains);
+                Assert.Subset(came.ToHashSet(), seen.Where(id => id <= came[^1] && !acknowledged.Contains(id)).ToHashSet()); // what was not comes again
+                var some = came.FindAll(_ => random.Next(4) > 0);
+                acknowledged.UnionWith(some);
+                if (await AckAsync(core, user, some, waits: random.Next(2) == 0))
+                    gone.UnionWith(some);
+            }
+
             core.Chat.Leave(connection);
         }
 
         return (seen, visits);
+    }
+
+    /// <returns>Whether it has waited until they are gone.</returns>
+    private static async Task<bool> AckAsync(Core core, string user, List<long> ids, bool waits)
+    {
+        var reply = new TaskCompletionSource<ChatError?>(TaskCreationOptions.RunContinuationsAsynchronously);
+        await core.Chat.AckAsync(new PendingAck(core.Chat, user, ids, reply.SetResult));
+        if (waits)
+            Assert.Null(await reply.Task.OrFail("a commit"));
+        return waits;
     }
 
     /// <summary>Until there is something, or it is time to leave: the sender may have nothing more.</summary>
