@@ -17,32 +17,27 @@ internal sealed partial class MessageDrain(Connection connection, ChatService ch
     private long _passed; // the transport is done with these when it asks for more
 
     /// <summary>
-    /// The next messages, ids rising. None if the connection was merely woken (<see cref="Connection.Wake"/>): look around, and ask again.
-    /// Null when it ends. Asking again says that the last ones were passed on.
+    /// The next messages, ids rising. None if there are none yet, because the connection was merely woken (<see cref="Connection.Wake"/>) or storage fails:
+    /// look around, and ask again. Null when it ends. Asking again says that the last ones were passed on.
     /// </summary>
     public async ValueTask<IReadOnlyList<Message>?> NextAsync()
     {
         connection.Position = Math.Max(connection.Position, _passed);
         GiveBack();
-        while (connection.Ending is null)
+        if (connection.Ending is not null)
+            return null;
+        _outbox = connection.Take();
+        var messages = connection.IsBehind ? await CatchUpAsync() : _outbox.Messages;
+        if (messages.Count > 0)
         {
-            _outbox = connection.Take();
-            var messages = connection.IsBehind ? await CatchUpAsync() : _outbox.Messages;
-            if (messages.Count > 0)
-            {
-                _passed = messages[^1].Id;
-                return messages;
-            }
-
-            GiveBack();
-            if (!connection.IsBehind)
-            {
-                await connection.WaitAsync();
-                return [];
-            }
+            _passed = messages[^1].Id;
+            return messages;
         }
 
-        return null;
+        GiveBack();
+        if (!connection.IsBehind)
+            await connection.WaitAsync();
+        return [];
     }
 
     private void GiveBack()

@@ -12,7 +12,7 @@ internal sealed partial class WebSocketLine : IDisposable
     /// <summary>How long the peer may take to answer a close frame; then the line is cut.</summary>
     private static readonly TimeSpan CloseTimeout = TimeSpan.FromSeconds(1);
 
-    /// <summary>After a protocol error the close frame gets a head start on the reset that closing a socket with unread data sends.</summary>
+    /// <summary>When nothing is read any more, the close frame gets a head start on the reset that closing a socket with unread data sends.</summary>
     private static readonly TimeSpan Linger = TimeSpan.FromMilliseconds(100);
 
     /// <summary>After a failed read the database is left alone for so long.</summary>
@@ -218,14 +218,14 @@ internal sealed partial class WebSocketLine : IDisposable
 
     private async Task CloseAsync(ConnectionEnd end, Task reading)
     {
-        if (end == ConnectionEnd.ProtocolError)
-            await Task.Delay(Linger, _time);
-        if (end.Status is not { } status)
-            return;
         try
         {
-            await _socket.CloseOutputAsync(status, status == WebSocketCloseStatus.Empty ? null : end.Reason, CancellationToken.None).WaitAsync(CloseTimeout, _time);
-            await reading.WaitAsync(CloseTimeout, _time); // the peer's close frame
+            if (end.Status is { } status)
+                await _socket.CloseOutputAsync(status, status == WebSocketCloseStatus.Empty ? null : end.Reason, CancellationToken.None).WaitAsync(CloseTimeout, _time);
+            if (end == ConnectionEnd.ProtocolError || end == ConnectionEnd.ServerFault)
+                await Task.Delay(Linger, _time); // nobody reads any more
+            else if (end.Status is not null)
+                await reading.WaitAsync(CloseTimeout, _time); // the peer's close frame
         }
         catch (Exception e) when (IsPeerGone(e) || e is TimeoutException or ArgumentException)
         {

@@ -104,7 +104,12 @@ public sealed class StorageBattery(ITestOutputHelper output)
     {
         const int Count = 300; // more than one page
         using var folder = new TempFolder();
-        await using var server = await new ChatProcess { DatabasePath = folder.DatabasePath, ["Chat:MessagesPerSecond"] = "0" }.StartAsync();
+        await using var server = await new ChatProcess
+        {
+            DatabasePath = folder.DatabasePath,
+            ["Chat:MessagesPerSecond"] = "0",
+            ["Chat:KeepAliveInterval"] = "00:00:01",
+        }.StartAsync();
         var alice = new HttpUser(server.Http, "alice");
         for (var i = 0; i < Count; i++)
             await alice.SendAsync("bob", $"{i}", $"{i}");
@@ -115,6 +120,11 @@ public sealed class StorageBattery(ITestOutputHelper output)
         await using var bob = await ChatClient.ConnectAsync(server.Url, "bob", "chat.ack");
         await bob.PingAsync();
         await bob.ExpectAsync("pong"); // and nothing else
+        using (var stream = new StreamReader(await server.Http.GetStreamAsync("/inbox/stream?user=bob")))
+        {
+            foreach (var line in new[] { "retry: 1000", "", ":" }) // its heart beats: it looks at the clock, and at whoever may still read
+                Assert.Equal(line, await stream.ReadLineAsync().OrFail("the stream's next line"));
+        }
 
         unreadable.Dispose();
         for (var i = 0; i < Count; i++)
