@@ -9,9 +9,6 @@ internal sealed record Break(string Name, string Battery, params Break.Edit[] Ed
     /// <summary>In a file of the server, a piece of source that is there exactly once, and what takes its place.</summary>
     internal sealed record Edit(string File, string From, string To);
 
-    /// <summary>How many rounds the battery gets; null for its short run. A race has to be met first.</summary>
-    public int? Rounds { get; init; }
-
     public static IReadOnlyList<Break> All { get; } =
     [
         ConfirmedBeforeCommit(nameof(CrashBattery)),
@@ -66,6 +63,21 @@ internal sealed record Break(string Name, string Battery, params Break.Edit[] Ed
         new("a read that fails ends the connection", nameof(StorageBattery),
             new Edit("WebSocketLine.cs", "catch (Microsoft.Data.Sqlite.SqliteException e)", "catch (Microsoft.Data.Sqlite.SqliteException e) when (e.SqliteErrorCode == 0)")),
 
+        new("a stream that cannot read looks at nothing else", nameof(StorageBattery),
+            new Edit("MessageDrain.cs", """
+                if (!connection.IsBehind)
+                            await connection.WaitAsync();
+                """, """
+                if (connection.IsBehind)
+                    return await NextAsync();
+                await connection.WaitAsync();
+                """)),
+        new("/health does not look", nameof(StorageBattery),
+            new Edit("HealthEndpoints.cs", "await writer.EnqueueAsync(probe);", "probe.Committed();"),
+            new Edit("HealthEndpoints.cs", "store.Probe();", "")),
+        new("nothing is synced", nameof(StorageBattery),
+            new Edit("ChatDatabase.cs", "\"synchronous\", \"2\"", "\"synchronous\", \"0\"")),
+
         new("a peer that vanished stays in the map", nameof(NetworkBattery),
             new Edit("ChatService.cs", "public void Leave(Connection connection) => _registry.Remove(connection);", """
                 public void Leave(Connection connection)
@@ -96,7 +108,7 @@ internal sealed record Break(string Name, string Battery, params Break.Edit[] Ed
             new Edit("Connection.cs", "if (Position >= _mark && _end is null)", "if (_end is null)")),
         new("the last commit is read before the connection is in the map", nameof(InterleavingBattery),
             new Edit("ChatService.cs", "if (_registry.TryAdd(connection) is { } refusal)", "var before = _writer.LastCommitted;\nif (_registry.TryAdd(connection) is { } refusal)"),
-            new Edit("ChatService.cs", "var committed = _writer.LastCommitted;", "var committed = before;")) { Rounds = 10_000 },
+            new Edit("ChatService.cs", "var committed = _writer.LastCommitted;", "var committed = before;")),
         new("a connection that leaves takes its user's newer one along", nameof(ConnectionTests),
             new Edit("ConnectionRegistry.cs", "_connections.TryRemove(KeyValuePair.Create(connection.User, connections))", "_connections.TryRemove(connection.User, out _)")),
 
@@ -114,15 +126,26 @@ internal sealed record Break(string Name, string Battery, params Break.Edit[] Ed
                 }
                 """)),
 
+        new("each commit takes longer than the one before", nameof(SoakBattery),
+            new Edit("MessageWriter.cs", "_transaction.Commit();", """
+                _transaction.Commit();
+                Thread.Sleep((int)Math.Min(200, _lastCommitted / 100));
+                """)),
+
         new("sentAt follows the clock", nameof(ClockBattery),
             new Edit("MessageTransaction.cs", "Math.Max(sentAt, _lastSentAt)", "sentAt")),
         new("sentAt starts anew with the process", nameof(ClockBattery),
             new Edit("MessageTransaction.cs", "(_last.Int64(0), _last.Int64(1))", "(_last.Int64(0), 0)")),
 
+        new("a token's end is looked for once", nameof(ClockBattery),
+            new Edit("WebSocketLine.cs", "_expiry!.Change(left < _options.KeepAliveInterval ? left : _options.KeepAliveInterval,", "_expiry!.Change(left,")),
+
         new("anybody's acknowledgement counts", nameof(SecurityBattery),
             new Edit("MessageTransaction.cs", "WHERE Recipient = ?1 AND MessageId = ?2 RETURNING Sender", "WHERE ?1 IS NOT NULL AND MessageId = ?2 RETURNING Sender")),
         new("history is not bound to its reader", nameof(SecurityBattery),
             new Edit("MessageStore.cs", "\"(Sender = @user OR Recipient = @user)\"", "\"TRUE\"")),
+        new("any web page may write", nameof(SecurityBattery),
+            new Edit("OriginCheck.cs", "if (origins.Count == 0)", "if (origins.Count == 0 || context.Request.Path != \"/chat\")")),
         new("nobody is slowed down", nameof(SecurityBattery),
             new Edit("ChatService.cs", "if (_rate.Allows(send.Draft.From))", "if (_rate is not null)")),
     ];
