@@ -42,6 +42,14 @@ internal sealed class ChatServer : IAsyncDisposable
         set => _settings[key] = value;
     }
 
+    /// <summary>Before the start: these settings too.</summary>
+    public ChatServer With(IEnumerable<(string Key, string Value)> settings)
+    {
+        foreach (var (key, value) in settings)
+            _settings[key] = value;
+        return this;
+    }
+
     public static Task<ChatServer> StartNewAsync() => new ChatServer().StartAsync();
 
     public async Task<ChatServer> StartAsync()

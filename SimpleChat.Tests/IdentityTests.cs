@@ -112,10 +112,7 @@ public sealed class IdentityTests
     {
         // The signing key is what `dotnet user-jwts create` leaves in the user secrets; the rest is in appsettings.Development.json.
         var userJwts = new Jwt { From = "dotnet-user-jwts", For = "http://localhost:5000" };
-        await using var server = new ChatServer();
-        foreach (var (key, value) in userJwts.SigningKey)
-            server[key] = value;
-        await server.StartAsync();
+        await using var server = await new ChatServer().With(userJwts.SigningKey).StartAsync();
         Assert.Equal(200, (await new HttpUser(server.Http, null, userJwts.Token("alice")).GetAsync("/inbox")).Status);
     }
 
@@ -144,13 +141,11 @@ public sealed class IdentityTests
     [InlineData(Jwt.Issuer, "something-else")]
     public async Task A_token_from_or_for_somebody_else_is_answered_401(string issuer, string audience)
     {
-        await using var server = new ChatServer { Environment = "Production" };
         var other = new Jwt { From = issuer, For = audience };
-        foreach (var (key, value) in _jwt.Settings.Where(setting => !setting.Key.Contains("SigningKeys", StringComparison.Ordinal)))
-            server[key] = value;
-        foreach (var (key, value) in other.SigningKey) // the right key, so that nothing else is wrong with it
-            server[key] = value;
-        await server.StartAsync();
+        await using var server = await new ChatServer { Environment = "Production" }
+            .With(_jwt.Settings.Except(_jwt.SigningKey))
+            .With(other.SigningKey) // the right key, so that nothing else is wrong with it
+            .StartAsync();
         (await new HttpUser(server.Http, null, other.Token("alice")).GetAsync("/inbox")).AssertProblem(401);
     }
 
@@ -270,11 +265,5 @@ public sealed class IdentityTests
 
     private Task<ChatServer> StartInProductionAsync() => StartAsync("Production");
 
-    private async Task<ChatServer> StartAsync(string environment)
-    {
-        var server = new ChatServer { Environment = environment };
-        foreach (var (key, value) in _jwt.Settings)
-            server[key] = value;
-        return await server.StartAsync();
-    }
+    private Task<ChatServer> StartAsync(string environment) => new ChatServer { Environment = environment }.With(_jwt.Settings).StartAsync();
 }

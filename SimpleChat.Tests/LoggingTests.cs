@@ -10,15 +10,12 @@ public sealed class LoggingTests
     {
         var jwt = new Jwt();
         var expired = jwt.Token("alice", TimeSpan.FromMinutes(-10));
-        await using var server = new ChatServer
+        await using var server = await new ChatServer
         {
             Environment = "Production",
             ["Logging:LogLevel:Default"] = "Trace",
             ["Chat:MaxMessageBytes"] = "1024",
-        };
-        foreach (var (key, value) in jwt.Settings)
-            server[key] = value;
-        await server.StartAsync();
+        }.With(jwt.Settings).StartAsync();
         var (alices, bobs) = (jwt.Token("alice"), jwt.Token("bob"));
 
         using (var raw = await RawHttp.ConnectAsync(server.Url))

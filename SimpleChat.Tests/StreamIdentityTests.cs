@@ -10,10 +10,7 @@ public sealed class StreamIdentityTests
     public async Task A_token_may_come_in_the_address_and_the_stream_ends_when_it_expires()
     {
         var jwt = new Jwt();
-        var server = new ChatServer { Environment = "Production" };
-        foreach (var (key, value) in jwt.Settings)
-            server[key] = value;
-        await using var _ = await server.StartAsync();
+        await using var server = await new ChatServer { Environment = "Production" }.With(jwt.Settings).StartAsync();
 
         using var refused = await server.Http.GetAsync("/inbox/stream?user=bob");
         Assert.Equal(401, (int)refused.StatusCode);

@@ -289,10 +289,7 @@ public sealed class WebClientTests(Browser browser) : IClassFixture<Browser>, IA
     public async Task Outside_Development_one_signs_in_with_a_token()
     {
         var jwt = new Jwt();
-        var server = new ChatServer { Environment = "Production" };
-        foreach (var (key, value) in jwt.Settings)
-            server[key] = value;
-        await using var _ = await server.StartAsync();
+        await using var server = await new ChatServer { Environment = "Production" }.With(jwt.Settings).StartAsync();
         var page = await browser.OpenAsync(server.Url, "alice");
         await page.GetByLabel("Your token").FillAsync(jwt.Token("alice"));
         await page.GetByRole(AriaRole.Button, new() { Name = "Sign in" }).ClickAsync();

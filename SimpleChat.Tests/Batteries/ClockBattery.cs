@@ -81,13 +81,8 @@ public sealed class ClockBattery(ITestOutputHelper output)
         await stream.Content.ReadAsStringAsync().OrFail("the end of the stream");
     }
 
-    private async Task<ChatServer> StartAsync(JumpingClock clock)
-    {
-        var server = new ChatServer { Environment = "Production", Time = clock, ["Chat:KeepAliveInterval"] = "00:00:00.2" };
-        foreach (var (key, value) in _jwt.Settings)
-            server[key] = value;
-        return await server.StartAsync();
-    }
+    private Task<ChatServer> StartAsync(JumpingClock clock) =>
+        new ChatServer { Environment = "Production", Time = clock, ["Chat:KeepAliveInterval"] = "00:00:00.2" }.With(_jwt.Settings).StartAsync();
 
     private static Task<ChatClient> ConnectAsync(ChatServer server, string token) => ChatClient.ConnectAsync(server.Url, null, configure: options =>
         options.SetRequestHeader("Authorization", $"Bearer {token}"));
