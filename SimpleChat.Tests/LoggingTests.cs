@@ -106,6 +106,23 @@ public sealed class LoggingTests
         Assert.DoesNotContain(server.Log.Entries, entry => entry.Level >= Microsoft.Extensions.Logging.LogLevel.Warning);
     }
 
+    [Fact]
+    public async Task Who_comes_who_goes_and_who_is_refused_is_in_the_log_with_the_reason()
+    {
+        await using var server = await ChatServer.StartNewAsync();
+        Assert.Equal(403, (await RawHttp.AskAsync(server.Url, new Handshake { Origin = "https://evil.example" })).Status);
+        Assert.Equal(401, (await new HttpUser(server.Http, null).GetAsync("/inbox")).Status);
+        await using (var alice = await ChatClient.ConnectAsync(server.Url, "alice"))
+            await alice.CloseAsync();
+
+        await Deadline.UntilAsync(() => Task.FromResult(Says("alice disconnected: closed_by_peer")), "alice's end in the log");
+        Assert.True(Says("alice connected"));
+        Assert.True(Says("127.0.0.1 was refused GET /chat: 403 This web page's origin may not use the chat."));
+        Assert.True(Says("127.0.0.1 was refused GET /inbox: 401 Say who you are"));
+
+        bool Says(string what) => server.Log.Entries.Any(entry => entry.Category.StartsWith("SimpleChat.", StringComparison.Ordinal) && entry.Message.StartsWith(what, StringComparison.Ordinal));
+    }
+
     private static Task<ChatClient> ConnectAsync(ChatServer server, string token) =>
         ChatClient.ConnectAsync(server.Url, user: null, configure: options => options.SetRequestHeader("Authorization", $"Bearer {token}"));
 }

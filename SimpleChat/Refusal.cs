@@ -1,13 +1,23 @@
 namespace SimpleChat;
 
 /// <summary>A refusal over HTTP: a ProblemDetails body (RFC 9457) with the contract's <c>code</c>, and <c>Retry-After</c> where trying again may help.</summary>
-internal sealed class Refusal(ChatError error) : IResult
+internal sealed partial class Refusal(ChatError error) : IResult
 {
     public Task ExecuteAsync(HttpContext httpContext)
     {
+        var request = httpContext.Request;
+        Log.Refused(httpContext.RequestServices.GetRequiredService<ILogger<Refusal>>(),
+            httpContext.Connection.RemoteIpAddress, request.Method, request.Path.ToUriComponent(), error.Status, error.Message);
         if (error.Status is StatusCodes.Status429TooManyRequests or StatusCodes.Status503ServiceUnavailable)
             httpContext.Response.Headers.RetryAfter = "1"; // seconds (RFC 9110, section 10.2.3)
         var extensions = error.Code is null ? null : new Dictionary<string, object?> { ["code"] = error.Code };
         return TypedResults.Problem(error.Message, statusCode: error.Status, extensions: extensions).ExecuteAsync(httpContext);
+    }
+
+    private static partial class Log
+    {
+        // Without the query: a token may be in there.
+        [LoggerMessage(20, LogLevel.Debug, "{Address} was refused {Method} {Path}: {Status} {Reason}")]
+        public static partial void Refused(ILogger log, System.Net.IPAddress? address, string method, string path, int status, string reason);
     }
 }

@@ -92,10 +92,7 @@ public sealed class SecurityBattery(ITestOutputHelper output)
     public async Task A_token_that_was_tampered_with_is_answered_401()
     {
         var issuer = new Jwt();
-        await using var server = new ChatServer { Environment = "Production" };
-        foreach (var (key, value) in issuer.Settings)
-            server[key] = value;
-        await server.StartAsync();
+        await using var server = await new ChatServer { Environment = "Production" }.With(issuer.Settings).StartAsync();
         var good = issuer.Token("mallory");
         var parts = good.Split('.');
         var body = Encoding.UTF8.GetString(Base64Url.DecodeFromChars(parts[1]));
