@@ -78,6 +78,7 @@ internal sealed partial class ChatProcess : IAsyncDisposable
         };
         start.Environment["ASPNETCORE_ENVIRONMENT"] = Environment;
         start.Environment["DOTNET_hostBuilder__reloadConfigOnChange"] = "false"; // a machine has few file watchers to give
+        start.Environment["DOTNET_EnableDiagnostics"] = "0"; // whoever is killed would leave its debugger's pipes in the temporary folder
         foreach (var (name, value) in Variables)
             start.Environment[name] = value;
         start.ArgumentList.Add($"--ConnectionStrings:Chat=Data Source={DatabasePath}");
