@@ -34,27 +34,31 @@ internal sealed class ChatClient : IAsyncDisposable
     /// <summary>The code with which the server closed; null as long as it did not.</summary>
     public int? CloseCode => (int?)_socket.CloseStatus;
 
+    /// <summary>The first frame.</summary>
+    public Frame Connected { get; private set; } = null!;
+
     /// <summary>Opens a WebSocket and takes the <c>connected</c> frame.</summary>
     /// <param name="url">The server's.</param>
     /// <param name="user">Who it is, on trust; null to leave that to <paramref name="configure"/>.</param>
     /// <param name="protocol">The subprotocol to offer.</param>
     /// <param name="after">The id to resume after.</param>
+    /// <param name="position">The same, as it stands in the address.</param>
     /// <param name="configure">Whatever else the handshake is to carry.</param>
     /// <param name="http">Makes the request, instead of the WebSocket itself.</param>
     public static async Task<ChatClient> ConnectAsync(
-        Uri url, string? user, string? protocol = null, long? after = null,
+        Uri url, string? user, string? protocol = null, long? after = null, string? position = null,
         Action<ClientWebSocketOptions>? configure = null, HttpMessageInvoker? http = null)
     {
-        var query = (user is null ? "" : $"&user={Uri.EscapeDataString(user)}") + (after is null ? "" : $"&after={after}");
+        var query = (user is null ? "" : $"&user={Uri.EscapeDataString(user)}") + (after is null && position is null ? "" : $"&after={position ?? $"{after}"}");
         var client = new ChatClient();
         try
         {
             var chat = new UriBuilder(url) { Scheme = "ws", Path = "/chat", Query = query.TrimStart('&') }.Uri;
             await client.OpenAsync(chat, protocol, configure, http);
-            var connected = await client.ExpectAsync("connected");
-            Assert.Equal("type user", connected.Properties);
+            client.Connected = await client.ExpectAsync("connected");
+            Assert.Equal("maxMessageBytes type user", client.Connected.Properties);
             if (user is not null)
-                Assert.Equal(user, connected.Text("user"));
+                Assert.Equal(user, client.Connected.Text("user"));
             return client;
         }
         catch

@@ -22,6 +22,9 @@ internal sealed record Frame(JsonElement Json)
 
     public string SentAtAsWritten => Text("sentAt");
 
+    /// <summary>The message's position, in the long form.</summary>
+    public string Position => $"{Id}@{SentAtAsWritten}";
+
     public DateTimeOffset SentAt => DateTimeOffset.Parse(SentAtAsWritten, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal);
 
     /// <summary>The names of all that is in it, sorted, with a blank between.</summary>

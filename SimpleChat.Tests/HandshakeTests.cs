@@ -132,10 +132,11 @@ public sealed class HandshakeTests
     }
 
     [Fact]
-    public async Task A_position_that_is_no_number_is_answered_400()
+    public async Task Connected_says_who_the_user_is_and_how_large_a_message_may_be()
     {
-        await using var server = await ChatServer.StartNewAsync();
-        (await RawHttp.AskAsync(server.Url, new Handshake { Target = "/chat?user=alice&after=yesterday" })).AssertProblem(400);
+        await using var server = await new ChatServer { ["Chat:MaxMessageBytes"] = "4096" }.StartAsync();
+        await using var alice = await ChatClient.ConnectAsync(server.Url, "alice");
+        Assert.Equal("""{"type":"connected","user":"alice","maxMessageBytes":4096}""", alice.Connected.ToString());
     }
 
     [Fact]

@@ -1,3 +1,5 @@
+using Dapper;
+using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Time.Testing;
 
 namespace SimpleChat.Tests;
@@ -142,6 +144,81 @@ public sealed class HistoryTests
         await using var server = await new ChatServer { InMemory = true }.StartAsync();
         (await new HttpUser(server.Http, "alice").GetAsync($"/messages?{query}")).AssertProblem(400);
         Assert.Empty(server.Log.Faults);
+    }
+
+    [Theory]
+    [InlineData(1, 1)]
+    [InlineData(1, 300)]
+    [InlineData(20, 20)]
+    [InlineData(100, 699)]
+    [InlineData(401, 700)]
+    [InlineData(2, 699)]
+    [InlineData(1, 700)]
+    public async Task I11_Rows_that_are_gone_end_no_page_no_resume_and_no_replay(int first, int last)
+    {
+        await using var server = await new ChatServer { ["Chat:MessagesPerSecond"] = "0", ["Chat:ConnectionsPerUser"] = "99" }.StartAsync();
+        var alice = await ChatClient.ConnectAsync(server.Url, "alice");
+        for (var i = 1; i <= 700; i++)
+            await alice.SendAsync("bob", $"{i}");
+        for (var i = 1; i <= 700; i++)
+            await alice.ExpectAsync("sent");
+        await server.RestartAsync(); // the indexes are complete then
+        await new HttpUser(server.Http, "alice").SendAsync("bob", "701"); // and this is above them
+        await using (var operators = new SqliteConnection($"Data Source={server.DatabasePath};Pooling=False"))
+            await operators.ExecuteAsync("DELETE FROM MessageDB WHERE Id BETWEEN @first AND @last", new { first, last });
+        var kept = Enumerable.Range(1, 701).Where(i => i < first || i > last).Select(i => (long)i).ToList();
+
+        var bob = new HttpUser(server.Http, "bob");
+        foreach (var query in new[] { "limit=200", "limit=200&with=alice", "limit=7&with=alice", "limit=1&days=1" })
+        {
+            Assert.Equal(kept, await ReadBackwardsAsync(bob, query));
+            Assert.Equal(kept, await ReadForwardsAsync(bob, query));
+        }
+
+        foreach (var after in new long?[] { null, 0, 99, 400 }) // the replay of what is undelivered, and resuming
+        {
+            await using var client = await ChatClient.ConnectAsync(server.Url, "bob", "chat.ack", after);
+            var expected = kept.Where(id => id > (after ?? 0)).ToList();
+            Assert.Equal(expected, (await client.MessagesAsync(expected.Count)).Select(message => message.Id));
+            await client.AssertAliveAsync();
+        }
+
+        var inbox = new List<long>();
+        while ((await bob.InboxAsync()) is { Count: > 0 } page)
+        {
+            inbox.AddRange(page.Select(message => message.Id));
+            await bob.AckAsync([.. page.Select(message => message.Id)]);
+        }
+
+        Assert.Equal(kept, inbox);
+    }
+
+    private static async Task<List<long>> ReadBackwardsAsync(HttpUser user, string query)
+    {
+        var ids = new List<long>();
+        for (var more = true; more;)
+        {
+            var page = await user.GetAsync($"/messages?{query}{(ids.Count == 0 ? "" : $"&before={ids[0]}")}");
+            more = page.HasMore;
+            Assert.False(more && page.Messages.Count == 0);
+            ids.InsertRange(0, page.Messages.Select(message => message.Id));
+        }
+
+        return ids;
+    }
+
+    private static async Task<List<long>> ReadForwardsAsync(HttpUser user, string query)
+    {
+        var ids = new List<long>();
+        for (var more = true; more;)
+        {
+            var page = await user.GetAsync($"/messages?{query}&after={(ids.Count == 0 ? 0 : ids[^1])}");
+            more = page.HasMore;
+            Assert.False(more && page.Messages.Count == 0);
+            ids.AddRange(page.Messages.Select(message => message.Id));
+        }
+
+        return ids;
     }
 
     private static IEnumerable<string> Texts(HttpAnswer answer) => answer.Messages.Select(message => message.Body);

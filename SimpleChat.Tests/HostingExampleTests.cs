@@ -18,7 +18,7 @@ public sealed class HostingExampleTests
         using var bob = await ConnectAsync("bob");
         await SendAsync(alice, """{"to":"bob","text":"hi"}""");
 
-        Assert.Equal("""{"type":"connected","user":"bob"}""", await ReceiveAsync(bob));
+        Assert.Equal("""{"type":"connected","user":"bob","maxMessageBytes":65536}""", await ReceiveAsync(bob));
         Assert.StartsWith("""{"type":"message","id":1,"from":"alice","to":"bob","text":"hi","sentAt":""", await ReceiveAsync(bob));
 
         Task<WebSocket> ConnectAsync(string user) =>

@@ -302,6 +302,31 @@ public sealed class HttpInboxTests
         (await new HttpUser(server.Http, "bob").PostAsync("/inbox/ack", body)).AssertProblem(400, code);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task I8_An_ack_of_more_than_1024_ids_repeats_counted_acknowledges_none(bool asFrame)
+    {
+        await using var server = await ChatServer.StartNewAsync();
+        var id = (await new HttpUser(server.Http, "alice").SendAsync("bob", "hi")).Json.Id;
+        var bob = new HttpUser(server.Http, "bob");
+        await using var socket = await ChatClient.ConnectAsync(server.Url, "bob", "chat.ack", after: id);
+        Assert.Equal("invalid_ack", await AckAsync(1025));
+        Assert.Single(await bob.InboxAsync());
+        Assert.Null(await AckAsync(1024));
+        Assert.Empty(await bob.InboxAsync());
+
+        async Task<string?> AckAsync(int count)
+        {
+            var ids = Enumerable.Repeat(id, count).ToArray();
+            if (!asFrame)
+                return (await bob.AckAsync(ids)) is { Status: 400 } refused ? refused.Json.Code : null;
+            await socket.AckAsync(ids);
+            await socket.PingAsync(); // is answered after the ack, which is answered only if it is refused
+            return await socket.ReceiveAsync() is { Type: "error" } error && await socket.FindAsync("pong") is not null ? error.Code : null;
+        }
+    }
+
     [Fact]
     public async Task Presence_says_who_has_a_connection()
     {

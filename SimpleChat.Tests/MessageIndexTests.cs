@@ -96,11 +96,11 @@ public sealed class MessageIndexTests : IDisposable
         Assert.Equal(mine.Where(message => message.Id > position).Take(50).Select(message => message.Id), History(user, null, position, long.MaxValue));
         Assert.Equal(
             mine.Where(message => message.Id > position).Take(MessageStore.PageSize).Select(message => message.Id),
-            _store.ReadConcerning(user, position, long.MaxValue, out _).Select(message => message.Id));
+            Page.Of(_store.ReadConcerning(user, position, long.MaxValue), long.MaxValue).Messages.Select(message => message.Id));
     }
 
     private IEnumerable<long> History(string user, string? with, long? after, long before) =>
-        _store.ReadHistory(user, with, after, before, since: 0, limit: 50, out _).Select(row => row.Message.Id);
+        _store.ReadHistory(user, with, after, before, since: 0).Take(50).Select(row => row.Message.Id).Order();
 
     private static IEnumerable<long> Newest(List<Message> messages, long before) =>
         messages.Where(message => message.Id < before).TakeLast(50).Select(message => message.Id);

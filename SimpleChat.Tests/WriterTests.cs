@@ -151,7 +151,7 @@ public sealed class WriterTests
         public Connection Join(string user)
         {
             var connection = new Connection(user);
-            Assert.Null(_chat.Join(connection, after: null));
+            Assert.Null(_chat.Join(connection, position: null));
             return connection;
         }
 

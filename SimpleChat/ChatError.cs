@@ -19,14 +19,18 @@ internal sealed record ChatError(string? Code, string Message, int Status = Stat
     public static readonly ChatError ClientMessageIdReused = new("client_message_id_reused",
         "This clientMessageId names an earlier message with another \"to\" or \"text\"; choose a new one for a new message.", StatusCodes.Status409Conflict);
     public static readonly ChatError InvalidAck = new("invalid_ack",
-        "\"ids\" must be an array of message ids, like {\"type\":\"ack\",\"ids\":[41,42]}.");
+        $"\"ids\" must be an array of at most {ClientFrame.MaxAckIds} message ids, like {{\"type\":\"ack\",\"ids\":[41,42]}}.");
     public static readonly ChatError UnknownPosition = new("unknown_position",
-        "No message has this id: the database is another one. Reload the history and connect without a position.", StatusCodes.Status409Conflict);
+        "The database has no such message of yours: it is another one, or the message was erased. Reload the history and connect without a position.",
+        StatusCodes.Status409Conflict);
     public static readonly ChatError RateLimited = new("rate_limited",
         "Too many messages at once; nothing was stored. Wait a moment and repeat it.", StatusCodes.Status429TooManyRequests);
     public static readonly ChatError StorageUnavailable = new("storage_unavailable",
         "Not known to be stored. Repeat it with the same clientMessageId.", StatusCodes.Status503ServiceUnavailable);
 
+    public static readonly ChatError StorageUnreadable = StorageUnavailable with { Message = "Storage cannot be read just now. Try again in a moment." };
+    public static readonly ChatError InvalidPosition = new(null,
+        "A position (\"after\", on a stream Last-Event-ID) is the id of a message, better with its sentAt, like 41@2026-11-24T11:02:03.123Z; 0 is the very beginning.");
     public static readonly ChatError TooManyConnections = new(null,
         "You have as many connections open as one user may have (Chat:ConnectionsPerUser). Close one first.", StatusCodes.Status429TooManyRequests);
     public static readonly ChatError ServerFull = new(null,

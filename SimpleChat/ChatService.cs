@@ -87,14 +87,14 @@ internal sealed class ChatService
     /// is committed later is offered to it; a message in between is both, and comes once, because ids only rise. The caller calls <see cref="Leave"/> at the end.
     /// </summary>
     /// <param name="connection">The new connection.</param>
-    /// <param name="after">Resume after this id, or null to start with what is undelivered.</param>
+    /// <param name="position">The <see cref="Position"/> to resume after, as the client wrote it; null to start with what is undelivered.</param>
     /// <returns>Why not, or null.</returns>
-    public ChatError? Join(Connection connection, long? after)
+    public ChatError? Join(Connection connection, string? position)
     {
         if (_stopping)
             return ChatError.ServerStopping;
-        if (after > _writer.LastCommitted)
-            return ChatError.UnknownPosition;
+        if (Locate(connection.User, position, out var after) is { } lost)
+            return lost;
         if (_registry.TryAdd(connection) is { } refusal)
             return refusal;
 
@@ -105,6 +105,30 @@ internal sealed class ChatService
         return null;
     }
 
+    /// <summary>Finds a <see cref="Position"/>, which a client wrote, among the user's messages. In the long form it is proved, in the short one only possible.</summary>
+    /// <param name="user">Whose messages.</param>
+    /// <param name="position">What the client wrote, or null.</param>
+    /// <param name="after">The id; null without a position.</param>
+    /// <returns>Why it cannot be taken, or null.</returns>
+    public ChatError? Locate(string user, string? position, out long? after)
+    {
+        after = null;
+        if (position is null)
+            return null;
+        if (!Position.TryParse(position, out var place))
+            return ChatError.InvalidPosition;
+        after = place.Id;
+        try
+        {
+            return place.SentAt is { } sentAt ? _store.Holds(user, place.Id, sentAt) ? null : ChatError.UnknownPosition
+                : place.Id > _writer.LastCommitted ? ChatError.UnknownPosition : null;
+        }
+        catch (Microsoft.Data.Sqlite.SqliteException)
+        {
+            return ChatError.StorageUnreadable;
+        }
+    }
+
     /// <summary>Takes this connection, and no other, out of the map. May be called twice.</summary>
     public void Leave(Connection connection) => _registry.Remove(connection);
 
@@ -112,7 +136,7 @@ internal sealed class ChatService
     public bool IsOnline(string user) => _registry.Of(user).Length > 0;
 
     /// <summary>The oldest undelivered messages to the user, a page of them.</summary>
-    public List<Message> Inbox(string user) => _store.ReadInbox(user, 0, long.MaxValue, out _);
+    public List<Message> Inbox(string user) => Page.Of(_store.ReadInbox(user, 0, long.MaxValue), long.MaxValue).Messages;
 
     /// <summary>
     /// What the connection is to get from the database next, while it is behind; its position moves with it. Messages that the
@@ -123,12 +147,12 @@ internal sealed class ChatService
         var mark = connection.Mark;
         var fromInbox = connection.Position < connection.InboxUpTo;
         var upTo = fromInbox ? Math.Min(mark, connection.InboxUpTo) : mark;
-        var page = fromInbox
-            ? _store.ReadInbox(connection.User, connection.Position, upTo, out var more)
-            : _store.ReadConcerning(connection.User, connection.Position, upTo, out more);
-        connection.Position = more ? page[^1].Id : upTo;
-        page.RemoveAll(message => message.To != connection.User && connection.IsOwn(message.Id));
-        return page;
+        var page = Page.Of(fromInbox
+            ? _store.ReadInbox(connection.User, connection.Position, upTo)
+            : _store.ReadConcerning(connection.User, connection.Position, upTo), upTo);
+        connection.Position = page.UpTo;
+        page.Messages.RemoveAll(message => message.To != connection.User && connection.IsOwn(message.Id));
+        return page.Messages;
     }
 
     /// <summary>Receipts that found no room in the connection's queue, a page of them.</summary>

@@ -20,6 +20,9 @@ internal readonly record struct ClientFrame(
     /// <summary>The longest clientMessageId, in Unicode code points.</summary>
     public const int MaxClientMessageIdLength = 64;
 
+    /// <summary>Ids in one ack at most, repeats counted: what they cost the writer is bounded by it.</summary>
+    public const int MaxAckIds = 1024;
+
     /// <summary>Ids are safe integers in every JSON reader: below 2^53 (RFC 8259, section 6).</summary>
     public const long MaxId = (1L << 53) - 1;
 
@@ -174,7 +177,8 @@ internal readonly record struct ClientFrame(
             while (_json.Read() && !(_json.TokenType == JsonTokenType.EndArray && _json.CurrentDepth == depth))
             {
                 // 41.0 is 41 (RFC 8259, section 6: a reader may take every number for a double, in which ids are exact)
-                if (_json.TokenType == JsonTokenType.Number && _json.TryGetDouble(out var id) && id is > 0 and <= MaxId && id == Math.Truncate(id))
+                if (_json.TokenType == JsonTokenType.Number && _json.TryGetDouble(out var id) && id is > 0 and <= MaxId && id == Math.Truncate(id)
+                    && ids.Count < MaxAckIds)
                     ids.Add((long)id);
                 else
                     good = false;

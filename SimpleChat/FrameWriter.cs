@@ -16,6 +16,9 @@ internal sealed class FrameWriter : IResettable, IDisposable
     /// <summary>Where they wait for their next use.</summary>
     public static readonly ObjectPool<FrameWriter> Pool = ObjectPool.Create<FrameWriter>();
 
+    /// <summary>A time on the wire: UTC with milliseconds (RFC 3339).</summary>
+    public const string TimeFormat = "yyyy-MM-dd'T'HH:mm:ss.fff'Z'";
+
     private const int FirstBuffer = 1024;
 
     /// <summary>What a very large message made of a buffer is let go again.</summary>
@@ -37,11 +40,12 @@ internal sealed class FrameWriter : IResettable, IDisposable
         return bytes;
     }
 
-    /// <summary><c>connected</c>: whom the server takes the client for.</summary>
-    public ReadOnlyMemory<byte> Connected(string user)
+    /// <summary><c>connected</c>: whom the server takes the client for, and the largest message that it takes, in bytes.</summary>
+    public ReadOnlyMemory<byte> Connected(string user, int maxMessageBytes)
     {
         Begin("connected"u8);
         _json.WriteString("user"u8, user);
+        _json.WriteNumber("maxMessageBytes"u8, maxMessageBytes);
         return End();
     }
 
@@ -94,13 +98,13 @@ internal sealed class FrameWriter : IResettable, IDisposable
         return End();
     }
 
-    /// <summary>A time on the wire: UTC with milliseconds (RFC 3339). Messages of the same millisecond share the string.</summary>
+    /// <summary>A time as <see cref="TimeFormat"/> has it. Messages of the same millisecond share the string.</summary>
     public static string Time(long milliseconds)
     {
         var last = _lastTime;
         if (last is null || last.Milliseconds != milliseconds)
         {
-            var text = DateTimeOffset.FromUnixTimeMilliseconds(milliseconds).ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
+            var text = DateTimeOffset.FromUnixTimeMilliseconds(milliseconds).ToString(TimeFormat, CultureInfo.InvariantCulture);
             _lastTime = last = new WrittenTime(milliseconds, text);
         }
 

@@ -30,7 +30,7 @@ internal static class HttpEndpoints
             .ProducesProblem(StatusCodes.Status408RequestTimeout).ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status413PayloadTooLarge)
             .ProducesProblem(StatusCodes.Status415UnsupportedMediaType).ProducesProblem(StatusCodes.Status429TooManyRequests);
         group.MapGet("/messages", History).WithSummary("A page of history, oldest first: the newest messages, those below before, or the oldest above after.")
-            .Produces<HistoryBody>();
+            .Produces<HistoryBody>().ProducesProblem(StatusCodes.Status409Conflict);
         group.MapGet("/inbox", InboxAsync).WithSummary("The oldest undelivered messages: at once, or with wait (in seconds) as soon as there is one.")
             .Produces<InboxBody>().ProducesProblem(StatusCodes.Status429TooManyRequests);
         group.MapPost("/inbox/ack", AckAsync).WithSummary("Marks messages as delivered: they leave the inbox, and their senders are told.")
@@ -76,7 +76,7 @@ internal static class HttpEndpoints
 
         // A connection like any other; this request drains it. What was committed before it joined the second look finds.
         var connection = new Connection(user.Id);
-        if (chat.Join(connection, after: null) is { } refusal)
+        if (chat.Join(connection, position: null) is { } refusal)
             return new Refusal(refusal);
         try
         {
@@ -95,19 +95,27 @@ internal static class HttpEndpoints
     }
 
     private static IResult History(
-        CurrentUser user, MessageStore store, TimeProvider time, string? with = null, long? before = null, long? after = null, int limit = DefaultLimit, int days = DefaultDays)
+        CurrentUser user, ChatService chat, MessageStore store, TimeProvider time,
+        string? with = null, long? before = null, string? after = null, int limit = DefaultLimit, int days = DefaultDays)
     {
         if (with is not null && !UserId.IsValid(with))
             return Invalid($"\"with\" must be a user id: 1 to {UserId.MaxLength} characters out of {UserId.Characters} (in a query, + is written %2B).");
-        if (before is < 0 || after is < 0)
-            return Invalid("\"before\" and \"after\" must be ids of messages.");
+        if (before is < 0)
+            return Invalid("\"before\" must be the id of a message.");
         if (limit is < 1 or > MaxLimit)
             return Invalid($"\"limit\" must be from 1 to {MaxLimit}.");
         if (days is < 1 or > MaxDays)
             return Invalid($"\"days\" must be from 1 to {MaxDays}.");
+        if (chat.Locate(user.Id, after, out var position) is { } lost)
+            return new Refusal(lost);
 
         var since = time.GetUtcNow().AddDays(-days).ToUnixTimeMilliseconds();
-        var messages = store.ReadHistory(user.Id, with, after, before ?? long.MaxValue, since, limit, out var more);
+        var messages = store.ReadHistory(user.Id, with, position, before ?? long.MaxValue, since).Take(limit + 1).ToList();
+        var more = messages.Count > limit;
+        if (more)
+            messages.RemoveAt(limit);
+        if (position is null)
+            messages.Reverse();
         return TypedResults.Json(new HistoryBody(messages.ConvertAll(message => new HistoryMessageBody(message)), more), ChatJson.Wire.HistoryBody);
     }
 

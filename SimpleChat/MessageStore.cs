@@ -1,5 +1,5 @@
-using System.Data;
 using Dapper;
+using Microsoft.Data.Sqlite;
 
 namespace SimpleChat;
 
@@ -8,9 +8,34 @@ namespace SimpleChat;
 /// <param name="Delivered">Whether it has left the inbox.</param>
 internal readonly record struct HistoryMessage(Message Message, bool Delivered);
 
+/// <summary>A page on the way to some id. It says itself how far it goes: rows that are gone, at its end too, end nothing early.</summary>
+/// <param name="Messages">What there is, ids rising; perhaps nothing.</param>
+/// <param name="UpTo">Up to this id the page holds everything. The next page starts above it.</param>
+internal readonly record struct Page(List<Message> Messages, long UpTo)
+{
+    /// <summary>Takes a page out of rows that go up to <paramref name="upTo"/>.</summary>
+    /// <param name="rows">The rows, ids rising.</param>
+    /// <param name="upTo">How far they go when all of them are taken.</param>
+    public static Page Of(IEnumerable<Message> rows, long upTo)
+    {
+        var messages = new List<Message>();
+        var text = 0;
+        foreach (var message in rows)
+        {
+            if (messages.Count == MessageStore.PageSize || text >= MessageStore.PageText)
+                return new Page(messages, messages[^1].Id);
+            messages.Add(message);
+            text += message.Text.Length;
+        }
+
+        return new Page(messages, upTo);
+    }
+}
+
 /// <summary>
-/// The reading half of the SQL over MessageDB and InboxDB. Every read is a page, bounded in rows and in text, on a connection of its own that goes back
-/// at once: a reader that stayed would keep the write-ahead log growing. Throws <see cref="Microsoft.Data.Sqlite.SqliteException"/> when storage fails.
+/// The reading half of the SQL over MessageDB and InboxDB. What gives many rows gives them one by one: whoever takes them stops when a page is full, and
+/// waits for nothing meanwhile, because a reader that stayed would keep the write-ahead log growing. A message that is gone is passed over, whatever other
+/// tables still say of it. Throws <see cref="SqliteException"/> when storage fails.
 /// </summary>
 internal sealed class MessageStore(ChatDatabase database)
 {
@@ -20,33 +45,59 @@ internal sealed class MessageStore(ChatDatabase database)
     /// <summary>A page ends early when its texts reach so many bytes.</summary>
     public const int PageText = 1024 * 1024;
 
-    /// <summary>Up to here the indexes are complete; what is above is looked through.</summary>
-    private const string Indexed = "(SELECT UpTo FROM MessageDB_Indexed)";
-
-    private const string Columns = "m.Id, m.Sender AS [From], m.Recipient AS [To], CAST(m.Text AS BLOB) AS Text, m.SentAt";
+    /// <summary>A message, as <see cref="ReadMessage"/> expects it.</summary>
+    private const string Columns = "m.Id, m.Sender, m.Recipient, m.Text, m.SentAt";
 
     /// <summary>Undelivered messages to the user, above <paramref name="after"/> up to <paramref name="upTo"/>, oldest first.</summary>
-    /// <returns>A page; it was the last one if <paramref name="more"/> is false.</returns>
-    public List<Message> ReadInbox(string user, long after, long upTo, out bool more) => ReadPage(
-        $"""
-        SELECT {Columns}
-        FROM InboxDB i JOIN MessageDB m ON m.Id = i.MessageId
-        WHERE i.Recipient = @user AND i.MessageId > @after AND i.MessageId <= @upTo
-        ORDER BY i.MessageId
-        """, new { user, after, upTo }, out more);
+    public IEnumerable<Message> ReadInbox(string user, long after, long upTo)
+    {
+        using var connection = database.OpenReader();
+        using var rows = new Statement(connection,
+            $"""
+            SELECT {Columns} FROM InboxDB i CROSS JOIN MessageDB m ON m.Id = i.MessageId
+            WHERE i.Recipient = ?1 AND i.MessageId > ?2 AND i.MessageId <= ?3 ORDER BY i.MessageId
+            """);
+        rows.Bind(1, user).Bind(2, after).Bind(3, upTo);
+        while (rows.Read())
+            yield return ReadMessage(rows);
+    }
 
     /// <summary>Everything that the user sent or received, delivered or not, above <paramref name="after"/> up to <paramref name="upTo"/>, oldest first.</summary>
-    /// <returns>A page; it was the last one if <paramref name="more"/> is false.</returns>
-    public List<Message> ReadConcerning(string user, long after, long upTo, out bool more) => ReadPage(
-        $"""
-        SELECT {Columns}
-        FROM (SELECT MessageId FROM MessageDB_ByUser WHERE User = @user AND MessageId > @after AND MessageId <= @upTo
-              UNION
-              SELECT Id FROM MessageDB WHERE Id > max(@after, {Indexed}) AND Id <= @upTo AND (Sender = @user OR Recipient = @user)
-              ORDER BY 1 LIMIT {PageSize + 1}) AS page
-        JOIN MessageDB m ON m.Id = page.MessageId
-        ORDER BY page.MessageId
-        """, new { user, after, upTo }, out more);
+    public IEnumerable<Message> ReadConcerning(string user, long after, long upTo)
+    {
+        using var connection = database.OpenReader();
+        using var snapshot = connection.BeginTransaction(deferred: true);
+        foreach (var row in Read(connection, user, with: null, after, upTo, newestFirst: false, Columns))
+            yield return ReadMessage(row);
+    }
+
+    /// <summary>The user's history: the newest messages first, or those above <paramref name="after"/>, oldest first.</summary>
+    /// <param name="user">Who reads; sees only what that user sent or received.</param>
+    /// <param name="with">The other side of the conversation, or null for all conversations.</param>
+    /// <param name="after">Only above this id, from the oldest on; null to read from the newest on.</param>
+    /// <param name="before">Only below this id.</param>
+    /// <param name="since">Only what was sent at or after this time, in milliseconds since 1970-01-01 UTC; without effect where <paramref name="after"/> is given.</param>
+    public IEnumerable<HistoryMessage> ReadHistory(string user, string? with, long? after, long before, long since)
+    {
+        const string Delivered = "NOT EXISTS (SELECT 1 FROM InboxDB WHERE Recipient = m.Recipient AND MessageId = m.Id)";
+        using var connection = database.OpenReader();
+        using var snapshot = connection.BeginTransaction(deferred: true);
+        foreach (var row in Read(connection, user, with, after ?? 0, before - 1, newestFirst: after is null, $"{Columns}, {Delivered}"))
+        {
+            var message = ReadMessage(row);
+            if (after is null && message.SentAt < since)
+                yield break; // sentAt never falls as ids rise: all that follows is older still
+            yield return new HistoryMessage(message, row.Int64(5) != 0);
+        }
+    }
+
+    /// <summary>Whether the user sent or received a message with this id, and it was sent at this time.</summary>
+    public bool Holds(string user, long id, long sentAt)
+    {
+        using var connection = database.OpenReader();
+        using var row = new Statement(connection, "SELECT 1 FROM MessageDB WHERE Id = ?2 AND SentAt = ?3 AND (Sender = ?1 OR Recipient = ?1)");
+        return row.Bind(1, user).Bind(2, id).Bind(3, sentAt).Exists();
+    }
 
     /// <summary>Receipts of the user's messages from <paramref name="first"/> to <paramref name="last"/> that have left their inbox: a page, and whether it was the last.</summary>
     public List<Receipt> ReadReceipts(string user, long first, long last)
@@ -61,45 +112,6 @@ internal sealed class MessageStore(ChatDatabase database)
             """, new { user, first, last }).Select(row => new Receipt(row.Id, user, row.To))];
     }
 
-    /// <summary>A page of the user's history, oldest first.</summary>
-    /// <param name="user">Who reads; sees only what that user sent or received.</param>
-    /// <param name="with">The other side of the conversation, or null for all conversations.</param>
-    /// <param name="after">Only above this id; if it is given the page is the oldest of those, otherwise the newest.</param>
-    /// <param name="before">Only below this id.</param>
-    /// <param name="since">Only what was sent at or after this time, in milliseconds since 1970-01-01 UTC.</param>
-    /// <param name="limit">Rows at most.</param>
-    /// <param name="more">Whether there is more in the direction of reading.</param>
-    public List<HistoryMessage> ReadHistory(string user, string? with, long? after, long before, long since, int limit, out bool more)
-    {
-        using var connection = database.OpenReader();
-        using var snapshot = connection.BeginTransaction(deferred: true);
-        var lower = Math.Max(after ?? 0, FirstSince(connection, since) - 1);
-        var order = after is null ? "DESC" : "ASC";
-        var (user1, user2) = MessageIndex.Pair(user, with ?? user);
-        var (indexed, concerns) = with is null
-            ? ("SELECT MessageId FROM MessageDB_ByUser WHERE User = @user", "(Sender = @user OR Recipient = @user)")
-            : ("SELECT MessageId FROM MessageDB_ByConversation WHERE User1 = @user1 AND User2 = @user2",
-                "(Sender = @user AND Recipient = @with OR Sender = @with AND Recipient = @user)");
-        var rows = connection.Query<HistoryRow>(
-            $"""
-            SELECT {Columns}, i.MessageId AS Waiting
-            FROM ({indexed} AND MessageId > @lower AND MessageId < @before
-                  UNION
-                  SELECT Id FROM MessageDB WHERE Id > max(@lower, {Indexed}) AND Id < @before AND {concerns}
-                  ORDER BY 1 {order} LIMIT @take) AS page
-            JOIN MessageDB m ON m.Id = page.MessageId
-            LEFT JOIN InboxDB i ON i.Recipient = m.Recipient AND i.MessageId = m.Id
-            ORDER BY page.MessageId {order}
-            """, new { user, with, user1, user2, lower, before, take = limit + 1 }).AsList();
-
-        more = rows.Count > limit;
-        if (more)
-            rows.RemoveAt(limit);
-        if (after is null)
-            rows.Reverse();
-        return rows.ConvertAll(row => new HistoryMessage(new Message(row.Id, row.From, row.To, row.Text, row.SentAt), row.Waiting is null));
-    }
-
     /// <summary>Reads something, to see that it can be.</summary>
     public void Probe()
     {
@@ -107,39 +119,50 @@ internal sealed class MessageStore(ChatDatabase database)
         connection.ExecuteScalar("SELECT Text FROM MessageDB ORDER BY Id DESC LIMIT 1");
     }
 
-    /// <summary>The lowest id whose message is not older than <paramref name="since"/>: bisection, because sentAt never falls as ids rise. No index needed.</summary>
-    private static long FirstSince(IDbConnection connection, long since)
+    /// <summary>
+    /// Rows of MessageDB, in id order, that concern the user: through an index up to where the indexes are complete, and above that in MessageDB itself.
+    /// Within a transaction of the caller's, so that both parts are of one moment.
+    /// </summary>
+    /// <param name="connection">A reader's.</param>
+    /// <param name="user">Who sent or received them.</param>
+    /// <param name="with">The other side of the conversation, or null for all conversations.</param>
+    /// <param name="after">Only above this id.</param>
+    /// <param name="upTo">The highest id.</param>
+    /// <param name="newestFirst">In which order.</param>
+    /// <param name="columns">What is selected from <c>MessageDB m</c>.</param>
+    private static IEnumerable<Statement> Read(
+        SqliteConnection connection, string user, string? with, long after, long upTo, bool newestFirst, string columns)
     {
-        // Never null: Dapper reads a column for ever as it came the first time.
-        var (low, high) = connection.QuerySingle<(long, long)>("SELECT coalesce((SELECT min(Id) FROM MessageDB), 1), coalesce((SELECT max(Id) FROM MessageDB), 0) + 1");
-        while (low < high)
-        {
-            var middle = low + (high - low) / 2;
-            var sentAt = connection.QuerySingle<long>("SELECT SentAt FROM MessageDB WHERE Id >= @middle ORDER BY Id LIMIT 1", new { middle });
-            (low, high) = sentAt < since ? (middle + 1, high) : (low, middle);
-        }
+        var (user1, user2) = MessageIndex.Pair(user, with ?? user);
+        var (index, key, concerns) = with is null
+            ? ("MessageDB_ByUser", "i.User = ?1", "(m.Sender = ?1 OR m.Recipient = ?1)")
+            : ("MessageDB_ByConversation", "i.User1 = ?1 AND i.User2 = ?2", "(m.Sender = ?1 AND m.Recipient = ?2 OR m.Sender = ?2 AND m.Recipient = ?1)");
+        var order = newestFirst ? "DESC" : "ASC";
+        var indexedUpTo = IndexedUpTo(connection);
 
-        return low;
+        var indexed = (Sql: $"""
+            SELECT {columns} FROM {index} i CROSS JOIN MessageDB m ON m.Id = i.MessageId
+            WHERE {key} AND i.MessageId > ?3 AND i.MessageId <= ?4 ORDER BY i.MessageId {order}
+            """, After: after, UpTo: Math.Min(upTo, indexedUpTo));
+        var recent = (Sql: $"SELECT {columns} FROM MessageDB m WHERE m.Id > ?3 AND m.Id <= ?4 AND {concerns} ORDER BY m.Id {order}",
+            After: Math.Max(after, indexedUpTo), UpTo: upTo);
+        foreach (var part in newestFirst ? new[] { recent, indexed } : [indexed, recent])
+        {
+            if (part.After >= part.UpTo)
+                continue;
+            using var rows = new Statement(connection, part.Sql);
+            rows.Bind(1, user1).Bind(2, user2).Bind(3, part.After).Bind(4, part.UpTo);
+            while (rows.Read())
+                yield return rows;
+        }
     }
 
-    private List<Message> ReadPage(string sql, object parameters, out bool more)
+    /// <summary>Up to this id the indexes over MessageDB are complete.</summary>
+    private static long IndexedUpTo(SqliteConnection connection)
     {
-        var page = new List<Message>();
-        var text = 0;
-        more = true;
-        using var connection = database.OpenReader();
-        foreach (var message in connection.Query<Message>(sql, parameters, buffered: false))
-        {
-            if (page.Count == PageSize || text >= PageText)
-                return page;
-            page.Add(message);
-            text += message.Text.Length;
-        }
-
-        more = false;
-        return page;
+        using var mark = new Statement(connection, "SELECT UpTo FROM MessageDB_Indexed");
+        return mark.Read() ? mark.Int64(0) : 0;
     }
 
-    /// <summary>Columns of tables, and no expression but a BLOB: Dapper must know their types before there is a row.</summary>
-    private sealed record HistoryRow(long Id, string From, string To, byte[] Text, long SentAt, long? Waiting);
+    private static Message ReadMessage(Statement row) => new(row.Int64(0), row.Text(1), row.Text(2), row.Utf8(3).ToArray(), row.Int64(4));
 }

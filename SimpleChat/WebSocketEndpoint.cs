@@ -41,7 +41,7 @@ internal sealed class WebSocketEndpoint(
         if (await CurrentUser.IdentifyAsync(context, environment, services) is not { } user)
             return;
         var connection = new Connection(user.Id);
-        if (Join(connection, chat, "after", context.Request.Query["after"]) is { } refusal)
+        if (chat.Join(connection, context.Request.Query["after"]) is { } refusal)
         {
             await new Refusal(refusal).ExecuteAsync(context);
             return;
@@ -58,28 +58,6 @@ internal sealed class WebSocketEndpoint(
         {
             chat.Leave(connection);
         }
-    }
-
-    /// <summary>Puts a connection into the map, to start where the client says.</summary>
-    /// <param name="connection">The new connection.</param>
-    /// <param name="chat">The rules.</param>
-    /// <param name="name">What the client calls the position.</param>
-    /// <param name="position">The id of a message to resume after; null to start with what is undelivered.</param>
-    /// <returns>Why not, or null.</returns>
-    public static ChatError? Join(Connection connection, ChatService chat, string name, string? position) => TryReadPosition(position, out var after)
-        ? chat.Join(connection, after)
-        : new ChatError(null, $"\"{name}\" must be the id of a message: a whole number, 0 for the very beginning.");
-
-    /// <summary>A position in the stream of ids: absent, or a non-negative integer. One too large for an id was never given out.</summary>
-    private static bool TryReadPosition(string? value, out long? position)
-    {
-        position = null;
-        if (value is null)
-            return true;
-        if (value.Length == 0 || !value.All(char.IsAsciiDigit))
-            return false;
-        position = long.TryParse(value, System.Globalization.NumberStyles.None, null, out var id) ? id : long.MaxValue;
-        return true;
     }
 
     /// <summary>What is wrong with the handshake, or null. The framework says of all of it merely "not a WebSocket request".</summary>

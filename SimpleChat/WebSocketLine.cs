@@ -116,7 +116,7 @@ internal sealed partial class WebSocketLine : IDisposable
     private async ValueTask GreetAsync()
     {
         var frames = FrameWriter.Pool.Get();
-        await SendAsync(frames.Connected(_connection.User)); // not held yet: goes out at once
+        await SendAsync(frames.Connected(_connection.User, _options.MaxMessageBytes)); // not held yet: goes out at once
         FrameWriter.Pool.Return(frames);
     }
 

@@ -61,7 +61,7 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
             {
                 var connection = new Connection("bob");
                 Thread.SpinWait(random.Next(2000)); // the commit that ended the join before does not say when the next one comes
-                Assert.Null(core.Chat.Join(connection, after: null));
+                Assert.Null(core.Chat.Join(connection, position: null));
                 var read = connection.Position = connection.Mark; // as if the database had been read up to there
                 if (await FirstAsync(connection) is { } first)
                 {
@@ -136,7 +136,7 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
             visits++;
             var connection = new Connection(user);
             var came = new List<long>();
-            Assert.Null(core.Chat.Join(connection, after: fromInbox ? null : seen.Count == 0 ? 0 : seen[^1]));
+            Assert.Null(core.Chat.Join(connection, fromInbox ? null : seen.Count == 0 ? "0" : $"{seen[^1]}"));
             for (var looks = random.Next(1, 4); looks > 0 && seen.Count < total; looks--)
             {
                 await PauseAsync(random);

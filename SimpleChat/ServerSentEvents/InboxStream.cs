@@ -45,7 +45,7 @@ internal sealed class InboxStream(
     {
         var connection = new Connection(user.Id);
         var last = context.Request.Headers["Last-Event-ID"].ToString();
-        if (WebSocketEndpoint.Join(connection, chat, "Last-Event-ID", last.Length == 0 ? null : last) is { } refusal) // an empty one is none
+        if (chat.Join(connection, last.Length == 0 ? null : last) is { } refusal) // an empty one is none
         {
             await new Refusal(refusal).ExecuteAsync(context);
             return;
@@ -96,7 +96,7 @@ internal sealed class InboxStream(
                 _stall!.Change(options.SendTimeout, Timeout.InfiniteTimeSpan);
                 yield return new SseItem<string>(JsonSerializer.Serialize(new MessageBody(message), ChatJson.Wire.MessageBody), "message")
                 {
-                    EventId = message.Id.ToString(System.Globalization.CultureInfo.InvariantCulture),
+                    EventId = Position.Of(message).ToString(),
                 };
                 _stall.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
             }

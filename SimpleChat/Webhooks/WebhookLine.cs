@@ -61,7 +61,7 @@ internal sealed partial class WebhookLine : IDisposable
     private async Task DrainAsync()
     {
         var connection = new Connection(_webhook.User);
-        if (_chat.Join(connection, after: null) is not null)
+        if (_chat.Join(connection, position: null) is not null)
             return;
         try
         {
