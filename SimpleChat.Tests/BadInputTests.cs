@@ -132,18 +132,34 @@ public sealed class BadInputTests(BadInputTests.Scene scene) : IClassFixture<Bad
     }
 
     [Theory]
-    [InlineData("/messages", "Transfer-Encoding: chunked", "1\r\n{\r\n", "1\r\n \r\n")]
-    [InlineData("/inbox/ack", "Transfer-Encoding: chunked", "1\r\n{\r\n", "1\r\n \r\n")]
-    [InlineData("/messages", "Content-Length: 1000", "{", " ")]
-    [InlineData("/inbox/ack", "Content-Length: 1000", "{", " ")]
-    public async Task I8_A_body_that_dribbles_in_is_answered_408(string path, string length, string first, string more)
+    [InlineData("POST /messages", "Transfer-Encoding: chunked", "1\r\n{\r\n", "1\r\n \r\n")]
+    [InlineData("POST /inbox/ack", "Transfer-Encoding: chunked", "1\r\n{\r\n", "1\r\n \r\n")]
+    [InlineData("PUT /webhook", "Transfer-Encoding: chunked", "1\r\n{\r\n", "1\r\n \r\n")]
+    [InlineData("POST /messages", "Content-Length: 1000", "{", " ")]
+    [InlineData("POST /inbox/ack", "Content-Length: 1000", "{", " ")]
+    [InlineData("PUT /webhook", "Content-Length: 1000", "{", " ")]
+    public async Task I8_A_body_that_dribbles_in_is_answered_408(string line, string length, string first, string more)
     {
         await using var server = await new ChatServer { ["Chat:MessageTimeout"] = "00:00:00.5" }.StartAsync();
         await using var alice = await ChatClient.ConnectAsync(server.Url, "alice");
         using var mallory = await RawHttp.ConnectAsync(server.Url);
-        var answer = await DribbleAsync(mallory, $"POST {path}?user=mallory HTTP/1.1\r\nHost: localhost\r\n{Json}{length}\r\n\r\n{first}", Enumerable.Repeat(more, 900));
+        var answer = await DribbleAsync(mallory, $"{line}?user=mallory HTTP/1.1\r\nHost: localhost\r\n{Json}{length}\r\n\r\n{first}", Enumerable.Repeat(more, 900));
         answer.AssertProblem(408);
         await AssertUnmovedAsync(server, alice);
+    }
+
+    [Theory]
+    [InlineData("POST /messages", "fffffffffffffffff\r\n")] // overflows: the framework throws an IOException of its own
+    [InlineData("POST /inbox/ack", "fffffffffffffffff\r\n")]
+    [InlineData("PUT /webhook", "fffffffffffffffff\r\n")]
+    [InlineData("PUT /webhook", "-1\r\n")]
+    [InlineData("PUT /webhook", "1\r\n{no end\r\n")]
+    public async Task I8_A_body_whose_chunks_are_none_is_answered_400_and_leaves_no_trace(string line, string chunks)
+    {
+        using var mallory = await RawHttp.ConnectAsync(scene.Url);
+        var answer = await mallory.AskAsync($"{line}?user=mallory HTTP/1.1\r\nHost: localhost\r\n{Json}Transfer-Encoding: chunked\r\n\r\n{chunks}");
+        answer.AssertProblem(400);
+        await scene.AssertUnmovedAsync();
     }
 
     [Fact]

@@ -1,7 +1,4 @@
-using System.Buffers;
-using System.IO.Pipelines;
 using Microsoft.AspNetCore.Http.HttpResults;
-using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
 using Microsoft.Data.Sqlite;
 
 namespace SimpleChat;
@@ -131,60 +128,9 @@ internal static class HttpEndpoints
     /// <summary>Reads a request's body as it reads a frame: the same JSON, the same limits, the same errors.</summary>
     private static async ValueTask<(ClientFrame Frame, ChatError? Error)> ReadBodyAsync(HttpContext context, ClientFrameType type, ChatOptions options, TimeProvider time)
     {
-        if (context.Request.ContentType is not null && !context.Request.HasJsonContentType())
-            return (default, NotJson);
-        if (context.Request.ContentLength > options.MaxMessageBytes)
-            return (default, BodyTooBig(options));
-        if (context.Features.Get<IHttpMinRequestBodyDataRateFeature>() is { } rate)
-            rate.MinDataRate = null; // Chat:MessageTimeout says how slow a sender may be
-        var buffer = ArrayPool<byte>.Shared.Rent(options.MaxMessageBytes + 1);
-        try
-        {
-            var body = context.Request.BodyReader;
-            using var deadline = new CancellationTokenSource(options.MessageTimeout, time);
-            using var impatience = deadline.Token.Register(body.CancelPendingRead); // a token would leave the read under way, and Kestrel stumbles over it
-            var length = 0;
-            try
-            {
-                ReadResult part;
-                do
-                {
-                    part = await body.ReadAsync(context.RequestAborted);
-                    var wanted = part.Buffer.Slice(0, Math.Min(part.Buffer.Length, options.MaxMessageBytes + 1 - length));
-                    wanted.CopyTo(buffer.AsSpan(length));
-                    length += (int)wanted.Length;
-                    body.AdvanceTo(wanted.End);
-                    if (deadline.IsCancellationRequested)
-                        return (default, BodyTooSlow);
-                }
-                while (!part.IsCompleted && length <= options.MaxMessageBytes);
-            }
-            catch (OperationCanceledException)
-            {
-                return (default, BodyMalformed); // nobody hears it: the caller has left
-            }
-            catch (BadHttpRequestException e) // chunks that are none, or an end before the announced one
-            {
-                return (default, BodyMalformed with { Status = e.StatusCode });
-            }
-
-            if (length > options.MaxMessageBytes)
-                return (default, BodyTooBig(options));
-            var frame = ClientFrame.ReadBody(buffer.AsSpan(0, length), type);
-            return (frame, frame.Error);
-        }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(buffer);
-        }
+        var (frame, error) = await Body.ReadAsync(context, options, time, json => ClientFrame.ReadBody(json.Span, type));
+        return (frame, error ?? frame.Error);
     }
-
-    private static readonly ChatError NotJson = new(null, "Send JSON, and say so: Content-Type: application/json.", StatusCodes.Status415UnsupportedMediaType);
-    private static ChatError BodyTooBig(ChatOptions options) =>
-        new(null, $"The body is over {options.MaxMessageBytes} bytes (Chat:MaxMessageBytes).", StatusCodes.Status413PayloadTooLarge);
-
-    private static readonly ChatError BodyMalformed = new(null, "The body is not what its headers announce.");
-    private static readonly ChatError BodyTooSlow = new(null, "The body took too long to arrive whole (Chat:MessageTimeout).", StatusCodes.Status408RequestTimeout);
 
     private static async ValueTask<object?> AnswerStorageFaults(EndpointFilterInvocationContext invocation, EndpointFilterDelegate next)
     {

@@ -1,15 +1,11 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using Microsoft.AspNetCore.Http.Features;
 
 namespace SimpleChat.Webhooks;
 
 /// <summary>A bot says where its messages are to be POSTed, and looks how that goes. Each user has one webhook at most.</summary>
 internal static class WebhookEndpoints
 {
-    /// <summary>The largest body, in bytes: a URL and a secret, and some room.</summary>
-    private const int MaxBody = 16 * 1024;
-
     public static void Register(IServiceCollection services)
     {
         WebhookOptions.Register(services);
@@ -26,7 +22,8 @@ internal static class WebhookEndpoints
         group.MapPut("", PutAsync).WithSummary("Has the user's messages POSTed to a URL, signed as Standard Webhooks says; replaces an earlier one.")
             .Accepts<WebhookRequest>("application/json")
             .Produces<WebhookBody>(StatusCodes.Status201Created).Produces<WebhookBody>()
-            .ProducesProblem(StatusCodes.Status400BadRequest).ProducesProblem(StatusCodes.Status413PayloadTooLarge)
+            .ProducesProblem(StatusCodes.Status400BadRequest).ProducesProblem(StatusCodes.Status408RequestTimeout)
+            .ProducesProblem(StatusCodes.Status413PayloadTooLarge)
             .ProducesProblem(StatusCodes.Status415UnsupportedMediaType);
         group.MapGet("", Get).WithSummary("Where the user's messages go, and why the last call failed, if it did.")
             .Produces<WebhookBody>().ProducesProblem(StatusCodes.Status404NotFound);
@@ -35,11 +32,11 @@ internal static class WebhookEndpoints
     }
 
     private static async Task<IResult> PutAsync(
-        HttpContext context, CurrentUser user, WebhookRegistry webhooks, MessageWriter writer, WebhookOptions options)
+        HttpContext context, CurrentUser user, WebhookRegistry webhooks, MessageWriter writer, WebhookOptions options, ChatOptions limits, TimeProvider time)
     {
-        var (request, error) = await ReadBodyAsync(context);
-        if (error is not null)
-            return new Refusal(error);
+        var ((request, malformed), error) = await Body.ReadAsync(context, limits, time, Parse);
+        if ((error ?? malformed) is { } wrong)
+            return new Refusal(wrong);
         if (options.Objection(request?.Url) is { } objection)
             return new Refusal(new ChatError(null, objection));
         if (Webhook.Key(request!.Secret) is null)
@@ -64,28 +61,18 @@ internal static class WebhookEndpoints
         return await registration.Written is { } refusal ? new Refusal(refusal) : TypedResults.NoContent();
     }
 
-    private static async ValueTask<(WebhookRequest? Request, ChatError? Error)> ReadBodyAsync(HttpContext context)
+    private static (WebhookRequest? Request, ChatError? Error) Parse(ReadOnlyMemory<byte> json)
     {
-        if (context.Request.ContentType is not null && !context.Request.HasJsonContentType())
-            return (null, NotJson);
-        if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit)
-            limit.MaxRequestBodySize = MaxBody;
         try
         {
-            return (await JsonSerializer.DeserializeAsync(context.Request.Body, WebhookJson.Default.WebhookRequest, context.RequestAborted), null);
+            return (JsonSerializer.Deserialize(json.Span, WebhookJson.Default.WebhookRequest), null);
         }
         catch (JsonException)
         {
             return (null, Malformed);
         }
-        catch (BadHttpRequestException e) // too large, or too slow
-        {
-            return (null, new ChatError(null, e.Message, e.StatusCode));
-        }
     }
 
-    private static readonly ChatError NotJson = new(null,
-        "Send JSON, and say so: Content-Type: application/json.", StatusCodes.Status415UnsupportedMediaType);
     private static readonly ChatError Malformed = ChatError.InvalidJson with
     {
         Message = """Expected one JSON object, like {"url":"https://bots.example.org/chat","secret":"whsec_…"}.""",
