@@ -34,6 +34,9 @@ internal sealed class ChatServer : IAsyncDisposable
     /// <summary>A client of nobody in particular; see <see cref="HttpUser"/>.</summary>
     public HttpClient Http => _http ?? throw new InvalidOperationException("The server is not running.");
 
+    /// <summary>The running server's own.</summary>
+    public IServiceProvider Services => _running?.Services ?? throw new InvalidOperationException("The server is not running.");
+
     /// <summary>What was logged, restarts included.</summary>
     public CapturedLog Log { get; } = new();
 

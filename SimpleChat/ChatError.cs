@@ -6,6 +6,24 @@ namespace SimpleChat;
 /// <param name="Status">The HTTP status code (RFC 9110): 4xx is the caller's fault, 503 the server's.</param>
 internal sealed record ChatError(string? Code, string Message, int Status = StatusCodes.Status400BadRequest)
 {
+    /// <summary>The word for it in the log and the metrics (see <see cref="RefusalLog"/>); out of a fixed list, and never on the wire.</summary>
+    public string Reason
+    {
+        get => field ?? Code ?? Status switch
+        {
+            StatusCodes.Status401Unauthorized => "no_identity",
+            StatusCodes.Status405MethodNotAllowed => "method_not_allowed",
+            StatusCodes.Status408RequestTimeout => "too_slow",
+            StatusCodes.Status413PayloadTooLarge => "too_big",
+            StatusCodes.Status415UnsupportedMediaType => "not_json",
+            StatusCodes.Status426UpgradeRequired => "no_upgrade",
+            StatusCodes.Status429TooManyRequests => "too_many_requests",
+            StatusCodes.Status503ServiceUnavailable => "unavailable",
+            _ => "bad_request",
+        };
+        init;
+    }
+
     public static readonly ChatError InvalidJson = new("invalid_json",
         """Expected one JSON object, like {"to":"bob","text":"hi"}.""");
     public static readonly ChatError UnknownType = new("unknown_type",
@@ -32,9 +50,9 @@ internal sealed record ChatError(string? Code, string Message, int Status = Stat
     public static readonly ChatError InvalidPosition = new(null,
         "A position (\"after\", on a stream Last-Event-ID) is the id of a message, better with its sentAt, like 41@2026-11-24T11:02:03.123Z; 0 is the very beginning.");
     public static readonly ChatError TooManyConnections = new(null,
-        "You have as many connections open as one user may have (Chat:ConnectionsPerUser). Close one first.", StatusCodes.Status429TooManyRequests);
+        "You have as many connections open as one user may have (Chat:ConnectionsPerUser). Close one first.", StatusCodes.Status429TooManyRequests) { Reason = "too_many_connections" };
     public static readonly ChatError ServerFull = new(null,
-        "The server has as many connections open as it may have (Chat:MaxConnections). Try again in a moment.", StatusCodes.Status503ServiceUnavailable);
+        "The server has as many connections open as it may have (Chat:MaxConnections). Try again in a moment.", StatusCodes.Status503ServiceUnavailable) { Reason = "server_full" };
     public static readonly ChatError ServerStopping = new(null,
-        "The server is shutting down. Try again in a moment.", StatusCodes.Status503ServiceUnavailable);
+        "The server is shutting down. Try again in a moment.", StatusCodes.Status503ServiceUnavailable) { Reason = "server_stopping" };
 }

@@ -12,7 +12,7 @@ internal sealed class ChatMetrics
     public const string MeterName = "SimpleChat";
 
     private readonly Meter _meter;
-    private readonly Counter<long> _stored, _pushed, _delivered;
+    private readonly Counter<long> _stored, _pushed, _delivered, _refused;
     private readonly Histogram<int> _commitSize;
     private readonly Histogram<double> _commitDuration;
 
@@ -22,6 +22,7 @@ internal sealed class ChatMetrics
         _stored = _meter.CreateCounter<long>("simplechat.messages.stored", "{message}", "Messages committed to MessageDB and InboxDB.");
         _pushed = _meter.CreateCounter<long>("simplechat.messages.pushed", "{message}", "Messages written to a connection, repeats after a reconnect included.");
         _delivered = _meter.CreateCounter<long>("simplechat.messages.delivered", "{message}", "Messages that left the inbox.");
+        _refused = _meter.CreateCounter<long>("simplechat.refused", "{refusal}", "Requests, frames and connections that were refused, by reason.");
         _commitSize = _meter.CreateHistogram<int>("simplechat.commit.size", "{write}", "Writes (messages, acks, deliveries) in one commit.");
         _commitDuration = _meter.CreateHistogram<double>("simplechat.commit.duration", "s", "From BEGIN to the end of COMMIT.");
     }
@@ -31,6 +32,10 @@ internal sealed class ChatMetrics
     public void Pushed(int count) => _pushed.Add(count);
 
     public void Delivered(int count) => _delivered.Add(count);
+
+    /// <summary>Counts a refusal.</summary>
+    /// <param name="reason">The tag: a word out of a fixed list, so that no caller can make up a time series.</param>
+    public void Refused(string reason) => _refused.Add(1, new KeyValuePair<string, object?>("reason", reason));
 
     public void Commit(int size, TimeSpan duration)
     {

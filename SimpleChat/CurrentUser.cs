@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authentication.JwtBearer;
+using Microsoft.IdentityModel.Tokens;
 
 namespace SimpleChat;
 
@@ -13,6 +14,10 @@ internal sealed record CurrentUser(string Id, DateTimeOffset? ExpiresAt)
 
     /// <summary>Marks an endpoint that answers nobody without an identity.</summary>
     public sealed record Required;
+
+    /// <summary>There was a token, and it is none that counts.</summary>
+    /// <param name="Reason">Why, for the log and the metrics.</param>
+    private sealed record BadToken(string Reason);
 
     private static readonly ChatError NoIdentity = new(null,
         "Say who you are with a JWT: Authorization: Bearer <token>, or where a browser cannot set a header ?access_token=<token>.", StatusCodes.Status401Unauthorized);
@@ -79,7 +84,8 @@ internal sealed record CurrentUser(string Id, DateTimeOffset? ExpiresAt)
             : services is null ? await ReadTokenAsync(context) : await ReadTokenAsync(context, services);
         if (user is null)
         {
-            await new Refusal(environment.IsDevelopment() ? NoIdentityInDevelopment : NoIdentity).ExecuteAsync(context);
+            var error = environment.IsDevelopment() ? NoIdentityInDevelopment : NoIdentity;
+            await new Refusal(context.Features.Get<BadToken>() is { } bad ? error with { Reason = bad.Reason } : error).ExecuteAsync(context);
             return null;
         }
 
@@ -98,6 +104,8 @@ internal sealed record CurrentUser(string Id, DateTimeOffset? ExpiresAt)
         var token = await context.AuthenticateAsync();
         if (token.Principal?.FindFirst("sub")?.Value is not { } subject)
         {
+            if (token.Failure is not null)
+                context.Features.Set(new BadToken(token.Failure is SecurityTokenInvalidLifetimeException ? "expired_token" : "invalid_token"));
             await context.ChallengeAsync();
             return null;
         }

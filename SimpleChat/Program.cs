@@ -24,6 +24,7 @@ try
     builder.Services.AddSingleton<ConnectionRegistry>();
     builder.Services.AddSingleton<RateLimit>();
     builder.Services.AddSingleton<ChatMetrics>();
+    builder.Services.AddSingleton<RefusalLog>();
     builder.Services.AddSingleton<ChatService>();
     WebhookEndpoints.Register(builder.Services);
     builder.Services.AddProblemDetails(problem => problem.CustomizeProblemDetails = context =>

@@ -1,11 +1,15 @@
 namespace SimpleChat;
 
 /// <summary>A refusal over HTTP: a ProblemDetails body (RFC 9457) with the contract's <c>code</c>, and <c>Retry-After</c> where trying again may help.</summary>
-internal sealed partial class Refusal(ChatError error) : IResult
+/// <param name="error">What is refused, and why.</param>
+/// <param name="user">Whom, where <see cref="CurrentUser.Identify"/> did not say so; null for nobody known.</param>
+internal sealed partial class Refusal(ChatError error, string? user = null) : IResult
 {
     public Task ExecuteAsync(HttpContext httpContext)
     {
         var request = httpContext.Request;
+        var who = user ?? httpContext.Features.Get<CurrentUser>()?.Id ?? httpContext.Connection.RemoteIpAddress?.ToString() ?? "somebody";
+        httpContext.RequestServices.GetRequiredService<RefusalLog>().Refused(error.Reason, who);
         Log.Refused(httpContext.RequestServices.GetRequiredService<ILogger<Refusal>>(),
             httpContext.Connection.RemoteIpAddress, request.Method, request.Path.ToUriComponent(), error.Status, error.Message);
         if (error.Status is StatusCodes.Status429TooManyRequests or StatusCodes.Status503ServiceUnavailable)

@@ -43,7 +43,7 @@ internal sealed class WebSocketEndpoint(
         var connection = new Connection(user.Id);
         if (chat.Join(connection, context.Request.Query["after"]) is { } refusal)
         {
-            await new Refusal(refusal).ExecuteAsync(context);
+            await new Refusal(refusal, user.Id).ExecuteAsync(context);
             return;
         }
 
