@@ -6,7 +6,9 @@ namespace SimpleChat;
 /// The map: user id → that user's open connections. In memory; the only thing that says who is online.
 /// The sets are immutable arrays, swapped whole, so that whoever looks up takes no lock and sees no half of a change.
 /// </summary>
-internal sealed class ConnectionRegistry(ChatOptions options)
+/// <param name="options">The limits.</param>
+/// <param name="capacity">What the process can hold; null for as much as the limits say.</param>
+internal sealed class ConnectionRegistry(ChatOptions options, Capacity? capacity = null)
 {
     private readonly ConcurrentDictionary<string, Connection[]> _connections = new(StringComparer.Ordinal);
     private int _count;
@@ -24,7 +26,7 @@ internal sealed class ConnectionRegistry(ChatOptions options)
     /// <returns>null, or which limit it is.</returns>
     public ChatError? TryAdd(Connection connection)
     {
-        if (Interlocked.Increment(ref _count) > options.MaxConnections)
+        if (Interlocked.Increment(ref _count) > (capacity?.Chat ?? options.MaxConnections))
         {
             Interlocked.Decrement(ref _count);
             return ChatError.ServerFull;

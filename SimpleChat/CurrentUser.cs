@@ -60,7 +60,7 @@ internal sealed record CurrentUser(string Id, DateTimeOffset? ExpiresAt)
         });
     }
 
-    /// <summary>Middleware: a request to an endpoint marked <see cref="Required"/> goes on only with an identity.</summary>
+    /// <summary>Middleware: a request to an endpoint marked <see cref="Required"/> goes on only with an identity. Its connection is a user's meanwhile.</summary>
     public static async Task Identify(HttpContext context, RequestDelegate next)
     {
         if (context.GetEndpoint()?.Metadata.GetMetadata<Required>() is not null)
@@ -68,6 +68,23 @@ internal sealed record CurrentUser(string Id, DateTimeOffset? ExpiresAt)
             if (await IdentifyAsync(context, context.RequestServices.GetRequiredService<IHostEnvironment>()) is not { } user)
                 return;
             context.Features.Set(user);
+            var connection = TcpConnection.Of(context);
+            if (connection?.TryUse() == false)
+            {
+                await new Refusal(ChatError.ServerFull).ExecuteAsync(context);
+                return;
+            }
+
+            try
+            {
+                await next(context);
+            }
+            finally
+            {
+                connection?.Leave();
+            }
+
+            return;
         }
 
         await next(context);

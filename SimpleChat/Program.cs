@@ -21,6 +21,7 @@ try
     builder.Services.AddSingleton<MessageStore>();
     builder.Services.AddSingleton<MessageWriter>();
     builder.Services.AddHostedService(services => services.GetRequiredService<MessageWriter>());
+    Door.Register(builder.Services);
     builder.Services.AddSingleton<ConnectionRegistry>();
     builder.Services.AddSingleton<RateLimit>();
     builder.Services.AddSingleton<ChatMetrics>();
@@ -48,6 +49,7 @@ try
     app.Use(OutgoingBatch.Use);
     app.UseWebSockets();
     app.UseRouting(); // the WebSocket branches off here: a connection that stays for days carries nothing of what follows
+    app.Use(TcpConnection.Watch);
     app.UseCors();
     app.UseExceptionHandler();
     app.UseStatusCodePages(status => TypedResults.Problem(statusCode: status.HttpContext.Response.StatusCode).ExecuteAsync(status.HttpContext));
@@ -63,6 +65,8 @@ try
 
     app.Lifetime.ApplicationStarted.Register(() =>
     {
+        if (app.Services.GetRequiredService<Capacity>().Complaint(app.Services.GetRequiredService<ChatOptions>()) is { } complaint)
+            Console.WriteLine(complaint);
         foreach (var address in app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()?.Addresses ?? [])
             Console.WriteLine($"SimpleChat listens on {address}. Try: {WebSocketEndpoint.WscatLine(address, app.Environment.IsDevelopment() ? "alice" : null)}");
     });

@@ -40,10 +40,18 @@ internal sealed class WebSocketEndpoint(
 
         if (await CurrentUser.IdentifyAsync(context, environment, services) is not { } user)
             return;
+        var tcp = TcpConnection.Of(context);
+        if (tcp?.TryUse() == false)
+        {
+            await new Refusal(ChatError.ServerFull, user.Id).ExecuteAsync(context);
+            return;
+        }
+
         var connection = new Connection(user.Id);
         if (chat.Join(connection, context.Request.Query["after"]) is { } refusal)
         {
             await new Refusal(refusal, user.Id).ExecuteAsync(context);
+            tcp?.Leave();
             return;
         }
 
@@ -57,6 +65,7 @@ internal sealed class WebSocketEndpoint(
         finally
         {
             chat.Leave(connection);
+            tcp?.Leave();
         }
     }
 
