@@ -1,3 +1,4 @@
+using System.Text;
 using Dapper;
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Time.Testing;
@@ -193,12 +194,107 @@ public sealed class HistoryTests
         Assert.Equal(kept, inbox);
     }
 
+    [Theory]
+    [InlineData(40, 60_000, 'x')]
+    [InlineData(40, 60_000, '\u007F')] // goes out as six bytes
+    [InlineData(40, 20_000, '漢')]
+    [InlineData(5, 300_000, '\u007F')] // each of them is over the limit by itself
+    [InlineData(2, 524_160, 'x')]
+    [InlineData(2, 524_208, 'x')]
+    public async Task I8_A_page_is_at_most_1_MiB_of_body_or_one_message(int count, int length, char character)
+    {
+        await using var server = await new ChatServer { ["Chat:MessagesPerSecond"] = "0", ["Chat:MaxMessageBytes"] = $"{1 << 21}" }.StartAsync();
+        var alice = new HttpUser(server.Http, "alice");
+        var text = new string(character, length);
+        for (var i = 0; i < count; i++)
+            Assert.Equal(201, (await alice.SendAsync(i % 2 == 0 ? "bob" : $"bob{i}", text)).Status);
+
+        var ids = Enumerable.Range(1, count).Select(i => (long)i).ToList();
+        Assert.Equal(ids, await ReadBackwardsAsync(alice, "limit=200"));
+        Assert.Equal(ids, await ReadForwardsAsync(alice, "limit=200"));
+        var last = long.MaxValue;
+        for (var more = true; more;)
+        {
+            var page = await alice.GetAsync($"/conversations?limit=200&before={last}");
+            AssertBounded(page, page.Conversations);
+            Assert.True(page.Conversations[0].Id < last);
+            (last, more) = (page.Conversations[^1].Id, page.HasMore);
+        }
+
+        var inbox = await new HttpUser(server.Http, "bob").GetAsync("/inbox");
+        AssertBounded(inbox, inbox.Messages);
+        Assert.Equal(text, inbox.Messages[0].Body);
+    }
+
+    [Fact]
+    public async Task A_body_that_just_fits_into_1_MiB_is_one_page()
+    {
+        await using var server = await new ChatServer { ["Chat:MessagesPerSecond"] = "0", ["Chat:MaxMessageBytes"] = $"{1 << 21}" }.StartAsync();
+        var alice = new HttpUser(server.Http, "alice");
+        await alice.SendAsync("bob", new string('x', 500_000));
+        await alice.SendAsync("bob", new string('x', 500_000));
+        var page = await alice.GetAsync("/messages");
+        Assert.Equal((2, false), (page.Messages.Count, page.HasMore));
+    }
+
+    [Fact]
+    public async Task Conversations_are_those_whom_the_user_has_talked_with_the_most_recent_first_each_with_its_last_message()
+    {
+        await using var server = await new ChatServer { InMemory = true }.StartAsync();
+        var (alice, bob) = (new HttpUser(server.Http, "alice"), new HttpUser(server.Http, "bob"));
+        Assert.Equal("""{"conversations":[],"hasMore":false}""", (await alice.GetAsync("/conversations")).Body);
+        await alice.SendAsync("bob", "1");
+        await new HttpUser(server.Http, "Zoe").SendAsync("alice", "2");
+        await alice.SendAsync("alice", "3");
+        await bob.SendAsync("alice", "4");
+        await alice.SendAsync("carol", "5");
+        await bob.SendAsync("carol", "none of alice's");
+        await bob.AckAsync(1);
+        await alice.AckAsync(4);
+
+        var answer = await alice.GetAsync("/conversations");
+        Assert.Equal("conversations hasMore", answer.Json.Properties);
+        Assert.Equal(["carol", "bob", "alice", "Zoe"], answer.Json.Json.GetProperty("conversations").EnumerateArray().Select(one => one.GetProperty("with").GetString()));
+        Assert.Equal(["5", "4", "3", "2"], answer.Conversations.Select(last => last.Body));
+        Assert.All(answer.Conversations, last => Assert.Equal("delivered from id sentAt text to", last.Properties));
+        Assert.Equal([false, true, false, false], answer.Conversations.Select(last => last.Json.GetProperty("delivered").GetBoolean()));
+        Assert.Equal((await alice.GetAsync("/messages?with=bob&limit=1")).Messages[0].ToString(), answer.Conversations[1].ToString());
+
+        var page = await alice.GetAsync("/conversations?limit=2");
+        Assert.Equal(["5", "4"], page.Conversations.Select(last => last.Body));
+        Assert.True(page.HasMore);
+        page = await alice.GetAsync("/conversations?limit=2&before=4");
+        Assert.Equal(["3", "2"], page.Conversations.Select(last => last.Body));
+        Assert.False(page.HasMore);
+        Assert.Empty((await alice.GetAsync("/conversations?before=2")).Conversations);
+
+        await using var operators = new SqliteConnection($"Data Source={server.DatabasePath};Pooling=False");
+        await operators.ExecuteAsync("DELETE FROM MessageDB WHERE Id IN (2, 4)");
+        Assert.Equal(["5", "3", "1"], (await alice.GetAsync("/conversations")).Conversations.Select(last => last.Body)); // bob's falls back to the one before
+    }
+
+    [Theory]
+    [InlineData("limit=0")]
+    [InlineData("limit=201")]
+    [InlineData("limit=many")]
+    [InlineData("before=-1")]
+    [InlineData("before=yesterday")]
+    public async Task A_parameter_of_conversations_that_makes_no_sense_is_answered_400(string query)
+    {
+        await using var server = await new ChatServer { InMemory = true }.StartAsync();
+        (await new HttpUser(server.Http, "alice").GetAsync($"/conversations?{query}")).AssertProblem(400);
+    }
+
+    private static void AssertBounded(HttpAnswer answer, List<Frame> rows) =>
+        Assert.True(rows.Count == 1 || Encoding.UTF8.GetByteCount(answer.Body) <= PageBody.MaxBytes, $"{rows.Count} rows are {answer.Body.Length} characters.");
+
     private static async Task<List<long>> ReadBackwardsAsync(HttpUser user, string query)
     {
         var ids = new List<long>();
         for (var more = true; more;)
         {
             var page = await user.GetAsync($"/messages?{query}{(ids.Count == 0 ? "" : $"&before={ids[0]}")}");
+            AssertBounded(page, page.Messages);
             more = page.HasMore;
             Assert.False(more && page.Messages.Count == 0);
             ids.InsertRange(0, page.Messages.Select(message => message.Id));
@@ -213,6 +309,7 @@ public sealed class HistoryTests
         for (var more = true; more;)
         {
             var page = await user.GetAsync($"/messages?{query}&after={(ids.Count == 0 ? 0 : ids[^1])}");
+            AssertBounded(page, page.Messages);
             more = page.HasMore;
             Assert.False(more && page.Messages.Count == 0);
             ids.AddRange(page.Messages.Select(message => message.Id));

@@ -14,6 +14,9 @@ internal sealed record HttpAnswer(int Status, HttpResponseMessage Head, string B
         ? [.. Json.Json.GetProperty("messages").EnumerateArray().Select(message => new Frame(message))]
         : throw new InvalidOperationException($"Got {Status}: {Body}");
 
+    /// <summary>The last messages of the conversations in it.</summary>
+    public List<Frame> Conversations => [.. Json.Json.GetProperty("conversations").EnumerateArray().Select(one => new Frame(one.GetProperty("last")))];
+
     public string? ContentType => Head.Content.Headers.ContentType?.MediaType;
 
     public bool HasMore => Json.Json.GetProperty("hasMore").GetBoolean();

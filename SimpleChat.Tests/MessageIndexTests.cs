@@ -45,6 +45,9 @@ public sealed class MessageIndexTests : IDisposable
             Assert.Equal(_stored[^1].Id, Mark()); // a start completes them
             CheckIndexes();
             CheckReads();
+            Erase(message => message.Id > _stored[^1].Id - 300 || message.From == "user3" || message.Id % 1000 < 400 || message.To == "a-user7");
+            for (var i = 0; i < 10; i++)
+                CheckReads();
         }
     }
 
@@ -91,6 +94,13 @@ public sealed class MessageIndexTests : IDisposable
         var ours = mine.Where(message => message.From == other || message.To == other).Where(message => user != other || message.From == message.To).ToList();
         var position = _random.Next(_stored.Count);
 
+        var conversations = mine.GroupBy(message => message.From == user ? message.To : message.From)
+            .Select(conversation => (With: conversation.Key, Last: conversation.Max(message => message.Id)))
+            .OrderByDescending(conversation => conversation.Last).ToList();
+        var before = conversations.Count == 0 ? 1 : conversations[_random.Next(conversations.Count)].Last;
+
+        Assert.Equal(conversations, Conversations(user, long.MaxValue));
+        Assert.Equal(conversations.Where(conversation => conversation.Last < before), Conversations(user, before));
         Assert.Equal(Newest(mine, long.MaxValue), History(user, null, null, long.MaxValue));
         Assert.Equal(Newest(ours, position), History(user, other, null, position));
         Assert.Equal(mine.Where(message => message.Id > position).Take(50).Select(message => message.Id), History(user, null, position, long.MaxValue));
@@ -98,6 +108,19 @@ public sealed class MessageIndexTests : IDisposable
             mine.Where(message => message.Id > position).Take(MessageStore.PageSize).Select(message => message.Id),
             Page.Of(_store.ReadConcerning(user, position, long.MaxValue), long.MaxValue).Messages.Select(message => message.Id));
     }
+
+    /// <summary>As an operator would, behind the server's back.</summary>
+    private void Erase(Predicate<Message> which)
+    {
+        using var connection = _database.OpenWriter();
+        using var erasing = connection.BeginTransaction();
+        connection.Execute("DELETE FROM MessageDB WHERE Id = @Id", _stored.FindAll(which), erasing);
+        erasing.Commit();
+        _stored.RemoveAll(which);
+    }
+
+    private IEnumerable<(string With, long Last)> Conversations(string user, long before) =>
+        _store.ReadConversations(user, before).Select(conversation => (conversation.With, conversation.Last.Message.Id));
 
     private IEnumerable<long> History(string user, string? with, long? after, long before) =>
         _store.ReadHistory(user, with, after, before, since: 0).Take(50).Select(row => row.Message.Id).Order();
@@ -121,5 +144,6 @@ public sealed class MessageIndexTests : IDisposable
         return connection.QuerySingle<long>("SELECT UpTo FROM MessageDB_Indexed");
     }
 
-    private string User() => $"user{_random.Next(12)}";
+    /// <summary>Early on there are others too, who sort before and after; nobody writes to them later.</summary>
+    private string User() => (_stored.Count < 1000 ? _random.Next(3) : 1) switch { 0 => "a-", 1 => "", _ => "z-" } + $"user{_random.Next(12)}";
 }

@@ -81,11 +81,34 @@ internal sealed class FrameWriter : IResettable, IDisposable
     public ReadOnlyMemory<byte> Message(Message message)
     {
         Begin("message"u8);
-        _json.WriteNumber("id"u8, message.Id);
-        _json.WriteString("from"u8, message.From);
-        _json.WriteString("to"u8, message.To);
-        _json.WriteString("text"u8, message.Text);
-        _json.WriteString("sentAt"u8, Time(message.SentAt));
+        WriteFields(message);
+        return End();
+    }
+
+    /// <summary>A message in a request's answer or a stream's event, where what it is needs no <c>type</c>.</summary>
+    public ReadOnlyMemory<byte> Body(Message message)
+    {
+        Begin();
+        WriteFields(message);
+        return End();
+    }
+
+    /// <summary>A message in a page of history.</summary>
+    public ReadOnlyMemory<byte> Body(HistoryMessage row)
+    {
+        Begin();
+        WriteFields(row);
+        return End();
+    }
+
+    /// <summary>A conversation in the list of them, with the message that was its last.</summary>
+    public ReadOnlyMemory<byte> Body(Conversation conversation)
+    {
+        Begin();
+        _json.WriteString("with"u8, conversation.With);
+        _json.WriteStartObject("last"u8);
+        WriteFields(conversation.Last);
+        _json.WriteEndObject();
         return End();
     }
 
@@ -115,12 +138,32 @@ internal sealed class FrameWriter : IResettable, IDisposable
 
     public void Dispose() => _json.Dispose();
 
+    private void WriteFields(Message message)
+    {
+        _json.WriteNumber("id"u8, message.Id);
+        _json.WriteString("from"u8, message.From);
+        _json.WriteString("to"u8, message.To);
+        _json.WriteString("text"u8, message.Text);
+        _json.WriteString("sentAt"u8, Time(message.SentAt));
+    }
+
+    private void WriteFields(HistoryMessage row)
+    {
+        WriteFields(row.Message);
+        _json.WriteBoolean("delivered"u8, row.Delivered);
+    }
+
     private void Begin(ReadOnlySpan<byte> type)
+    {
+        Begin();
+        _json.WriteString("type"u8, type);
+    }
+
+    private void Begin()
     {
         _buffer.ResetWrittenCount();
         _json.Reset();
         _json.WriteStartObject();
-        _json.WriteString("type"u8, type);
     }
 
     private ReadOnlyMemory<byte> End()

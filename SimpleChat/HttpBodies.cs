@@ -1,44 +1,37 @@
-using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 
 namespace SimpleChat;
 
-/// <summary>A message in a request's answer.</summary>
-[method: JsonConstructor]
-internal sealed record MessageBody(long Id, string From, string To, string Text, string SentAt)
-{
-    public MessageBody(Message message) : this(message.Id, message.From, message.To, Encoding.UTF8.GetString(message.Text), FrameWriter.Time(message.SentAt))
-    {
-    }
-}
+// What FrameWriter writes without them, and the API's description shows: the shapes of messages and pages.
 
-/// <summary>A message in a page of history.</summary>
-[method: JsonConstructor]
-internal sealed record HistoryMessageBody(long Id, string From, string To, string Text, string SentAt, bool Delivered)
-{
-    public HistoryMessageBody(HistoryMessage row)
-        : this(row.Message.Id, row.Message.From, row.Message.To, Encoding.UTF8.GetString(row.Message.Text), FrameWriter.Time(row.Message.SentAt), row.Delivered)
-    {
-    }
-}
+internal sealed record MessageBody(long Id, string From, string To, string Text, string SentAt);
+
+internal sealed record HistoryMessageBody(long Id, string From, string To, string Text, string SentAt, bool Delivered);
+
+internal sealed record ConversationBody(string With, HistoryMessageBody Last);
 
 internal sealed record InboxBody(IReadOnlyList<MessageBody> Messages);
 
 internal sealed record HistoryBody(IReadOnlyList<HistoryMessageBody> Messages, bool HasMore);
 
-internal sealed record PresenceBody(string User, bool Online);
+internal sealed record ConversationsBody(IReadOnlyList<ConversationBody> Conversations, bool HasMore);
+
+// Bodies that come in, described too.
 
 internal sealed record SendBody(string To, string Text, string? ClientMessageId = null);
 
 internal sealed record AckBody(IReadOnlyList<long> Ids);
+
+internal sealed record PresenceBody(string User, bool Online);
 
 /// <summary>The bodies that go over HTTP, with writers generated at compile time.</summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(MessageBody))]
 [JsonSerializable(typeof(InboxBody))]
 [JsonSerializable(typeof(HistoryBody))]
+[JsonSerializable(typeof(ConversationsBody))]
 [JsonSerializable(typeof(PresenceBody))]
 [JsonSerializable(typeof(HealthBody))]
 [JsonSerializable(typeof(SendBody))]

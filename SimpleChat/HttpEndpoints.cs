@@ -1,4 +1,3 @@
-using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.Data.Sqlite;
 
 namespace SimpleChat;
@@ -6,8 +5,11 @@ namespace SimpleChat;
 /// <summary>The inbox over HTTP, for when no WebSocket can be had: send, poll, acknowledge, look back.</summary>
 internal static class HttpEndpoints
 {
-    /// <summary>The longest that a long poll may wait, in seconds: below what proxies on the way tolerate.</summary>
+    /// <summary>The longest wait that a long poll may ask for, in seconds.</summary>
     public const int MaxWait = 60;
+
+    /// <summary>The longest that one really waits, in seconds: proxies on the way give up after 60 (nginx: proxy_read_timeout).</summary>
+    private const int LongestWait = 58;
 
     /// <summary>Messages in a page of history, unless the caller says otherwise, and at most.</summary>
     public const int DefaultLimit = 50, MaxLimit = 200;
@@ -28,6 +30,9 @@ internal static class HttpEndpoints
             .ProducesProblem(StatusCodes.Status415UnsupportedMediaType).ProducesProblem(StatusCodes.Status429TooManyRequests);
         group.MapGet("/messages", History).WithSummary("A page of history, oldest first: the newest messages, those below before, or the oldest above after.")
             .Produces<HistoryBody>().ProducesProblem(StatusCodes.Status409Conflict);
+        group.MapGet("/conversations", Conversations)
+            .WithSummary("Whom the user has talked with, the most recent first, each with its last message: a page, those whose last message is below before.")
+            .Produces<ConversationsBody>();
         group.MapGet("/inbox", InboxAsync).WithSummary("The oldest undelivered messages: at once, or with wait (in seconds) as soon as there is one.")
             .Produces<InboxBody>().ProducesProblem(StatusCodes.Status429TooManyRequests);
         group.MapPost("/inbox/ack", AckAsync).WithSummary("Marks messages as delivered: they leave the inbox, and their senders are told.")
@@ -48,7 +53,7 @@ internal static class HttpEndpoints
         error = await send.Stored;
         if (error is not null)
             return new Refusal(error);
-        return TypedResults.Json(new MessageBody(send.Message!), ChatJson.Wire.MessageBody, statusCode: send.IsRepeat ? StatusCodes.Status200OK : StatusCodes.Status201Created);
+        return new MessageResult(send.Message!, send.IsRepeat ? StatusCodes.Status200OK : StatusCodes.Status201Created);
     }
 
     private static async Task<IResult> AckAsync(HttpContext context, CurrentUser user, ChatService chat, ChatOptions options, TimeProvider time)
@@ -63,13 +68,13 @@ internal static class HttpEndpoints
     }
 
     /// <summary>Short poll, and long poll: an empty inbox is answered when a message comes, not when a timer ticks.</summary>
-    private static async Task<IResult> InboxAsync(HttpContext context, CurrentUser user, ChatService chat, TimeProvider time, int? wait = null)
+    private static async Task<IResult> InboxAsync(HttpContext context, CurrentUser user, ChatService chat, MessageStore store, TimeProvider time, int? wait = null)
     {
         if (wait is < 0 or > MaxWait)
             return Invalid($"\"wait\" must be a whole number of seconds from 0 to {MaxWait}.");
-        var messages = chat.Inbox(user.Id);
-        if (messages.Count > 0 || wait is null or 0)
-            return Inbox(messages);
+        var inbox = ReadInbox(user.Id, store);
+        if (!inbox.IsEmpty || wait is null or 0)
+            return inbox;
 
         // A connection like any other; this request drains it. What was committed before it joined the second look finds.
         var connection = new Connection(user.Id);
@@ -77,18 +82,28 @@ internal static class HttpEndpoints
             return new Refusal(refusal);
         try
         {
-            using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(wait.Value), time);
+            using var deadline = new CancellationTokenSource(Patience(wait.Value, user.ExpiresAt - time.GetUtcNow()), time);
             using var patience = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, context.RequestAborted);
             using var impatience = patience.Token.Register(connection.Wake);
-            while ((messages = chat.Inbox(user.Id)).Count == 0 && connection.Ending is null && !patience.IsCancellationRequested)
+            while ((inbox = ReadInbox(user.Id, store)).IsEmpty && connection.Ending is null && !patience.IsCancellationRequested)
+            {
+                inbox.Drop();
                 await connection.WaitAsync();
+            }
         }
         finally
         {
             chat.Leave(connection);
         }
 
-        return messages.Count == 0 && connection.Ending == ConnectionEnd.ShuttingDown ? new Refusal(ChatError.ServerStopping) : Inbox(messages);
+        return inbox.IsEmpty && connection.Ending == ConnectionEnd.ShuttingDown ? new Refusal(ChatError.ServerStopping) : inbox;
+    }
+
+    /// <summary>How long a poll waits: no longer than its token is good for, and always a little less than <see cref="MaxWait"/>.</summary>
+    private static TimeSpan Patience(int wait, TimeSpan? untilExpiry)
+    {
+        var patience = TimeSpan.FromSeconds(Math.Min(wait, LongestWait));
+        return untilExpiry is { } left && left < patience ? left > TimeSpan.Zero ? left : TimeSpan.Zero : patience;
     }
 
     private static IResult History(
@@ -98,30 +113,40 @@ internal static class HttpEndpoints
         if (with is not null && !UserId.IsValid(with))
             return Invalid($"\"with\" must be a user id: 1 to {UserId.MaxLength} characters out of {UserId.Characters} (in a query, + is written %2B).");
         if (before is < 0)
-            return Invalid("\"before\" must be the id of a message.");
+            return InvalidBefore;
         if (limit is < 1 or > MaxLimit)
-            return Invalid($"\"limit\" must be from 1 to {MaxLimit}.");
+            return InvalidLimit;
         if (days is < 1 or > MaxDays)
             return Invalid($"\"days\" must be from 1 to {MaxDays}.");
         if (chat.Locate(user.Id, after, out var position) is { } lost)
             return new Refusal(lost);
 
         var since = time.GetUtcNow().AddDays(-days).ToUnixTimeMilliseconds();
-        var messages = store.ReadHistory(user.Id, with, position, before ?? long.MaxValue, since).Take(limit + 1).ToList();
-        var more = messages.Count > limit;
-        if (more)
-            messages.RemoveAt(limit);
-        if (position is null)
-            messages.Reverse();
-        return TypedResults.Json(new HistoryBody(messages.ConvertAll(message => new HistoryMessageBody(message)), more), ChatJson.Wire.HistoryBody);
+        return PageBody.Of("messages", store.ReadHistory(user.Id, with, position, before ?? long.MaxValue, since), limit,
+            (frames, row) => frames.Body(row), reversed: position is null);
+    }
+
+    /// <summary>Whom the user has talked with.</summary>
+    private static IResult Conversations(CurrentUser user, MessageStore store, long? before = null, int limit = DefaultLimit)
+    {
+        if (before is < 0)
+            return InvalidBefore;
+        if (limit is < 1 or > MaxLimit)
+            return InvalidLimit;
+        return PageBody.Of("conversations", store.ReadConversations(user.Id, before ?? long.MaxValue), limit, (frames, row) => frames.Body(row));
     }
 
     private static IResult Presence(string id, ChatService chat) => UserId.IsValid(id)
         ? TypedResults.Json(new PresenceBody(id, chat.IsOnline(id)), ChatJson.Wire.PresenceBody)
         : Invalid($"A user id is 1 to {UserId.MaxLength} characters out of {UserId.Characters}.");
 
-    private static JsonHttpResult<InboxBody> Inbox(List<Message> messages) =>
-        TypedResults.Json(new InboxBody(messages.ConvertAll(message => new MessageBody(message))), ChatJson.Wire.InboxBody);
+    /// <summary>The oldest undelivered messages to the user.</summary>
+    private static PageBody ReadInbox(string user, MessageStore store) => PageBody.Of(
+        "messages", store.ReadInbox(user, after: 0, upTo: long.MaxValue), MessageStore.PageSize, (frames, message) => frames.Body(message), saysMore: false);
+
+    private static Refusal InvalidBefore => Invalid("\"before\" must be the id of a message.");
+
+    private static Refusal InvalidLimit => Invalid($"\"limit\" must be from 1 to {MaxLimit}.");
 
     private static Refusal Invalid(string what) => new(new ChatError(null, what));
 

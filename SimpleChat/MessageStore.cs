@@ -8,6 +8,11 @@ namespace SimpleChat;
 /// <param name="Delivered">Whether it has left the inbox.</param>
 internal readonly record struct HistoryMessage(Message Message, bool Delivered);
 
+/// <summary>A conversation of a user's.</summary>
+/// <param name="With">The other side; the user itself, where it wrote to itself.</param>
+/// <param name="Last">Its last message.</param>
+internal readonly record struct Conversation(string With, HistoryMessage Last);
+
 /// <summary>A page on the way to some id. It says itself how far it goes: rows that are gone, at its end too, end nothing early.</summary>
 /// <param name="Messages">What there is, ids rising; perhaps nothing.</param>
 /// <param name="UpTo">Up to this id the page holds everything. The next page starts above it.</param>
@@ -45,8 +50,17 @@ internal sealed class MessageStore(ChatDatabase database)
     /// <summary>A page ends early when its texts reach so many bytes.</summary>
     public const int PageText = 1024 * 1024;
 
+    /// <summary>
+    /// So many of a user's indexed messages are looked at for partners, newest first: some milliseconds. After that the other partners are looked up in the
+    /// index of conversations, which takes as long as there are users, however many messages they wrote.
+    /// </summary>
+    public const int RecentMessages = 4096;
+
     /// <summary>A message, as <see cref="ReadMessage"/> expects it.</summary>
     private const string Columns = "m.Id, m.Sender, m.Recipient, m.Text, m.SentAt";
+
+    /// <summary>A message of history, as <see cref="ReadHistoryMessage"/> expects it.</summary>
+    private const string HistoryColumns = $"{Columns}, NOT EXISTS (SELECT 1 FROM InboxDB WHERE Recipient = m.Recipient AND MessageId = m.Id)";
 
     /// <summary>Undelivered messages to the user, above <paramref name="after"/> up to <paramref name="upTo"/>, oldest first.</summary>
     public IEnumerable<Message> ReadInbox(string user, long after, long upTo)
@@ -79,15 +93,54 @@ internal sealed class MessageStore(ChatDatabase database)
     /// <param name="since">Only what was sent at or after this time, in milliseconds since 1970-01-01 UTC; without effect where <paramref name="after"/> is given.</param>
     public IEnumerable<HistoryMessage> ReadHistory(string user, string? with, long? after, long before, long since)
     {
-        const string Delivered = "NOT EXISTS (SELECT 1 FROM InboxDB WHERE Recipient = m.Recipient AND MessageId = m.Id)";
         using var connection = database.OpenReader();
         using var snapshot = connection.BeginTransaction(deferred: true);
-        foreach (var row in Read(connection, user, with, after ?? 0, before - 1, newestFirst: after is null, $"{Columns}, {Delivered}"))
+        foreach (var row in Read(connection, user, with, after ?? 0, before - 1, newestFirst: after is null, HistoryColumns))
         {
-            var message = ReadMessage(row);
-            if (after is null && message.SentAt < since)
+            var found = ReadHistoryMessage(row);
+            if (after is null && found.Message.SentAt < since)
                 yield break; // sentAt never falls as ids rise: all that follows is older still
-            yield return new HistoryMessage(message, row.Int64(5) != 0);
+            yield return found;
+        }
+    }
+
+    /// <summary>The user's conversations whose last message is below <paramref name="before"/>, the most recent first.</summary>
+    public IEnumerable<Conversation> ReadConversations(string user, long before)
+    {
+        const string Partner = "m.Id, iif(m.Sender = ?1, m.Recipient, m.Sender)";
+        using var connection = database.OpenReader();
+        using var snapshot = connection.BeginTransaction(deferred: true);
+        using var last = new Statement(connection, $"SELECT {HistoryColumns} FROM MessageDB m WHERE m.Id = ?1");
+        var known = new HashSet<string>(StringComparer.Ordinal);
+        var indexedUpTo = IndexedUpTo(connection);
+        var looked = 0;
+        foreach (var row in Read(connection, user, with: null, 0, long.MaxValue, newestFirst: true, Partner))
+        {
+            var (id, partner) = (row.Int64(0), row.Text(1));
+            if (known.Add(partner) && id < before)
+                yield return new Conversation(partner, ReadOne(id));
+            if (id <= indexedUpTo && ++looked == RecentMessages)
+                break;
+        }
+
+        if (looked < RecentMessages)
+            yield break; // these were all
+        var others = ReadPartners(connection, user).Where(known.Add)
+            .Select(partner => (Partner: partner, Last: LastIndexed(partner)))
+            .Where(other => other.Last > 0 && other.Last < before)
+            .OrderByDescending(other => other.Last);
+        foreach (var (partner, id) in others)
+            yield return new Conversation(partner, ReadOne(id));
+
+        long LastIndexed(string partner) =>
+            Read(connection, user, partner, 0, indexedUpTo, newestFirst: true, "m.Id").Select(row => row.Int64(0)).FirstOrDefault();
+
+        HistoryMessage ReadOne(long id)
+        {
+            last.Bind(1, id).Read();
+            var found = ReadHistoryMessage(last);
+            last.Reset();
+            return found;
         }
     }
 
@@ -163,6 +216,34 @@ internal sealed class MessageStore(ChatDatabase database)
         using var mark = new Statement(connection, "SELECT UpTo FROM MessageDB_Indexed");
         return mark.Read() ? mark.Int64(0) : 0;
     }
+
+    /// <summary>
+    /// Everybody whom the user has an indexed conversation with, and each once: the index is not read, it is jumped through. A user comes first in some of its
+    /// pairs and second in others; for the latter each user of the chat who sorts before it is asked.
+    /// </summary>
+    private static IEnumerable<string> ReadPartners(SqliteConnection connection, string user)
+    {
+        using var rows = new Statement(connection,
+            """
+            WITH RECURSIVE
+            after(Name) AS (
+              SELECT min(User2) FROM MessageDB_ByConversation WHERE User1 = ?1
+              UNION ALL
+              SELECT (SELECT min(User2) FROM MessageDB_ByConversation WHERE User1 = ?1 AND User2 > Name) FROM after WHERE Name IS NOT NULL),
+            before(Name) AS (
+              SELECT min(User1) FROM MessageDB_ByConversation WHERE User1 < ?1
+              UNION ALL
+              SELECT (SELECT min(User1) FROM MessageDB_ByConversation WHERE User1 > Name AND User1 < ?1) FROM before WHERE Name IS NOT NULL)
+            SELECT Name FROM after WHERE Name IS NOT NULL
+            UNION ALL
+            SELECT Name FROM before WHERE EXISTS (SELECT 1 FROM MessageDB_ByConversation WHERE User1 = Name AND User2 = ?1)
+            """);
+        rows.Bind(1, user);
+        while (rows.Read())
+            yield return rows.Text(0);
+    }
+
+    private static HistoryMessage ReadHistoryMessage(Statement row) => new(ReadMessage(row), row.Int64(5) != 0);
 
     private static Message ReadMessage(Statement row) => new(row.Int64(0), row.Text(1), row.Text(2), row.Utf8(3).ToArray(), row.Int64(4));
 }

@@ -1,6 +1,5 @@
 using System.Net.ServerSentEvents;
 using System.Runtime.CompilerServices;
-using System.Text.Json;
 using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
 using Microsoft.OpenApi;
 
@@ -94,7 +93,7 @@ internal sealed class InboxStream(
             foreach (var message in messages)
             {
                 _stall!.Change(options.SendTimeout, Timeout.InfiniteTimeSpan);
-                yield return new SseItem<string>(JsonSerializer.Serialize(new MessageBody(message), ChatJson.Wire.MessageBody), "message")
+                yield return new SseItem<string>(Data(message), "message")
                 {
                     EventId = Position.Of(message).ToString(),
                 };
@@ -108,6 +107,14 @@ internal sealed class InboxStream(
                 _heart!.Change(UntilBeat(), Timeout.InfiniteTimeSpan);
             }
         }
+    }
+
+    private static string Data(Message message)
+    {
+        var frames = FrameWriter.Pool.Get();
+        var data = System.Text.Encoding.UTF8.GetString(frames.Body(message).Span);
+        FrameWriter.Pool.Return(frames);
+        return data;
     }
 
     private async ValueTask WriteAsync(byte[] bytes, CancellationToken cancel)
