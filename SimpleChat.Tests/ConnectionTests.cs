@@ -9,7 +9,7 @@ public sealed class ConnectionTests
     public void I5_A_connection_removes_only_itself_and_removing_it_twice_changes_nothing()
     {
         var map = new ConnectionRegistry(Roomy);
-        var (older, newer) = (new Connection("bob"), new Connection("bob"));
+        var (older, newer) = (new Connection(new UserShare("bob")), new Connection(new UserShare("bob")));
         map.TryAdd(older);
         map.TryAdd(newer);
 
@@ -32,7 +32,7 @@ public sealed class ConnectionTests
             {
                 if (mine.Count < 5 && random.Next(2) == 0)
                 {
-                    var connection = new Connection($"user{random.Next(3)}");
+                    var connection = new Connection(new UserShare($"user{random.Next(3)}"));
                     Assert.Null(map.TryAdd(connection));
                     Assert.Contains(connection, map.Of(connection.User));
                     mine.Add(connection);
@@ -62,12 +62,12 @@ public sealed class ConnectionTests
     public void The_limits_of_the_map_are_exact_and_a_refused_connection_leaves_no_trace()
     {
         var map = new ConnectionRegistry(new ChatOptions { ConnectionsPerUser = 2, MaxConnections = 3 });
-        Connection[] bobs = [new("bob"), new("bob"), new("bob")];
+        Connection[] bobs = [new(new UserShare("bob")), new(new UserShare("bob")), new(new UserShare("bob"))];
         Assert.Null(map.TryAdd(bobs[0]));
         Assert.Null(map.TryAdd(bobs[1]));
         Assert.Equal(ChatError.TooManyConnections, map.TryAdd(bobs[2]));
-        Assert.Null(map.TryAdd(new Connection("alice")));
-        Assert.Equal(ChatError.ServerFull, map.TryAdd(new Connection("carol")));
+        Assert.Null(map.TryAdd(new Connection(new UserShare("alice"))));
+        Assert.Equal(ChatError.ServerFull, map.TryAdd(new Connection(new UserShare("carol"))));
         Assert.Equal(3, map.Count);
 
         map.Remove(bobs[0]);
@@ -77,7 +77,7 @@ public sealed class ConnectionTests
     [Fact]
     public void I4_What_is_queued_is_bounded_and_what_did_not_fit_is_read_from_the_database()
     {
-        var connection = new Connection("bob");
+        var connection = new Connection(new UserShare("bob"));
         connection.StartBehind(position: 0, inboxUpTo: 0, committed: 0);
         for (var id = 1; id <= 10 * Connection.MessageCapacity; id++)
             connection.Offer(new Message(id, "alice", "bob", "hi"u8.ToArray(), 0));
@@ -85,7 +85,7 @@ public sealed class ConnectionTests
         Assert.True(connection.IsBehind);
         var mark = connection.Mark;
         Assert.Empty(connection.Take().Messages); // behind: the database is next
-        connection.Position = mark; // the drain has read it
+        connection.Passed(mark); // the drain has read it
 
         var queued = connection.Take().Messages;
         Assert.InRange(queued.Count, 0, Connection.MessageCapacity);
@@ -96,7 +96,7 @@ public sealed class ConnectionTests
     [Fact]
     public void I4_Large_texts_are_bounded_too_and_one_alone_always_fits()
     {
-        var connection = new Connection("bob");
+        var connection = new Connection(new UserShare("bob"));
         connection.StartBehind(position: 0, inboxUpTo: 0, committed: 0);
         var large = new byte[2 * Connection.TextCapacity];
 
@@ -110,19 +110,19 @@ public sealed class ConnectionTests
     [Fact]
     public void I3_A_message_committed_while_its_reader_joins_comes_out_of_the_database_and_not_out_of_the_queue_again()
     {
-        var connection = new Connection("bob");
+        var connection = new Connection(new UserShare("bob"));
         connection.Offer(new Message(41, "alice", "bob", "hi"u8.ToArray(), 0)); // joined the map already
         connection.StartBehind(position: 0, inboxUpTo: 41, committed: 41);
 
         Assert.True(connection.IsBehind);
-        connection.Position = 41; // came out of the database
+        connection.Passed(41); // came out of the database
         Assert.Empty(connection.Take().Messages);
     }
 
     [Fact]
     public void Receipts_that_find_no_room_are_known_by_their_range()
     {
-        var connection = new Connection("alice");
+        var connection = new Connection(new UserShare("alice"));
         for (var id = 1; id <= Connection.ReceiptCapacity + 1; id++)
             connection.Tell(new Receipt(id, "alice", "bob"));
 
@@ -134,7 +134,7 @@ public sealed class ConnectionTests
     [Fact]
     public async Task I7_Whoever_waits_for_room_is_let_go_when_the_connection_ends()
     {
-        var connection = new Connection("alice");
+        var connection = new Connection(new UserShare("alice"));
         for (var i = 0; i < Connection.AnswerCapacity; i++)
             Assert.True(connection.TryBeginAnswer(out _));
         var waiting = connection.WaitForRoomAsync();

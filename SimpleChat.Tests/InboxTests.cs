@@ -206,7 +206,7 @@ public sealed class InboxTests
     public async Task I4_A_reader_that_is_slow_holds_nobody_up_and_misses_nothing()
     {
         const int Count = 300;
-        await using var server = await new ChatServer { ["Chat:MessagesPerSecond"] = "0", ["Chat:SendTimeout"] = "00:01:00" }.StartAsync();
+        await using var server = await new ChatServer { ["Chat:MessagesPerSecond"] = "0", ["Chat:SendTimeout"] = "00:10:00", ["Chat:KeepAliveInterval"] = "00:10:00" }.StartAsync();
         using var bob = await RawWebSocket.ConnectAsync(server.Url, "bob", "chat.ack", receiveBuffer: 4096);
         await using var carol = await ChatClient.ConnectAsync(server.Url, "carol");
         await using var alice = await ChatClient.ConnectAsync(server.Url, "alice");

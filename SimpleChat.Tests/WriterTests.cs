@@ -99,7 +99,6 @@ public sealed class WriterTests
         private readonly ChatDatabase _database;
         private readonly MeterListener _listener = new();
         private readonly ConnectionRegistry _registry = new(new ChatOptions());
-        private readonly RateLimit _rate = new(new ChatOptions());
         private readonly ChatService _chat;
 
         private Writer()
@@ -116,7 +115,8 @@ public sealed class WriterTests
             var metrics = new ChatMetrics(meters);
             Core = new MessageWriter(_database, metrics, TimeProvider.System, NullLogger<MessageWriter>.Instance);
             var lifetime = new ApplicationLifetime(NullLogger<ApplicationLifetime>.Instance);
-            _chat = new ChatService(_registry, Core, new MessageStore(_database), _rate, metrics, TimeProvider.System, lifetime);
+            _chat = new ChatService(
+                _registry, Core, new MessageStore(_database), new PageRoom(16), metrics, TimeProvider.System, lifetime, NullLogger<Drain>.Instance);
         }
 
         public MessageWriter Core { get; }
@@ -134,7 +134,7 @@ public sealed class WriterTests
         public Task<bool> Enqueue(Action<MessageTransaction> write, Action? confirmed = null)
         {
             var pending = new Scripted(write, confirmed);
-            Core.Enqueue(pending);
+            _ = Core.EnqueueAsync(pending).AsTask();
             return pending.Answer.Task;
         }
 
@@ -143,14 +143,14 @@ public sealed class WriterTests
         public async Task<ChatError?> AckAsync(string user, long id)
         {
             var reply = new TaskCompletionSource<ChatError?>(TaskCreationOptions.RunContinuationsAsynchronously);
-            await _chat.AckAsync(new PendingAck(_chat, user, [id], reply.SetResult));
+            await _chat.DeliverAsync(new PendingAck(_chat, new UserShare(user), [id], reply.SetResult));
             return await reply.Task;
         }
 
         /// <summary>A connection of this user's, to hear what is delivered.</summary>
         public Connection Join(string user)
         {
-            var connection = new Connection(user);
+            var connection = new Connection(new UserShare(user));
             Assert.Null(_chat.Join(connection, position: null));
             return connection;
         }
@@ -187,7 +187,6 @@ public sealed class WriterTests
         {
             await Core.StopAsync(default);
             Core.Dispose();
-            _rate.Dispose();
             _database.Dispose();
             _listener.Dispose();
             await _services.DisposeAsync();

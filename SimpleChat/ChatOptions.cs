@@ -17,6 +17,9 @@ internal sealed class ChatOptions
     /// <summary>Open connections of one user, of any kind: phones, laptops, tabs. One more is answered 429.</summary>
     public int ConnectionsPerUser { get; init; } = 16;
 
+    /// <summary>Requests of one user under way at once: polls, streams and bodies that are still coming in too. One more is answered 429.</summary>
+    public int RequestsPerUser { get; init; } = 64;
+
     /// <summary>Open connections in all. One more is answered 503.</summary>
     public int MaxConnections { get; init; } = 50_000;
 
@@ -44,6 +47,8 @@ internal sealed class ChatOptions
             yield return $"Chat:MessagesPerSecond is {MessagesPerSecond}; it must be from 0 (no limit) to 1000000.";
         if (ConnectionsPerUser < 1)
             yield return $"Chat:ConnectionsPerUser is {ConnectionsPerUser}; it must be at least 1.";
+        if (RequestsPerUser < 1)
+            yield return $"Chat:RequestsPerUser is {RequestsPerUser}; it must be at least 1.";
         if (MaxConnections < 1)
             yield return $"Chat:MaxConnections is {MaxConnections}; it must be at least 1.";
         foreach (var (key, value) in new[]

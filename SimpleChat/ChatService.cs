@@ -6,17 +6,18 @@ internal sealed class ChatService
     private readonly ConnectionRegistry _registry;
     private readonly MessageWriter _writer;
     private readonly MessageStore _store;
-    private readonly RateLimit _rate;
+    private readonly PageRoom _room;
     private readonly ChatMetrics _metrics;
     private readonly TimeProvider _time;
+    private readonly ILogger<Drain> _log;
     private volatile bool _stopping;
 
     public ChatService(
-        ConnectionRegistry registry, MessageWriter writer, MessageStore store, RateLimit rate, ChatMetrics metrics, TimeProvider time,
-        IHostApplicationLifetime lifetime)
+        ConnectionRegistry registry, MessageWriter writer, MessageStore store, PageRoom room, ChatMetrics metrics, TimeProvider time,
+        IHostApplicationLifetime lifetime, ILogger<Drain> log)
     {
-        (_registry, _writer, _store, _rate, _metrics, _time) = (registry, writer, store, rate, metrics, time);
-        writer.Recovered = message => Push(message, origin: null);
+        (_registry, _writer, _store, _room, _metrics, _time, _log) = (registry, writer, store, room, metrics, time, log);
+        writer.Reopened = CatchUpWith;
         metrics.ObserveConnections(() => registry.Count);
         lifetime.ApplicationStopping.Register(StopConnections);
     }
@@ -26,7 +27,7 @@ internal sealed class ChatService
     /// <summary>1. alice's message has come in, over <paramref name="send"/>'s connection or over HTTP. 2. It goes to the writer, which stores it.</summary>
     public ValueTask SendAsync(PendingSend send)
     {
-        if (_rate.Allows(send.Draft.From))
+        if (send.Share.TakeMessage())
             return _writer.EnqueueAsync(send);
         send.Answer(ChatError.RateLimited);
         return ValueTask.CompletedTask;
@@ -138,31 +139,19 @@ internal sealed class ChatService
     /// <summary>The oldest undelivered messages to the user, a page of them.</summary>
     public List<Message> Inbox(string user) => Page.Of(_store.ReadInbox(user, 0, long.MaxValue), long.MaxValue).Messages;
 
-    /// <summary>
-    /// What the connection is to get from the database next, while it is behind; its position moves with it. Messages that the
-    /// connection sent itself are left out.
-    /// </summary>
-    public List<Message> CatchUp(Connection connection)
+    /// <summary>The one that takes out of a connection, just joined; its transport disposes of it.</summary>
+    public Drain DrainOf(Connection connection) => new(connection, _store, _room, _time, _log);
+
+    /// <summary>The user has these messages: it said so, or they were written to its socket.</summary>
+    public ValueTask DeliverAsync(PendingDelivery delivery) => _writer.EnqueueAsync(delivery);
+
+    /// <summary>After a fault of storage everybody falls behind: what was committed after all is read from the database.</summary>
+    private void CatchUpWith(List<Receipt> receipts)
     {
-        var mark = connection.Mark;
-        var fromInbox = connection.Position < connection.InboxUpTo;
-        var upTo = fromInbox ? Math.Min(mark, connection.InboxUpTo) : mark;
-        var page = Page.Of(fromInbox
-            ? _store.ReadInbox(connection.User, connection.Position, upTo)
-            : _store.ReadConcerning(connection.User, connection.Position, upTo), upTo);
-        connection.Position = page.UpTo;
-        page.Messages.RemoveAll(message => message.To != connection.User && connection.IsOwn(message.Id));
-        return page.Messages;
+        foreach (var connection in _registry.All)
+            connection.FallBehind(_writer.LastCommitted);
+        Delivered(receipts);
     }
-
-    /// <summary>Receipts that found no room in the connection's queue, a page of them.</summary>
-    public List<Receipt> MissedReceipts(Connection connection, long first, long last) => _store.ReadReceipts(connection.User, first, last);
-
-    /// <summary>The user has these messages, and says so.</summary>
-    public ValueTask AckAsync(PendingAck ack) => _writer.EnqueueAsync(ack);
-
-    /// <summary>The user has every message that went over <paramref name="passed"/>'s connection, because it was written to the socket.</summary>
-    public void Passed(PendingPassed passed) => _writer.Enqueue(passed);
 
     private void StopConnections()
     {

@@ -5,10 +5,14 @@ using Microsoft.IdentityModel.Tokens;
 namespace SimpleChat;
 
 /// <summary>Who is asking. Found by <see cref="Identify"/>; an endpoint takes it as a parameter.</summary>
-/// <param name="Id">The user id: <c>?user=</c> in Development, the <c>sub</c> claim of a JWT (RFC 7519, section 4.1.2) otherwise.</param>
+/// <param name="Share">What this user may have of the server.</param>
 /// <param name="ExpiresAt">When the token stops being valid; null for <c>?user=</c>, which never does.</param>
-internal sealed record CurrentUser(string Id, DateTimeOffset? ExpiresAt)
+/// <param name="Tcp">What the request came over, the user's until it ends; null in a test in memory.</param>
+internal sealed record CurrentUser(UserShare Share, DateTimeOffset? ExpiresAt, TcpConnection? Tcp) : IDisposable
 {
+    /// <summary>The user id: <c>?user=</c> in Development, the <c>sub</c> claim of a JWT (RFC 7519, section 4.1.2) otherwise.</summary>
+    public string Id => Share.User;
+
     /// <summary>Marks an endpoint that a browser opens without being able to set a header: it may carry the token as <c>?access_token=</c> (RFC 6750, section 2.3).</summary>
     public sealed record TokenInQuery;
 
@@ -60,6 +64,13 @@ internal sealed record CurrentUser(string Id, DateTimeOffset? ExpiresAt)
         });
     }
 
+    /// <summary>The request is over.</summary>
+    public void Dispose()
+    {
+        Share.Release();
+        Tcp?.Leave();
+    }
+
     /// <summary>Middleware: a request to an endpoint marked <see cref="Required"/> goes on only with an identity. Its connection is a user's meanwhile.</summary>
     public static async Task Identify(HttpContext context, RequestDelegate next)
     {
@@ -68,36 +79,41 @@ internal sealed record CurrentUser(string Id, DateTimeOffset? ExpiresAt)
             if (await IdentifyAsync(context, context.RequestServices.GetRequiredService<IHostEnvironment>()) is not { } user)
                 return;
             context.Features.Set(user);
-            var connection = TcpConnection.Of(context);
-            if (connection?.TryUse() == false)
-            {
-                await new Refusal(ChatError.ServerFull).ExecuteAsync(context);
-                return;
-            }
-
-            try
-            {
-                await next(context);
-            }
-            finally
-            {
-                connection?.Leave();
-            }
-
+            await ServeAsync(context, user, next);
             return;
         }
 
         await next(context);
     }
 
-    /// <summary>Says who is asking, or answers the request: without an identity 401, with a malformed user id 400; then the result is null.</summary>
+    /// <summary>Goes on with the request, unless the user has too many under way; waits first if the user is in debt.</summary>
+    private static async Task ServeAsync(HttpContext context, CurrentUser user, RequestDelegate next)
+    {
+        using var _ = user;
+        if (!await user.Share.TryBeginRequestAsync(Work.Request, context.RequestAborted))
+        {
+            await new Refusal(ChatError.TooManyRequests).ExecuteAsync(context);
+            return;
+        }
+
+        try
+        {
+            await next(context);
+        }
+        finally
+        {
+            user.Share.EndRequest();
+        }
+    }
+
+    /// <summary>Says who is asking, to be disposed of when the request ends; or answers it: without an identity 401, with a malformed user id 400; then the result is null.</summary>
     /// <param name="context">The request.</param>
     /// <param name="environment">Whether <c>?user=</c> will do.</param>
     /// <param name="services">For a request that stays for days: its services afterwards. What reading a token takes then has a scope of its own, which ends here.</param>
     public static async Task<CurrentUser?> IdentifyAsync(HttpContext context, IHostEnvironment environment, IServiceProvider? services = null)
     {
         var user = environment.IsDevelopment() && context.Request.Query.TryGetValue("user", out var name)
-            ? new CurrentUser(name.ToString(), ExpiresAt: null)
+            ? new Identity(name.ToString(), ExpiresAt: null)
             : services is null ? await ReadTokenAsync(context) : await ReadTokenAsync(context, services);
         if (user is null)
         {
@@ -112,11 +128,17 @@ internal sealed record CurrentUser(string Id, DateTimeOffset? ExpiresAt)
             return null;
         }
 
-        return user;
+        var shares = (services ?? context.RequestServices).GetRequiredService<UserShares>();
+        var current = new CurrentUser(shares.Hold(user.Id), user.ExpiresAt, TcpConnection.Of(context));
+        if (current.Tcp?.TryUse() is not false)
+            return current;
+        current.Share.Release();
+        await new Refusal(ChatError.ServerFull, user.Id).ExecuteAsync(context);
+        return null;
     }
 
     /// <summary>Whom the token names; null without a valid one, and then the answer has its <c>WWW-Authenticate</c>, which says what is wrong with it.</summary>
-    private static async Task<CurrentUser?> ReadTokenAsync(HttpContext context)
+    private static async Task<Identity?> ReadTokenAsync(HttpContext context)
     {
         var token = await context.AuthenticateAsync();
         if (token.Principal?.FindFirst("sub")?.Value is not { } subject)
@@ -127,11 +149,11 @@ internal sealed record CurrentUser(string Id, DateTimeOffset? ExpiresAt)
             return null;
         }
 
-        return new CurrentUser(subject, token.Properties!.ExpiresUtc);
+        return new Identity(subject, token.Properties!.ExpiresUtc);
     }
 
     /// <summary>The same in a scope that ends with it.</summary>
-    private static async Task<CurrentUser?> ReadTokenAsync(HttpContext context, IServiceProvider services)
+    private static async Task<Identity?> ReadTokenAsync(HttpContext context, IServiceProvider services)
     {
         await using var scope = services.CreateAsyncScope();
         context.RequestServices = scope.ServiceProvider;
@@ -144,4 +166,7 @@ internal sealed record CurrentUser(string Id, DateTimeOffset? ExpiresAt)
             context.RequestServices = services;
         }
     }
+
+    /// <summary>What a request says, perhaps no user id.</summary>
+    private sealed record Identity(string Id, DateTimeOffset? ExpiresAt);
 }

@@ -48,7 +48,7 @@ internal static class HttpEndpoints
         var (frame, error) = await ReadBodyAsync(context, ClientFrameType.Send, options, time);
         if (error is not null)
             return new Refusal(error);
-        var send = new RequestSend(chat, new Draft(user.Id, frame.To, frame.Text, frame.ClientMessageId), time.GetUtcNow().ToUnixTimeMilliseconds());
+        var send = new RequestSend(chat, user.Share, new Draft(user.Id, frame.To, frame.Text, frame.ClientMessageId), time.GetUtcNow().ToUnixTimeMilliseconds());
         await chat.SendAsync(send);
         error = await send.Stored;
         if (error is not null)
@@ -62,7 +62,8 @@ internal static class HttpEndpoints
         if (error is not null)
             return new Refusal(error);
         var reply = new TaskCompletionSource<ChatError?>(TaskCreationOptions.RunContinuationsAsynchronously);
-        await chat.AckAsync(new PendingAck(chat, user.Id, frame.Ids, reply.SetResult));
+        user.Share.Charge(Work.Ack(frame.Ids.Count));
+        await chat.DeliverAsync(new PendingAck(chat, user.Share, frame.Ids, reply.SetResult));
         error = await reply.Task;
         return error is null ? TypedResults.NoContent() : new Refusal(error);
     }
@@ -77,7 +78,7 @@ internal static class HttpEndpoints
             return inbox;
 
         // A connection like any other; this request drains it. What was committed before it joined the second look finds.
-        var connection = new Connection(user.Id);
+        var connection = new Connection(user.Share, messagesOnly: true);
         if (chat.Join(connection, position: null) is { } refusal)
             return new Refusal(refusal);
         try

@@ -115,17 +115,26 @@ internal sealed class MessageIndex
         }
     }
 
+    /// <summary>Messages inserted in the open transaction so far.</summary>
+    public int OpenCount => _open.Count;
+
     /// <summary>The transaction is undone.</summary>
     public void RolledBack()
     {
-        foreach (var entry in _open)
+        Forget(0);
+        _next = _nextBefore;
+    }
+
+    /// <summary>Of what was inserted in the open transaction, all but the first <paramref name="count"/> messages are undone.</summary>
+    public void Forget(int count)
+    {
+        foreach (var entry in CollectionsMarshal.AsSpan(_open)[count..])
         {
             if (entry.ClientMessageId is not null)
                 _repeats.Remove((entry.Sender, entry.ClientMessageId));
         }
 
-        _open.Clear();
-        _next = _nextBefore;
+        _open.RemoveRange(count, _open.Count - count);
     }
 
     private void Insert(Row row, int first, int count)

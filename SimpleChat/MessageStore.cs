@@ -47,8 +47,8 @@ internal sealed class MessageStore(ChatDatabase database)
     /// <summary>Rows in a page of the inbox or of catching up.</summary>
     public const int PageSize = 256;
 
-    /// <summary>A page ends early when its texts reach so many bytes.</summary>
-    public const int PageText = 1024 * 1024;
+    /// <summary>A page ends early when its texts reach so many bytes: enough for a burst of large messages, little for a reader that takes nothing and keeps it.</summary>
+    public const int PageText = 128 * 1024;
 
     /// <summary>
     /// So many of a user's indexed messages are looked at for partners, newest first: some milliseconds. After that the other partners are looked up in the
@@ -152,17 +152,25 @@ internal sealed class MessageStore(ChatDatabase database)
         return row.Bind(1, user).Bind(2, id).Bind(3, sentAt).Exists();
     }
 
-    /// <summary>Receipts of the user's messages from <paramref name="first"/> to <paramref name="last"/> that have left their inbox: a page, and whether it was the last.</summary>
+    /// <summary>
+    /// Receipts of the messages that the user sent, from <paramref name="first"/> to <paramref name="last"/>, and that have left their inbox. A page;
+    /// an empty one is the last.
+    /// </summary>
     public List<Receipt> ReadReceipts(string user, long first, long last)
     {
+        const string Waits = "EXISTS (SELECT 1 FROM InboxDB WHERE Recipient = m.Recipient AND MessageId = m.Id)";
+        var receipts = new List<Receipt>();
         using var connection = database.OpenReader();
-        return [.. connection.Query<(long Id, string To)>(
-            $"""
-            SELECT m.Id, m.Recipient FROM MessageDB m
-            WHERE m.Id BETWEEN @first AND @last AND m.Sender = @user
-              AND NOT EXISTS (SELECT 1 FROM InboxDB i WHERE i.Recipient = m.Recipient AND i.MessageId = m.Id)
-            ORDER BY m.Id LIMIT {PageSize}
-            """, new { user, first, last }).Select(row => new Receipt(row.Id, user, row.To))];
+        using var snapshot = connection.BeginTransaction(deferred: true);
+        foreach (var row in Read(connection, user, with: null, first - 1, last, newestFirst: false, $"m.Id, m.Sender, m.Recipient, {Waits}"))
+        {
+            if (row.Text(1) == user && row.Int64(3) == 0)
+                receipts.Add(new Receipt(row.Int64(0), user, row.Text(2)));
+            if (receipts.Count == PageSize)
+                break;
+        }
+
+        return receipts;
     }
 
     /// <summary>Reads something, to see that it can be.</summary>

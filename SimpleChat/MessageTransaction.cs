@@ -1,4 +1,6 @@
+using System.Diagnostics.CodeAnalysis;
 using Microsoft.Data.Sqlite;
+using SQLitePCL;
 
 namespace SimpleChat;
 
@@ -10,7 +12,7 @@ internal sealed class MessageTransaction : IDisposable
     private readonly ChatDatabase _database;
     private readonly SqliteConnection _connection;
     private readonly List<Statement> _statements = [];
-    private readonly Statement _begin, _commit, _rollback, _find, _insertMessage, _insertInbox, _remove, _removeRange, _readAfter, _last, _touch;
+    private readonly Statement _begin, _commit, _rollback, _find, _insertMessage, _insertInbox, _remove, _removeRange, _isInInbox, _last, _touch;
     private readonly MessageIndex _index;
     private long _lastSentAt;
 
@@ -28,7 +30,7 @@ internal sealed class MessageTransaction : IDisposable
             _insertInbox = Prepare("INSERT INTO InboxDB (Recipient, MessageId, Sender) VALUES (?1, ?2, ?3)");
             _remove = Prepare("DELETE FROM InboxDB WHERE Recipient = ?1 AND MessageId = ?2 RETURNING Sender");
             _removeRange = Prepare("DELETE FROM InboxDB WHERE Recipient = ?1 AND MessageId > ?2 AND MessageId <= ?3 RETURNING MessageId, Sender");
-            _readAfter = Prepare("SELECT Id, Sender, Recipient, Text, SentAt FROM MessageDB WHERE Id > ?1 ORDER BY Id");
+            _isInInbox = Prepare("SELECT 1 FROM InboxDB WHERE Recipient = ?1 AND MessageId = ?2");
             _last = Prepare("SELECT seq, coalesce((SELECT SentAt FROM MessageDB ORDER BY Id DESC LIMIT 1), 0) FROM sqlite_sequence WHERE name = 'MessageDB'");
             _touch = Prepare($"PRAGMA user_version = {ChatDatabase.SchemaVersion}");
             _index = new MessageIndex(Prepare);
@@ -58,11 +60,39 @@ internal sealed class MessageTransaction : IDisposable
     /// <summary>Undoes everything since <see cref="Begin"/>, if SQLite did not already.</summary>
     public void Rollback()
     {
-        if (SQLitePCL.raw.sqlite3_get_autocommit(_connection.Handle) == 0)
+        if (raw.sqlite3_get_autocommit(_connection.Handle) == 0)
             _rollback.Run();
         _index.RolledBack();
         ReadLast();
     }
+
+    /// <summary>Writes what may not be taken, and undoes it alone if it is not.</summary>
+    /// <returns>False, and why, if the fault is its own; a fault of storage is thrown.</returns>
+    public bool TryWrite(PendingWrite write, [NotNullWhen(false)] out Exception? fault)
+    {
+        var (lastId, lastSentAt, indexed) = (LastId, _lastSentAt, _index.OpenCount);
+        Execute("SAVEPOINT one");
+        try
+        {
+            write.Write(this);
+            Execute("RELEASE one");
+            fault = null;
+            return true;
+        }
+        catch (Exception e) when (!IsStorageFault(e))
+        {
+            Execute("ROLLBACK TO one");
+            Execute("RELEASE one");
+            _index.Forget(indexed);
+            (LastId, _lastSentAt) = (lastId, lastSentAt);
+            fault = e;
+            return false;
+        }
+    }
+
+    /// <summary>Whether storage is to blame, or a single write that SQLite does not take.</summary>
+    public static bool IsStorageFault(Exception e) =>
+        e is SqliteException { SqliteErrorCode: not (raw.SQLITE_CONSTRAINT or raw.SQLITE_TOOBIG or raw.SQLITE_MISMATCH) };
 
     /// <summary>The message that <paramref name="sender"/> already sent under this clientMessageId, committed or earlier in this transaction.</summary>
     public Message? Find(string sender, string clientMessageId)
@@ -104,15 +134,8 @@ internal sealed class MessageTransaction : IDisposable
             receipts.Add(new Receipt(_removeRange.Int64(0), Name(_removeRange.Utf8(1)), user));
     }
 
-    /// <summary>The messages above <paramref name="id"/>, oldest first.</summary>
-    public List<Message> ReadAfter(long id)
-    {
-        var messages = new List<Message>();
-        _readAfter.Bind(1, id);
-        while (_readAfter.Read())
-            messages.Add(new Message(_readAfter.Int64(0), _readAfter.Text(1), _readAfter.Text(2), _readAfter.Utf8(3).ToArray(), _readAfter.Int64(4)));
-        return messages;
-    }
+    /// <summary>Whether the message waits in the user's inbox.</summary>
+    public bool IsInInbox(string user, long id) => _isInInbox.Bind(1, user).Bind(2, id).Exists();
 
     /// <summary>Runs a statement of the caller's own, with its values for ?1, ?2 and so on: for what is written seldom.</summary>
     public void Execute(string sql, params ReadOnlySpan<string> values)

@@ -10,11 +10,14 @@ namespace SimpleChat;
 /// </summary>
 internal sealed partial class MessageWriter : IHostedService, IDisposable
 {
-    /// <summary>Writes that may wait. Enough for some commits of a busy server; beyond it senders wait, and with them only their own sockets.</summary>
-    public const int Capacity = 8192;
+    /// <summary>
+    /// Row operations that may wait (<see cref="PendingWrite.Cost"/>), and so those of one batch: it ends long before anybody's patience does. Beyond it
+    /// senders wait, and with them only their own sockets.
+    /// </summary>
+    public const int Capacity = 32 * 1024;
 
-    /// <summary>Bytes of text that may wait, so that large messages are bounded too.</summary>
-    public const int TextCapacity = 16 * 1024 * 1024;
+    /// <summary>Row operations of one user that may wait, some milliseconds of work: what one user hands in holds up nobody else for longer.</summary>
+    public const int CapacityPerUser = Capacity / 8;
 
     /// <summary>A sender is told "not known to be stored" after this long. Below the contract's 5 seconds by the time it takes to say so.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(4);
@@ -34,12 +37,13 @@ internal sealed partial class MessageWriter : IHostedService, IDisposable
     // Under _gate, but for the writer's thread, which alone changes _batch and may read it freely. _fault is read without it too.
     private List<PendingWrite> _waiting = [];
     private List<PendingWrite> _batch = [];
-    private int _waitingText;
+    private int _waitingCost;
     private TaskCompletionSource? _room;
     private bool _stopping;
     private string? _fault;
 
     // The writer's thread alone.
+    private readonly List<Receipt> _unsure = []; // of deliveries whose commit failed: they may be on disk all the same
     private MessageTransaction? _transaction;
     private long _lastCommitted;
 
@@ -57,8 +61,11 @@ internal sealed partial class MessageWriter : IHostedService, IDisposable
     /// <summary>What is wrong with storage, in words; null as long as commits succeed in time.</summary>
     public string? Fault => Volatile.Read(ref _fault);
 
-    /// <summary>Called, in id order, with messages whose commit had been taken for failed and turned out to be on disk.</summary>
-    public Action<Message>? Recovered { get; set; }
+    /// <summary>
+    /// Called after a fault, when the file was opened anew: a commit that was taken for failed may be on disk after all. What it holds up to
+    /// <see cref="LastCommitted"/> is news to everyone, and so are these deliveries.
+    /// </summary>
+    public Action<List<Receipt>>? Reopened { get; set; }
 
     /// <summary>
     /// Waits for room, then hands over. Refuses by itself when there is none in time, and at once while storage is known to fail: of a client that sends many
@@ -74,7 +81,7 @@ internal sealed partial class MessageWriter : IHostedService, IDisposable
             {
                 if (_stopping || _fault is not null)
                     break;
-                if (_waiting.Count < Capacity && _waitingText < TextCapacity)
+                if (_waitingCost < Capacity && write.Share is not { Waiting: >= CapacityPerUser })
                 {
                     Add(write);
                     return;
@@ -86,21 +93,10 @@ internal sealed partial class MessageWriter : IHostedService, IDisposable
             var patience = Patience - _time.GetElapsedTime(write.Since);
             if (patience <= TimeSpan.Zero)
                 break;
-            await Task.WhenAny(room, Task.Delay(patience, _time));
+            await room.WaitAsync(patience, _time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
         write.Refused();
-    }
-
-    /// <summary>Hands over at once, past the bound: for what there is at most one of per connection. When the writer has stopped it is forgotten.</summary>
-    public void Enqueue(PendingWrite write)
-    {
-        write.Since = _time.GetTimestamp();
-        lock (_gate)
-        {
-            if (!_stopping)
-                Add(write);
-        }
     }
 
     /// <summary>Opens the database and starts to write.</summary>
@@ -132,10 +128,27 @@ internal sealed partial class MessageWriter : IHostedService, IDisposable
 
     private void Add(PendingWrite write)
     {
+        var cost = write.Cost;
         _waiting.Add(write);
-        _waitingText += write.Size;
+        _waitingCost += cost;
+        if (write.Share is { } share)
+            share.Waiting += cost;
         if (_waiting.Count == 1)
             Monitor.Pulse(_gate);
+    }
+
+    /// <summary>Under the gate: what is waiting, which now waits no more.</summary>
+    private List<PendingWrite> TakeWaiting(List<PendingWrite> next)
+    {
+        var taken = _waiting;
+        foreach (var write in taken)
+        {
+            if (write.Share is { } share)
+                share.Waiting = 0;
+        }
+
+        (_waiting, _waitingCost) = (next, 0);
+        return taken;
     }
 
     private void Run()
@@ -185,8 +198,7 @@ internal sealed partial class MessageWriter : IHostedService, IDisposable
                 Monitor.Wait(_gate);
             }
 
-            (_batch, _waiting) = (_waiting, _batch);
-            _waitingText = 0;
+            _batch = TakeWaiting(next: _batch);
             (room, _room) = (_room, null);
         }
 
@@ -195,9 +207,12 @@ internal sealed partial class MessageWriter : IHostedService, IDisposable
     }
 
     /// <summary>Writes and commits the batch, then confirms each of its writes. False if storage failed.</summary>
-    private bool TryCommit(List<PendingWrite> batch)
+    /// <param name="batch">The writes.</param>
+    /// <param name="eachAlone">Whether a write that SQLite does not take is undone by itself; costs a savepoint each.</param>
+    private bool TryCommit(List<PendingWrite> batch, bool eachAlone = false)
     {
         var started = Stopwatch.GetTimestamp();
+        List<PendingWrite>? refused = null;
         try
         {
             _transaction ??= Reopen();
@@ -205,12 +220,21 @@ internal sealed partial class MessageWriter : IHostedService, IDisposable
             if (batch.Count == 0)
                 _transaction.Touch();
             foreach (var write in batch)
-                write.Write(_transaction);
+            {
+                if (!eachAlone)
+                    write.Write(_transaction);
+                else if (!_transaction.TryWrite(write, out var e))
+                {
+                    Log.WriteRefused(_log, e);
+                    (refused ??= []).Add(write);
+                }
+            }
+
             _transaction.Commit();
         }
         catch (Exception e)
         {
-            return Recover(batch, e);
+            return Recover(batch, e, eachAlone);
         }
 
         _metrics.Commit(batch.Count, Stopwatch.GetElapsedTime(started));
@@ -222,18 +246,33 @@ internal sealed partial class MessageWriter : IHostedService, IDisposable
 
         Volatile.Write(ref _lastCommitted, _transaction.LastId);
         foreach (var write in batch)
-            write.Committed();
+            Answer(write, isCommitted: refused?.Contains(write) != true);
         return true;
+    }
+
+    /// <summary>Tells whoever waits for a write. A fault in there is that one's alone.</summary>
+    private void Answer(PendingWrite write, bool isCommitted)
+    {
+        try
+        {
+            if (isCommitted)
+                write.Committed();
+            else
+                write.Refused();
+        }
+        catch (Exception e)
+        {
+            Log.AnswerFailed(_log, e);
+        }
     }
 
     /// <summary>
     /// After a failure: if storage is to blame, nobody's write is known to be stored, and what waits behind it will not be. If one of the writes is (one that
-    /// SQLite will not take), each is tried alone, so that it fails nobody but itself.
+    /// SQLite will not take), they are written again, so that it fails nobody but itself.
     /// </summary>
-    private bool Recover(List<PendingWrite> batch, Exception e)
+    private bool Recover(List<PendingWrite> batch, Exception e, bool eachAlone)
     {
-        var blame = (e as SqliteException)?.SqliteErrorCode;
-        var isStorage = _transaction is null || blame is not (null or SQLitePCL.raw.SQLITE_CONSTRAINT or SQLitePCL.raw.SQLITE_TOOBIG or SQLitePCL.raw.SQLITE_MISMATCH);
+        var isStorage = _transaction is null || eachAlone || MessageTransaction.IsStorageFault(e);
         try
         {
             _transaction?.Rollback();
@@ -243,27 +282,18 @@ internal sealed partial class MessageWriter : IHostedService, IDisposable
             isStorage = true;
         }
 
-        if (isStorage)
-        {
-            // What a failed COMMIT left on disk is for a fresh look at the file to say; see Reopen.
-            _transaction?.Dispose();
-            _transaction = null;
-            batch = [.. batch, .. Fail(e is SqliteException sqlite ? ChatDatabase.Explain(sqlite) : e.Message)];
-        }
-        else if (batch.Count > 1)
-        {
-            foreach (var write in batch.ToArray())
-                TryCommit([write]);
-            return true;
-        }
-        else
-        {
-            Log.WriteRefused(_log, e);
-        }
+        if (!isStorage)
+            return TryCommit(batch, eachAlone: true);
 
+        // What a failed COMMIT left on disk is for a fresh look at the file to say; see Reopen.
+        _transaction?.Dispose();
+        _transaction = null;
         foreach (var write in batch)
-            write.Refused();
-        return !isStorage;
+            _unsure.AddRange(write.Receipts);
+        batch = [.. batch, .. Fail(e is SqliteException sqlite ? ChatDatabase.Explain(sqlite) : e.Message)];
+        foreach (var write in batch)
+            Answer(write, isCommitted: false);
+        return false;
     }
 
     /// <summary>From now on storage counts as failing.</summary>
@@ -277,9 +307,7 @@ internal sealed partial class MessageWriter : IHostedService, IDisposable
             if (_fault != fault)
                 Log.StorageFailed(_log, fault);
             Volatile.Write(ref _fault, fault);
-            waiting = _waiting.FindAll(write => !write.IsPatient);
-            _waiting.RemoveAll(write => !write.IsPatient);
-            _waitingText = 0;
+            waiting = TakeWaiting(next: []);
             (room, _room) = (_room, null);
         }
 
@@ -287,16 +315,16 @@ internal sealed partial class MessageWriter : IHostedService, IDisposable
         return waiting;
     }
 
-    /// <summary>A new connection after a fault. A commit that was taken for failed may be on disk after all: then it is news to everyone.</summary>
+    /// <summary>A new connection after a fault.</summary>
     private MessageTransaction Reopen()
     {
         var transaction = new MessageTransaction(_database);
         try
         {
-            var recovered = transaction.ReadAfter(_lastCommitted);
+            var delivered = _unsure.FindAll(receipt => !transaction.IsInInbox(receipt.To, receipt.Id));
             Volatile.Write(ref _lastCommitted, transaction.LastId);
-            foreach (var message in recovered)
-                Recovered?.Invoke(message);
+            Reopened?.Invoke(delivered);
+            _unsure.Clear();
             return transaction;
         }
         catch
@@ -318,7 +346,7 @@ internal sealed partial class MessageWriter : IHostedService, IDisposable
         }
 
         stuck.AddRange(Fail("the disk does not answer in time."));
-        stuck.ForEach(write => write.Refused());
+        stuck.ForEach(write => Answer(write, isCommitted: false));
     }
 
     private static partial class Log
@@ -331,5 +359,8 @@ internal sealed partial class MessageWriter : IHostedService, IDisposable
 
         [LoggerMessage(3, LogLevel.Error, "SQLite refused a single write; its sender is told, its neighbours are stored.")]
         public static partial void WriteRefused(ILogger log, Exception e);
+
+        [LoggerMessage(4, LogLevel.Error, "Whoever waits for a write could not be told; the others are.")]
+        public static partial void AnswerFailed(ILogger log, Exception e);
     }
 }

@@ -1,148 +1,108 @@
 using System.Buffers;
+using System.IO.Pipelines;
+using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http.Features;
 
 namespace SimpleChat;
 
 /// <summary>
-/// Between a WebSocket and its network stream: while it is held, frames gather in memory; when it is released they go out in one piece. Without it every
-/// frame is flushed by itself, which is a system call each. The WebSocket's own pongs and close frames come through here too, at any time, so
-/// everything goes through memory and one loop alone writes to the network.
+/// Between a WebSocket and its network. Out: frames of which more follow gather, and go out in one piece with the last one: without it each frame is a system
+/// call. The WebSocket writes one frame at a time, its own pongs and close frames included, which always go out at once; so nothing here needs a lock.
+/// In: a user in debt is not read further (<see cref="UserShare"/>).
 /// </summary>
-internal sealed class OutgoingBatch(Stream network) : Stream
+/// <param name="input">What comes from the peer.</param>
+/// <param name="output">
+/// What goes to it. A finished flush means that the operating system has the bytes, because the server keeps no buffer of its own behind it
+/// (<c>SocketTransportOptions.MaxWriteBufferSize</c>).
+/// </param>
+internal sealed class OutgoingBatch(Stream input, PipeWriter output) : Stream
 {
-    private const int FirstBuffer = 1024;
+    /// <summary>Bytes that gather, at most (and one frame more): beyond this a system call more makes no difference.</summary>
+    private const int BatchSize = 16 * 1024;
 
-    private readonly Lock _gate = new();
+    private bool _isControl; // the frame just written
 
-    // Under _gate.
-    private byte[] _waiting = [];
-    private int _count;
-    private bool _held;
-    private Task _passing = Task.CompletedTask;
+    /// <summary>Whether more frames follow the next one. Set by whoever sends, before each frame.</summary>
+    public bool MoreFollow { get; set; }
+
+    /// <summary>Who pays for what comes in; null until it is known.</summary>
+    public UserShare? Share { get; set; }
 
     /// <summary>Middleware: from here on whoever opens a WebSocket gets it with a batch in front of the network; <see cref="Of"/> finds it.</summary>
     public static Task Use(HttpContext context, RequestDelegate next)
     {
         if (context.Features.Get<IHttpUpgradeFeature>() is { IsUpgradableRequest: true } upgrade)
-            context.Features.Set<IHttpUpgradeFeature>(new BatchedUpgrade(upgrade));
+            context.Features.Set<IHttpUpgradeFeature>(new BatchedUpgrade(upgrade, context.Features.Get<IConnectionTransportFeature>()));
         if (context.Features.Get<IHttpExtendedConnectFeature>() is { IsExtendedConnect: true } connect)
             context.Features.Set<IHttpExtendedConnectFeature>(new BatchedConnect(connect));
         return next(context);
     }
 
-    /// <summary>The batch in front of this request's network stream; null if there is no network, as in a test in memory.</summary>
+    /// <summary>The batch in front of this request's network; null if there is no network, as in a test in memory.</summary>
     public static OutgoingBatch? Of(HttpContext context) =>
         (context.Features.Get<IHttpUpgradeFeature>() as BatchedUpgrade)?.Batch ?? (context.Features.Get<IHttpExtendedConnectFeature>() as BatchedConnect)?.Batch;
 
-    /// <summary>Bytes gathered and not passed on yet.</summary>
-    public int Count
-    {
-        get
-        {
-            lock (_gate)
-                return _count;
-        }
-    }
-
-    /// <summary>From now on frames gather.</summary>
-    public void Hold()
-    {
-        lock (_gate)
-            _held = true;
-    }
-
-    /// <summary>Passes everything on. Completes when the network has taken it.</summary>
-    public Task ReleaseAsync()
-    {
-        lock (_gate)
-        {
-            _held = false;
-            return PassOn();
-        }
-    }
-
-    /// <summary>Gathers; waits for nothing, because <see cref="FlushAsync"/> does.</summary>
+    /// <summary>Gathers a frame. Waits for nothing, because <see cref="FlushAsync"/> does.</summary>
     public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
     {
-        lock (_gate)
-        {
-            if (_waiting.Length < _count + buffer.Length)
-            {
-                var larger = ArrayPool<byte>.Shared.Rent(Math.Max(FirstBuffer, 2 * (_count + buffer.Length)));
-                _waiting.AsSpan(0, _count).CopyTo(larger);
-                Return(_waiting);
-                _waiting = larger;
-            }
-
-            buffer.Span.CopyTo(_waiting.AsSpan(_count));
-            _count += buffer.Length;
-        }
-
+        _isControl = (buffer.Span[0] & 0x08) != 0; // the opcode's highest bit (RFC 6455, section 5.5)
+        if (_isControl)
+            Share?.Charge(Work.Frame(buffer.Length)); // nearly always a pong: somebody asked for it
+        output.Write(buffer.Span);
         return ValueTask.CompletedTask;
     }
 
-    /// <summary>What a WebSocket does after each frame: nothing while frames gather, otherwise waits until the network has taken all of them.</summary>
+    /// <summary>What a WebSocket does after each frame: sends what has gathered, unless more follow.</summary>
+    /// <exception cref="IOException">The peer takes nothing any more.</exception>
     public override Task FlushAsync(CancellationToken cancellationToken)
     {
-        lock (_gate)
-            return _held ? Task.CompletedTask : PassOn();
-    }
+        if (MoreFollow && !_isControl && output.UnflushedBytes < BatchSize)
+            return Task.CompletedTask;
+        var flushing = output.FlushAsync(CancellationToken.None);
+        if (!flushing.IsCompletedSuccessfully)
+            return WaitAsync(flushing);
+        return flushing.Result.IsCompleted ? Task.FromException(Gone()) : Task.CompletedTask;
 
-    public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) => network.ReadAsync(buffer, cancellationToken);
-
-    /// <summary>Under the gate: starts the loop that writes, unless it runs already.</summary>
-    private Task PassOn()
-    {
-        if (_count > 0 && _passing.IsCompleted)
-            _passing = PassOnAsync();
-        return _passing;
-    }
-
-    private async Task PassOnAsync()
-    {
-        while (true)
+        static async Task WaitAsync(ValueTask<FlushResult> flushing)
         {
-            byte[] bytes;
-            int count;
-            lock (_gate)
-            {
-                if (_count == 0)
-                    return;
-                (bytes, count) = (_waiting, _count);
-                (_waiting, _count) = ([], 0);
-            }
-
-            try
-            {
-                await network.WriteAsync(bytes.AsMemory(0, count));
-            }
-            finally
-            {
-                Return(bytes);
-            }
+            if ((await flushing).IsCompleted)
+                throw Gone();
         }
+
+        static IOException Gone() => new("The peer takes nothing any more.");
     }
 
-    private static void Return(byte[] buffer)
+    /// <summary>Waits first until the user's debt is paid.</summary>
+    public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
-        if (buffer.Length > 0)
-            ArrayPool<byte>.Shared.Return(buffer);
+        var paying = Share?.PayAsync(cancellationToken) ?? Task.CompletedTask;
+        return paying.IsCompletedSuccessfully ? input.ReadAsync(buffer, cancellationToken) : PayAndReadAsync();
+
+        async ValueTask<int> PayAndReadAsync()
+        {
+            await paying;
+            return await input.ReadAsync(buffer, cancellationToken);
+        }
     }
 
     protected override void Dispose(bool disposing)
     {
         if (disposing)
-            network.Dispose();
+            input.Dispose();
         base.Dispose(disposing);
     }
 
-    private sealed class BatchedUpgrade(IHttpUpgradeFeature upgrade) : IHttpUpgradeFeature
+    private sealed class BatchedUpgrade(IHttpUpgradeFeature upgrade, IConnectionTransportFeature? connection) : IHttpUpgradeFeature
     {
         public OutgoingBatch? Batch { get; private set; }
 
         public bool IsUpgradableRequest => upgrade.IsUpgradableRequest;
 
-        public async Task<Stream> UpgradeAsync() => Batch = new OutgoingBatch(await upgrade.UpgradeAsync());
+        public async Task<Stream> UpgradeAsync()
+        {
+            var stream = await upgrade.UpgradeAsync();
+            return Batch = new OutgoingBatch(stream, connection?.Transport.Output ?? PipeWriter.Create(stream));
+        }
     }
 
     private sealed class BatchedConnect(IHttpExtendedConnectFeature connect) : IHttpExtendedConnectFeature
@@ -153,7 +113,11 @@ internal sealed class OutgoingBatch(Stream network) : Stream
 
         public string? Protocol => connect.Protocol;
 
-        public async ValueTask<Stream> AcceptAsync() => Batch = new OutgoingBatch(await connect.AcceptAsync());
+        public async ValueTask<Stream> AcceptAsync()
+        {
+            var stream = await connect.AcceptAsync();
+            return Batch = new OutgoingBatch(stream, PipeWriter.Create(stream));
+        }
     }
 
     // ── What a WebSocket never asks of its stream ─────────────────────────────────────────────────────────────────────

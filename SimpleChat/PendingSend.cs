@@ -2,11 +2,20 @@ namespace SimpleChat;
 
 /// <summary>A message on its way into the database, and whoever waits to hear that it is there.</summary>
 /// <param name="chat">The rules.</param>
+/// <param name="share">What its sender may have of the server.</param>
 /// <param name="draft">What was sent.</param>
 /// <param name="acceptedAt">When, in milliseconds since 1970-01-01 UTC.</param>
-internal abstract class PendingSend(ChatService chat, Draft draft, long acceptedAt) : PendingWrite
+internal abstract class PendingSend(ChatService chat, UserShare share, Draft draft, long acceptedAt) : PendingWrite
 {
+    /// <summary>Bytes of text that take as long as one row operation.</summary>
+    private const int TextPerOperation = 1024;
+
     private int _answered;
+
+    public override UserShare Share => share;
+
+    /// <summary>Two rows, their index entries later, and the text.</summary>
+    public override int Cost => 2 + draft.Text.Length / TextPerOperation;
 
     /// <summary>What was sent.</summary>
     public Draft Draft => draft;
@@ -26,9 +35,7 @@ internal abstract class PendingSend(ChatService chat, Draft draft, long accepted
     /// <summary>The connection it came over; null if it was none.</summary>
     public virtual Connection? Origin => null;
 
-    public override int Size => draft.Text.Length;
-
-    /// <summary>What was refused while it waited is not stored any more.</summary>
+    /// <summary>Stores it, unless its sender was told meanwhile that it is not known to be stored.</summary>
     public override void Write(MessageTransaction transaction)
     {
         Message = null;
@@ -61,7 +68,8 @@ internal abstract class PendingSend(ChatService chat, Draft draft, long accepted
 /// <param name="turn">When it is answered: see <see cref="Connection.TryBeginAnswer"/>.</param>
 /// <param name="draft">What was sent.</param>
 /// <param name="acceptedAt">When, in milliseconds since 1970-01-01 UTC.</param>
-internal sealed class FrameSend(ChatService chat, Connection connection, int turn, Draft draft, long acceptedAt) : PendingSend(chat, draft, acceptedAt)
+internal sealed class FrameSend(ChatService chat, Connection connection, int turn, Draft draft, long acceptedAt)
+    : PendingSend(chat, connection.Share, draft, acceptedAt)
 {
     public override Connection Origin => connection;
 
@@ -70,7 +78,11 @@ internal sealed class FrameSend(ChatService chat, Connection connection, int tur
 }
 
 /// <summary>A message that came in a request: <see cref="Stored"/> answers it.</summary>
-internal sealed class RequestSend(ChatService chat, Draft draft, long acceptedAt) : PendingSend(chat, draft, acceptedAt)
+/// <param name="chat">The rules.</param>
+/// <param name="share">What its sender may have of the server.</param>
+/// <param name="draft">What was sent.</param>
+/// <param name="acceptedAt">When, in milliseconds since 1970-01-01 UTC.</param>
+internal sealed class RequestSend(ChatService chat, UserShare share, Draft draft, long acceptedAt) : PendingSend(chat, share, draft, acceptedAt)
 {
     private readonly TaskCompletionSource<ChatError?> _reply = new(TaskCreationOptions.RunContinuationsAsynchronously);
 

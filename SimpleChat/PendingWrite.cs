@@ -9,11 +9,14 @@ internal abstract class PendingWrite
     /// <summary>When it was handed to the writer; <see cref="TimeProvider.GetTimestamp"/>.</summary>
     public long Since { get; set; }
 
-    /// <summary>How much of the queue's bound it takes, in bytes.</summary>
-    public virtual int Size => 0;
+    /// <summary>For whom it is written: it takes room in that user's part of the queue. Null if for nobody in particular.</summary>
+    public virtual UserShare? Share => null;
 
-    /// <summary>Whether it stays in the queue while storage fails, instead of being refused. Only what takes no part of the bound may.</summary>
-    public virtual bool IsPatient => false;
+    /// <summary>How many row operations it takes, about; text counts by its pages.</summary>
+    public virtual int Cost => 1;
+
+    /// <summary>What left the inbox when it was last written; nobody may have been told.</summary>
+    public virtual IReadOnlyList<Receipt> Receipts => [];
 
     /// <summary>Writes it within the open transaction. On the writer's thread; called again if the transaction had to be repeated.</summary>
     public abstract void Write(MessageTransaction transaction);

@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using SimpleChat;
 using SimpleChat.ServerSentEvents;
 using SimpleChat.Webhooks;
@@ -9,6 +10,12 @@ try
 {
     var builder = WebApplication.CreateBuilder(args);
     builder.WebHost.ConfigureKestrel(server => server.AddServerHeader = false);
+    builder.Services.Configure<SocketTransportOptions>(sockets =>
+    {
+        // A finished write means that the operating system has the bytes: Kestrel keeps none of its own behind it (0 would be no limit).
+        sockets.MaxWriteBufferSize = 1;
+        sockets.CreateBoundListenSocket = ListenSocket.Create;
+    });
     // A request's line is logged with its query, and a token may be in there; whoever starts the server reads the reason from the last line below.
     builder.Logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
     builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical);
@@ -23,7 +30,8 @@ try
     builder.Services.AddHostedService(services => services.GetRequiredService<MessageWriter>());
     Door.Register(builder.Services);
     builder.Services.AddSingleton<ConnectionRegistry>();
-    builder.Services.AddSingleton<RateLimit>();
+    builder.Services.AddSingleton<UserShares>();
+    builder.Services.AddSingleton(services => PageRoom.For(services.GetRequiredService<ChatOptions>()));
     builder.Services.AddSingleton<ChatMetrics>();
     builder.Services.AddSingleton<RefusalLog>();
     builder.Services.AddSingleton<ChatService>();

@@ -1,4 +1,5 @@
 using System.Buffers.Text;
+using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.OpenApi;
 
@@ -6,7 +7,8 @@ namespace SimpleChat;
 
 /// <summary>The handshake at <c>GET /chat</c> (RFC 6455, section 4.2; over HTTP/2 CONNECT, RFC 8441): everything that can be wrong is said before the upgrade.</summary>
 internal sealed class WebSocketEndpoint(
-    ChatService chat, ChatOptions options, TimeProvider time, ChatMetrics metrics, IHostEnvironment environment, IServiceProvider services, ILogger<WebSocketLine> log)
+    ChatService chat, ChatOptions options, TimeProvider time, ChatMetrics metrics, IHostEnvironment environment, IServiceProvider services,
+    ILogger<WebSocketLine> log)
 {
     /// <summary>The subprotocol on which a message counts as delivered when it was written to the socket, as it does without any.</summary>
     public const string Plain = "chat";
@@ -40,18 +42,32 @@ internal sealed class WebSocketEndpoint(
 
         if (await CurrentUser.IdentifyAsync(context, environment, services) is not { } user)
             return;
-        var tcp = TcpConnection.Of(context);
-        if (tcp?.TryUse() == false)
+        using (user)
+            await ServeAsync(context, user);
+    }
+
+    private async Task ServeAsync(HttpContext context, CurrentUser user)
+    {
+        if (!await user.Share.TryBeginRequestAsync(Work.Handshake, context.RequestAborted))
         {
-            await new Refusal(ChatError.ServerFull, user.Id).ExecuteAsync(context);
+            await new Refusal(ChatError.TooManyRequests, user.Id).ExecuteAsync(context);
             return;
         }
 
-        var connection = new Connection(user.Id);
-        if (chat.Join(connection, context.Request.Query["after"]) is { } refusal)
+        var connection = new Connection(user.Share);
+        ChatError? refusal;
+        try
+        {
+            refusal = chat.Join(connection, context.Request.Query["after"]);
+        }
+        finally
+        {
+            user.Share.EndRequest();
+        }
+
+        if (refusal is not null)
         {
             await new Refusal(refusal, user.Id).ExecuteAsync(context);
-            tcp?.Leave();
             return;
         }
 
@@ -59,13 +75,14 @@ internal sealed class WebSocketEndpoint(
         {
             var protocol = context.WebSockets.WebSocketRequestedProtocols.FirstOrDefault(offered => offered is Plain or Acknowledged);
             using var socket = await context.WebSockets.AcceptWebSocketAsync(protocol);
-            using var line = new WebSocketLine(socket, OutgoingBatch.Of(context), connection, protocol != Acknowledged, user.ExpiresAt, chat, options, time, metrics, log);
+            using var line = new WebSocketLine(
+                socket, OutgoingBatch.Of(context), context.Features.Get<IConnectionSocketFeature>()?.Socket, connection, protocol != Acknowledged,
+                user.ExpiresAt, chat, options, time, metrics, log);
             await line.RunAsync();
         }
         finally
         {
             chat.Leave(connection);
-            tcp?.Leave();
         }
     }
 

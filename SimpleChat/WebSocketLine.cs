@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Net.Sockets;
 using System.Net.WebSockets;
 
 namespace SimpleChat;
@@ -15,12 +16,6 @@ internal sealed partial class WebSocketLine : IDisposable
     /// <summary>When nothing is read any more, the close frame gets a head start on the reset that closing a socket with unread data sends.</summary>
     private static readonly TimeSpan Linger = TimeSpan.FromMilliseconds(100);
 
-    /// <summary>After a failed read the database is left alone for so long.</summary>
-    private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(500);
-
-    /// <summary>Bytes that gather before they are passed on, at most (and one frame more): beyond this a system call more makes no difference.</summary>
-    private const int BatchSize = 16 * 1024;
-
     /// <summary>The first buffer for a message; it grows with the message, never with what a frame claims to be.</summary>
     private const int FirstBuffer = 4096;
 
@@ -32,14 +27,17 @@ internal sealed partial class WebSocketLine : IDisposable
     private readonly TimeProvider _time;
     private readonly ChatMetrics _metrics;
     private readonly ILogger _log;
-    private readonly PendingPassed? _passed;
+    private readonly Socket? _network;
+    private readonly PassedMessages? _passed;
     private readonly ITimer? _expiry;
-    private ITimer? _stall, _slow;
+    private ITimer? _slow;
+    private StallWatch? _stall;
     private string _lastTo = "";
     private byte[]? _message; // rented while a message is read; the read loop's own
 
     /// <param name="socket">The line itself, just opened.</param>
     /// <param name="batch">Between it and the network; null if there is no network.</param>
+    /// <param name="network">The operating system's socket; null if there is none, or others speak over it too.</param>
     /// <param name="connection">What it carries, just joined.</param>
     /// <param name="writingDelivers">Whether a message counts as delivered when it was written, or only when it is acknowledged.</param>
     /// <param name="expiresAt">When the user's identity expires, if it does.</param>
@@ -49,12 +47,22 @@ internal sealed partial class WebSocketLine : IDisposable
     /// <param name="metrics">Counts what is pushed.</param>
     /// <param name="log">Hears of endings, and of faults.</param>
     public WebSocketLine(
-        WebSocket socket, OutgoingBatch? batch, Connection connection, bool writingDelivers, DateTimeOffset? expiresAt,
+        WebSocket socket, OutgoingBatch? batch, Socket? network, Connection connection, bool writingDelivers, DateTimeOffset? expiresAt,
         ChatService chat, ChatOptions options, TimeProvider time, ChatMetrics metrics, ILogger<WebSocketLine> log)
     {
-        (_socket, _batch, _connection, _chat, _options, _time, _metrics, _log) = (socket, batch, connection, chat, options, time, metrics, log);
+        _socket = socket;
+        _batch = batch;
+        _network = network;
+        _connection = connection;
+        _chat = chat;
+        _options = options;
+        _time = time;
+        _metrics = metrics;
+        _log = log;
+        if (batch is not null)
+            batch.Share = connection.Share;
         if (writingDelivers)
-            _passed = new PendingPassed(chat, connection, connection.Position);
+            _passed = new PassedMessages(chat, connection, time);
         if (expiresAt is { } end)
         {
             _expiry = time.CreateTimer(_ => CheckExpiry(end), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
@@ -98,17 +106,18 @@ internal sealed partial class WebSocketLine : IDisposable
 
     // ── Writing ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    /// <summary>The drain: answers, receipts and messages, until the connection ends and every frame that was read is answered.</summary>
+    /// <summary>Writes answers, receipts and messages, until the connection ends and every frame that was read is answered.</summary>
     private async Task WriteAsync()
     {
         await GreetAsync();
+        using var drain = _chat.DrainOf(_connection);
         while (true)
         {
             var end = _connection.Ending; // asked before: what waited at the end still goes out
-            var isBehind = await PassOnAsync();
+            await SendAsync(drain.Next());
             if (end is not null && (end.Status is null || _connection.IsDrained))
                 return;
-            if (!isBehind)
+            if (!drain.HasMore)
                 await _connection.WaitAsync();
         }
     }
@@ -116,104 +125,50 @@ internal sealed partial class WebSocketLine : IDisposable
     private async ValueTask GreetAsync()
     {
         var frames = FrameWriter.Pool.Get();
-        await SendAsync(frames.Connected(_connection.User, _options.MaxMessageBytes)); // not held yet: goes out at once
+        await SendAsync(frames.Connected(_connection.User, _options.MaxMessageBytes), left: 0);
         FrameWriter.Pool.Return(frames);
     }
 
     /// <summary>Sends what there is, in one piece. What this needs, an idle connection does not hold.</summary>
-    /// <returns>Whether the database is next.</returns>
-    private async ValueTask<bool> PassOnAsync()
+    private async ValueTask SendAsync(Outbox outbox)
     {
-        var outbox = _connection.Take();
-        var frames = FrameWriter.Pool.Get();
-        _batch?.Hold();
-        foreach (var answer in outbox.Answers)
-            await SendAsync(frames.Answer(answer));
-        foreach (var receipt in outbox.Receipts)
-            await SendAsync(frames.Delivered(receipt));
-        if (outbox.MissedReceipts is var (first, last))
-            await SendMissedReceiptsAsync(frames, first, last);
-
-        var isEnding = _connection.Ending is not null;
-        var isBehind = !isEnding && _connection.IsBehind;
-        var messages = isEnding ? [] : isBehind ? await ReadAsync(() => _chat.CatchUp(_connection)) ?? [] : outbox.Messages;
-        foreach (var message in messages)
-            await SendAsync(frames.Message(message));
-        await FlushAsync();
-        _connection.Answered(outbox.Answers.Count);
-        Passed(messages);
-        FrameWriter.Pool.Return(frames);
-        Outbox.Pool.Return(outbox);
-        return isBehind;
-    }
-
-    /// <summary>These messages were written to the socket: what was not delivered yet may count as such now.</summary>
-    private void Passed(List<Message> messages)
-    {
-        if (messages.Count == 0)
+        var left = outbox.Answers.Count + outbox.Receipts.Count + outbox.Messages.Count;
+        if (left == 0)
             return;
-        _metrics.Pushed(messages.Count);
-        _connection.Position = Math.Max(_connection.Position, messages[^1].Id);
-        _passed?.UpTo(_connection.Position);
-    }
-
-    private async ValueTask SendMissedReceiptsAsync(FrameWriter frames, long first, long last)
-    {
-        while (first <= last && _connection.Ending is null)
+        var frames = FrameWriter.Pool.Get();
+        foreach (var answer in outbox.Answers)
+            await SendAsync(frames.Answer(answer), --left);
+        foreach (var receipt in outbox.Receipts)
+            await SendAsync(frames.Delivered(receipt), --left);
+        foreach (var message in outbox.Messages)
+            await SendAsync(frames.Message(message), --left);
+        FrameWriter.Pool.Return(frames);
+        if (outbox.Answers.Count > 0)
+            _connection.Answered(outbox.Answers.Count);
+        if (outbox.Messages is [.., var last])
         {
-            if (await ReadAsync(() => _chat.MissedReceipts(_connection, first, last)) is not { } page)
-                continue;
-            foreach (var receipt in page)
-                await SendAsync(frames.Delivered(receipt));
-            first = page.Count == 0 ? last + 1 : page[^1].Id + 1;
+            _metrics.Pushed(outbox.Messages.Count);
+            if (_connection.Ending is null or { Status: not null })
+                _passed?.UpTo(last.Id, outbox.Messages.Count);
         }
     }
 
-    /// <summary>Reads from the database; null if storage fails just now: to be tried again, the connection merely lags meanwhile.</summary>
-    private async ValueTask<T?> ReadAsync<T>(Func<T> read) where T : class
+    /// <summary>Sends one frame, or rather lets it gather if others are <paramref name="left"/>.</summary>
+    private ValueTask SendAsync(ReadOnlyMemory<byte> frame, int left)
     {
-        try
-        {
-            return read();
-        }
-        catch (Microsoft.Data.Sqlite.SqliteException e)
-        {
-            Log.ReadFailed(_log, _connection.User, ChatDatabase.Explain(e));
-            await FlushAsync(); // what has gathered does not wait for storage
-            await Task.Delay(RetryPause, _time);
-            _batch?.Hold();
-            return null;
-        }
-    }
-
-    /// <summary>Sends one frame, or rather gathers it, until it is worth a system call.</summary>
-    private ValueTask SendAsync(ReadOnlyMemory<byte> frame)
-    {
+        if (_batch is not null)
+            _batch.MoreFollow = left > 0;
         var sending = _socket.SendAsync(frame, WebSocketMessageType.Text, endOfMessage: true, CancellationToken.None);
-        if (!sending.IsCompletedSuccessfully)
-            return new ValueTask(UnlessStalledAsync(sending.AsTask()));
-        return _batch?.Count >= BatchSize ? FlushAndHoldAsync() : ValueTask.CompletedTask;
-
-        async ValueTask FlushAndHoldAsync()
-        {
-            await FlushAsync();
-            _batch.Hold();
-        }
-    }
-
-    /// <summary>Passes on to the network what has gathered.</summary>
-    private ValueTask FlushAsync()
-    {
-        var flushing = _batch?.ReleaseAsync() ?? Task.CompletedTask;
-        return flushing.IsCompletedSuccessfully ? ValueTask.CompletedTask : new ValueTask(UnlessStalledAsync(flushing));
+        return sending.IsCompletedSuccessfully ? ValueTask.CompletedTask : WatchAsync(sending);
     }
 
     /// <summary>A peer that takes nothing for <see cref="ChatOptions.SendTimeout"/> is cut off: nothing gentler gets through.</summary>
-    private async Task UnlessStalledAsync(Task sending)
+    private async ValueTask WatchAsync(ValueTask sending)
     {
-        Arm(ref _stall, _options.SendTimeout, ConnectionEnd.PeerStalled);
+        _stall ??= new StallWatch(_network, _connection, _options.SendTimeout, CloseTimeout, _socket.Abort, _time);
+        _stall.Begin();
         await sending;
-        Disarm(_stall);
+        _stall.End();
     }
 
     private async Task CloseAsync(ConnectionEnd end, Task reading)
@@ -284,7 +239,6 @@ internal sealed partial class WebSocketLine : IDisposable
     private async ValueTask<int> ReadMessageAsync()
     {
         var length = 0;
-        var empty = 0; // an empty fragment counts as a byte, so that an endless number of them ends too
         var timed = false;
         while (true)
         {
@@ -299,8 +253,9 @@ internal sealed partial class WebSocketLine : IDisposable
 
             var part = await receiving;
             length += part.Count;
-            empty += part.Count == 0 && !part.EndOfMessage ? 1 : 0;
-            if (length + empty > _options.MaxMessageBytes)
+            if (!part.EndOfMessage)
+                _connection.Share.Charge(Work.Fragment);
+            if (length > _options.MaxMessageBytes)
                 _connection.End(ConnectionEnd.MessageTooBig);
             if (part.EndOfMessage)
                 break;
@@ -319,6 +274,7 @@ internal sealed partial class WebSocketLine : IDisposable
     {
         // Both before the frame counts as unanswered: a fault in here must not keep the connection waiting for its answer.
         var receivedAt = _time.GetUtcNow().ToUnixTimeMilliseconds();
+        _connection.Share.Charge(Work.Frame(message.Length));
         var frame = ClientFrame.Read(message.Span, lastTo: _lastTo);
         if (!_connection.TryBeginAnswer(out var turn))
             return;
@@ -344,8 +300,12 @@ internal sealed partial class WebSocketLine : IDisposable
         }
     }
 
-    private ValueTask AckAsync(IReadOnlyList<long> ids, int turn) => _chat.AckAsync(new PendingAck(
-        _chat, _connection.User, ids, error => _connection.Answer(turn, error is null ? null : FrameAnswer.Refused(error, null))));
+    private ValueTask AckAsync(IReadOnlyList<long> ids, int turn)
+    {
+        _connection.Share.Charge(Work.Ack(ids.Count));
+        return _chat.DeliverAsync(new PendingAck(
+            _chat, _connection.Share, ids, error => _connection.Answer(turn, error is null ? null : FrameAnswer.Refused(error, null))));
+    }
 
     private void GrowBuffer()
     {
@@ -402,8 +362,5 @@ internal sealed partial class WebSocketLine : IDisposable
 
         [LoggerMessage(12, LogLevel.Error, "The connection of {User} failed.")]
         public static partial void Fault(ILogger log, Exception e, string user);
-
-        [LoggerMessage(13, LogLevel.Debug, "{User} has to wait for messages out of the database: {Fault}")]
-        public static partial void ReadFailed(ILogger log, string user, string fault);
     }
 }

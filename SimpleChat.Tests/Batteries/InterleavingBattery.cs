@@ -59,10 +59,11 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
             var random = new Random(unchecked(seed + reader));
             for (var join = 0; join < joins / Readers; join++)
             {
-                var connection = new Connection("bob");
+                var connection = new Connection(new UserShare("bob"));
                 Thread.SpinWait(random.Next(2000)); // the commit that ended the join before does not say when the next one comes
                 Assert.Null(core.Chat.Join(connection, position: null));
-                var read = connection.Position = connection.Mark; // as if the database had been read up to there
+                var read = connection.Mark;
+                connection.Passed(read); // as if the database had been read up to there
                 if (await FirstAsync(connection) is { } first)
                 {
                     Assert.Equal(read + 1, first);
@@ -96,7 +97,7 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
         var count = 0;
         while (!enough.IsCancellationRequested)
         {
-            var send = new RequestSend(core.Chat, new Draft("alice", "bob", "hi"u8.ToArray(), null), 0);
+            var send = new RequestSend(core.Chat, new UserShare("alice"), new Draft("alice", "bob", "hi"u8.ToArray(), null), 0);
             await core.Chat.SendAsync(send);
             Assert.Null(await send.Stored.OrFail("a commit"));
             count++;
@@ -110,7 +111,7 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
         var sends = new List<RequestSend>();
         for (var i = 0; i < total; i++)
         {
-            var send = new RequestSend(core.Chat, new Draft($"alice{round}", $"bob{round}", Encoding.UTF8.GetBytes($"{i}"), null), 0);
+            var send = new RequestSend(core.Chat, new UserShare($"alice{round}"), new Draft($"alice{round}", $"bob{round}", Encoding.UTF8.GetBytes($"{i}"), null), 0);
             await core.Chat.SendAsync(send);
             sends.Add(send);
             if (total < Connection.MessageCapacity)
@@ -134,16 +135,15 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
         while (seen.Count < total)
         {
             visits++;
-            var connection = new Connection(user);
+            var connection = new Connection(new UserShare(user));
             var came = new List<long>();
             Assert.Null(core.Chat.Join(connection, fromInbox ? null : seen.Count == 0 ? "0" : $"{seen[^1]}"));
+            using var drain = core.Chat.DrainOf(connection);
             for (var looks = random.Next(1, 4); looks > 0 && seen.Count < total; looks--)
             {
                 await PauseAsync(random);
-                var outbox = connection.Take();
+                var messages = drain.Next().Messages;
                 await PauseAsync(random);
-                var isBehind = connection.IsBehind;
-                var messages = isBehind ? core.Chat.CatchUp(connection) : outbox.Messages;
                 foreach (var id in messages.Select(message => message.Id))
                 {
                     came.Add(id);
@@ -151,11 +151,7 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
                         seen.Add(id);
                 }
 
-                if (messages.Count > 0)
-                    connection.Position = Math.Max(connection.Position, messages[^1].Id);
-                Outbox.Pool.Return(outbox);
-                await PauseAsync(random);
-                if (!isBehind && looks > 1 && random.Next(4) == 0)
+                if (!drain.HasMore && messages.Count == 0 && looks > 1 && random.Next(4) == 0)
                     await WaitAsync(connection);
             }
 
@@ -180,7 +176,7 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
     private static async Task<bool> AckAsync(Core core, string user, List<long> ids, bool waits)
     {
         var reply = new TaskCompletionSource<ChatError?>(TaskCreationOptions.RunContinuationsAsynchronously);
-        await core.Chat.AckAsync(new PendingAck(core.Chat, user, ids, reply.SetResult));
+        await core.Chat.DeliverAsync(new PendingAck(core.Chat, new UserShare(user), ids, reply.SetResult));
         if (waits)
             Assert.Null(await reply.Task.OrFail("a commit"));
         return waits;
@@ -217,7 +213,6 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
         private readonly ServiceProvider _services = new ServiceCollection().AddMetrics().BuildServiceProvider();
         private readonly ChatDatabase _database;
         private readonly MessageWriter _writer;
-        private readonly RateLimit _rate;
 
         private Core()
         {
@@ -226,9 +221,8 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
             var metrics = new ChatMetrics(_services.GetRequiredService<IMeterFactory>());
             _writer = new MessageWriter(_database, metrics, TimeProvider.System, NullLogger<MessageWriter>.Instance);
             Registry = new ConnectionRegistry(options);
-            _rate = new RateLimit(options);
             var lifetime = new ApplicationLifetime(NullLogger<ApplicationLifetime>.Instance);
-            Chat = new ChatService(Registry, _writer, new MessageStore(_database), _rate, metrics, TimeProvider.System, lifetime);
+            Chat = new ChatService(Registry, _writer, new MessageStore(_database), new PageRoom(2), metrics, TimeProvider.System, lifetime, NullLogger<Drain>.Instance);
         }
 
         public ConnectionRegistry Registry { get; }
@@ -246,7 +240,6 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
         {
             await _writer.StopAsync(default);
             _writer.Dispose();
-            _rate.Dispose();
             _database.Dispose();
             await _services.DisposeAsync();
             _folder.Dispose();

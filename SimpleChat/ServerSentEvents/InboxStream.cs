@@ -12,7 +12,7 @@ namespace SimpleChat.ServerSentEvents;
 /// </summary>
 internal sealed class InboxStream(
     HttpContext context, Connection connection, CurrentUser user,
-    ChatService chat, ChatOptions options, TimeProvider time, ChatMetrics metrics, ILogger log) : IDisposable
+    ChatService chat, ChatOptions options, TimeProvider time, ChatMetrics metrics) : IDisposable
 {
     /// <summary>What EventSource is told to wait before it connects again. A second, as long as a restart takes.</summary>
     private static readonly byte[] Reconnection = "retry: 1000\n\n"u8.ToArray();
@@ -40,9 +40,9 @@ internal sealed class InboxStream(
 
     private static async Task HandleAsync(
         HttpContext context, CurrentUser user,
-        ChatService chat, ChatOptions options, TimeProvider time, ChatMetrics metrics, ILogger<InboxStream> log)
+        ChatService chat, ChatOptions options, TimeProvider time, ChatMetrics metrics)
     {
-        var connection = new Connection(user.Id);
+        var connection = new Connection(user.Share, messagesOnly: true);
         var last = context.Request.Headers["Last-Event-ID"].ToString();
         if (chat.Join(connection, last.Length == 0 ? null : last) is { } refusal) // an empty one is none
         {
@@ -52,7 +52,7 @@ internal sealed class InboxStream(
 
         try
         {
-            using var stream = new InboxStream(context, connection, user, chat, options, time, metrics, log);
+            using var stream = new InboxStream(context, connection, user, chat, options, time, metrics);
             await stream.RunAsync();
         }
         finally
@@ -87,9 +87,10 @@ internal sealed class InboxStream(
     private async IAsyncEnumerable<SseItem<string>> EventsAsync([EnumeratorCancellation] CancellationToken cancel = default)
     {
         await WriteAsync(Reconnection, cancel);
-        var drain = new MessageDrain(connection, chat, time, log);
-        while (await drain.NextAsync() is { } messages)
+        using var drain = chat.DrainOf(connection);
+        while (connection.Ending is null)
         {
+            var messages = drain.Next().Messages;
             foreach (var message in messages)
             {
                 _stall!.Change(options.SendTimeout, Timeout.InfiniteTimeSpan);
@@ -106,6 +107,9 @@ internal sealed class InboxStream(
                 await WriteAsync(Heartbeat, cancel);
                 _heart!.Change(UntilBeat(), Timeout.InfiniteTimeSpan);
             }
+
+            if (messages.Count == 0 && !drain.HasMore)
+                await connection.WaitAsync();
         }
     }
 

@@ -8,6 +8,7 @@ namespace SimpleChat.Webhooks;
 internal sealed partial class WebhookLine : IDisposable
 {
     private readonly Webhook _webhook;
+    private readonly UserShare _share;
     private readonly WebhookCaller _caller;
     private readonly ChatService _chat;
     private readonly WebhookOptions _options;
@@ -16,9 +17,9 @@ internal sealed partial class WebhookLine : IDisposable
     private readonly CancellationTokenSource _stop = new();
     private string? _failure;
 
-    public WebhookLine(Webhook webhook, WebhookCaller caller, ChatService chat, WebhookOptions options, TimeProvider time, ILogger log)
+    public WebhookLine(Webhook webhook, UserShare share, WebhookCaller caller, ChatService chat, WebhookOptions options, TimeProvider time, ILogger log)
     {
-        (_webhook, _caller, _chat, _options, _time, _log) = (webhook, caller, chat, options, time, log);
+        (_webhook, _share, _caller, _chat, _options, _time, _log) = (webhook, share, caller, chat, options, time, log);
         Running = Task.Run(RunAsync);
     }
 
@@ -34,7 +35,11 @@ internal sealed partial class WebhookLine : IDisposable
     /// <summary>Ends it, a call on its way included; what was not answered stays in the inbox.</summary>
     public void Stop() => _ = _stop.CancelAsync(); // not on the writer's thread, which may be the one that calls
 
-    public void Dispose() => _stop.Dispose();
+    public void Dispose()
+    {
+        _stop.Dispose();
+        _share.Release();
+    }
 
     private async Task RunAsync()
     {
@@ -60,20 +65,24 @@ internal sealed partial class WebhookLine : IDisposable
     /// <summary>Passes on what is undelivered and what comes, until a call fails. Does nothing if the server takes no connection now.</summary>
     private async Task DrainAsync()
     {
-        var connection = new Connection(_webhook.User);
+        var connection = new Connection(_share, messagesOnly: true);
         if (_chat.Join(connection, position: null) is not null)
             return;
         try
         {
             using var stopping = _stop.Token.Register(() => connection.End(ConnectionEnd.ShuttingDown));
-            var drain = new MessageDrain(connection, _chat, _time, _log);
-            while (await drain.NextAsync() is { } messages)
+            using var drain = _chat.DrainOf(connection);
+            while (connection.Ending is null)
             {
+                var messages = drain.Next().Messages;
                 foreach (var message in messages)
                 {
                     if (message.To == _webhook.User && !await TryDeliverAsync(message))
                         return;
                 }
+
+                if (messages.Count == 0 && !drain.HasMore)
+                    await connection.WaitAsync();
             }
         }
         finally
@@ -118,7 +127,7 @@ internal sealed partial class WebhookLine : IDisposable
     private async Task<ChatError?> AckAsync(long id)
     {
         var reply = new TaskCompletionSource<ChatError?>(TaskCreationOptions.RunContinuationsAsynchronously);
-        await _chat.AckAsync(new PendingAck(_chat, _webhook.User, [id], reply.SetResult));
+        await _chat.DeliverAsync(new PendingAck(_chat, _share, [id], reply.SetResult));
         return await reply.Task;
     }
 

@@ -7,7 +7,7 @@ namespace SimpleChat.Webhooks;
 /// written (<see cref="PendingRegistration"/>), and take effect in commit order.
 /// </summary>
 internal sealed class WebhookRegistry(
-    ChatDatabase database, WebhookCaller caller, ChatService chat, WebhookOptions options, TimeProvider time, ILogger<WebhookLine> log)
+    ChatDatabase database, UserShares shares, WebhookCaller caller, ChatService chat, WebhookOptions options, TimeProvider time, ILogger<WebhookLine> log)
     : IHostedService
 {
     private readonly Lock _gate = new();
@@ -30,7 +30,7 @@ internal sealed class WebhookRegistry(
             var had = _lines.Remove(user, out var line);
             line?.Stop();
             if (webhook is not null && !_stopping)
-                _lines[user] = new WebhookLine(webhook, caller, chat, options, time, log);
+                _lines[user] = new WebhookLine(webhook, shares.Hold(user), caller, chat, options, time, log);
             return had;
         }
     }
