@@ -1,5 +1,5 @@
+using System.Diagnostics;
 using System.Globalization;
-using System.Runtime.InteropServices;
 using System.Text;
 using Dapper;
 using Microsoft.Data.Sqlite;
@@ -22,14 +22,20 @@ internal sealed class ChatDatabase : IDisposable
     /// <summary>Older ones can corrupt a WAL that is checkpointed and written at once (https://sqlite.org/wal.html#walresetbug).</summary>
     private static readonly Version OldestSoundSqlite = new(3, 51, 3);
 
-    /// <summary>SQLITE_FCNTL_HAS_MOVED (https://sqlite.org/c3ref/c_fcntl_begin_atomic_write.html).</summary>
-    private const int HasMoved = 20;
+    /// <summary>SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE (https://sqlite.org/c3ref/c_dbconfig_defensive.html).</summary>
+    private const int NoCheckpointOnClose = 1006;
+
+    /// <summary>For so long after a read that failed storage counts as failing: whoever cannot read tries again within it.</summary>
+    private static readonly TimeSpan Unreadable = TimeSpan.FromSeconds(3);
 
     private readonly string _path;
     private readonly string _readerConnectionString;
     private readonly string _writerConnectionString;
-    private FileStream? _lock;
-    private SqliteConnection? _anchor; // runs no SQL; it stays on the file that was opened at start, whatever becomes of its name
+    private DatabaseLock? _lock;
+    private SqliteConnection? _anchor; // open from start to end: while it is, SQLite keeps the log and its index, and nobody's end removes them
+    private OpenedFiles? _files;
+    private string? _damage;
+    private ReadFault? _unreadable;
 
     /// <param name="connectionString"><c>ConnectionStrings:Chat</c>.</param>
     /// <exception cref="StartException">It names no file.</exception>
@@ -64,37 +70,44 @@ internal sealed class ChatDatabase : IDisposable
 
     /// <summary>Takes the file for this process and makes sure that it can be served: sound, ours, writable, with the schema in it.</summary>
     /// <exception cref="StartException">It cannot; the message says why and what to do.</exception>
-    public void Open()
+    public void Open() => Start(() =>
+    {
+        _lock = DatabaseLock.TakeIfThere(_path);
+        DatabaseFile.RequireOurs(_path);
+        _lock.Take();
+        DatabaseFile.CloseToOthers(_path);
+        using var connection = OpenWriter();
+        ApplySchema(connection);
+        // Recovers what a killed server left in the WAL, and proves that the file can be written.
+        connection.Execute("PRAGMA wal_checkpoint(TRUNCATE)");
+        connection.Execute("SELECT max(Id) FROM MessageDB; SELECT count(*) FROM (SELECT 1 FROM InboxDB LIMIT 1)");
+        if (new FileInfo(_path).Length < connection.QuerySingle<long>("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"))
+            throw new StartException($"The database {_path} is truncated. Restore it from a backup, or move it away to start with an empty one.");
+        _anchor = new SqliteConnection(_writerConnectionString);
+        _anchor.Open();
+        _anchor.Execute("SELECT count(*) FROM MessageDB_Indexed");
+        _files = new OpenedFiles(_path);
+    });
+
+    /// <summary>Runs a part of the start that needs the database. Whatever goes wrong in it is one line.</summary>
+    /// <exception cref="StartException">It went wrong.</exception>
+    public void Start(Action part)
     {
         try
         {
-            Lock();
-            Look();
-            using var connection = OpenWriter();
-            ApplySchema(connection);
-            // Recovers what a killed server left in the WAL, and proves that the file can be written.
-            connection.Execute("PRAGMA wal_checkpoint(TRUNCATE)");
-            connection.Execute("SELECT max(Id) FROM MessageDB; SELECT count(*) FROM (SELECT 1 FROM InboxDB LIMIT 1)");
-            if (new FileInfo(_path).Length < connection.QuerySingle<long>("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"))
-                throw new StartException($"The database {_path} is truncated. Restore it from a backup, or move it away to start with an empty one.");
-            _anchor = new SqliteConnection(_writerConnectionString);
-            _anchor.Open();
+            part();
         }
-        catch (SqliteException e)
+        catch (Exception e) when (e is not StartException)
         {
-            throw new StartException($"The database {_path} cannot be used: {Explain(e)}", e);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new StartException($"The database {_path} cannot be used: {e.Message}", e);
+            throw new StartException($"The database {_path} cannot be used: {(e is SqliteException sqlite ? Explain(sqlite) : e.Message)}", e);
         }
     }
 
     /// <summary>The writer's connection: there is one at a time. Durable on commit, its pragmas read back.</summary>
     public SqliteConnection OpenWriter()
     {
-        RequireInPlace();
-        var connection = new SqliteConnection(_writerConnectionString);
+        RequireSound();
+        var connection = new DatabaseConnection(_writerConnectionString, NoticeDamage);
         try
         {
             connection.Open();
@@ -116,8 +129,8 @@ internal sealed class ChatDatabase : IDisposable
     /// <summary>A reader's connection, pooled. It sees the last commit, and neither waits for the writer nor holds it up; keep it for one short read.</summary>
     public SqliteConnection OpenReader()
     {
-        RequireInPlace();
-        var connection = new SqliteConnection(_readerConnectionString);
+        _files?.RequireInPlace();
+        var connection = new DatabaseConnection(_readerConnectionString, Notice);
         try
         {
             connection.Open();
@@ -131,14 +144,17 @@ internal sealed class ChatDatabase : IDisposable
     }
 
     /// <summary>
-    /// The name still leads to the file that was opened at start. Once that is moved away or deleted, writing to it would still succeed, and whoever opens the
-    /// name would find another file, or make one.
+    /// What a restart will find is what was committed: the files are the ones that were opened at start, nobody else wrote into them, and nobody has found damage in
+    /// them. Nothing may be confirmed otherwise. On the writer's thread, with no transaction open.
     /// </summary>
-    /// <exception cref="SqliteException">It does not.</exception>
-    public void RequireInPlace()
+    /// <exception cref="SqliteException">It is not so; <see cref="Explain"/> says why and what to do.</exception>
+    public void RequireSound()
     {
-        if (_anchor is not null && FileControl(_anchor.Handle!, 0, HasMoved, out var moved) == raw.SQLITE_OK && moved != 0)
-            throw new SqliteException("The database file has moved.", raw.SQLITE_READONLY, raw.SQLITE_READONLY_DBMOVED);
+        if (Volatile.Read(ref _damage) is { } damage)
+            throw new SqliteException(damage, raw.SQLITE_CORRUPT);
+        if (Volatile.Read(ref _unreadable) is { } unreadable && Stopwatch.GetElapsedTime(unreadable.At) < Unreadable)
+            throw new SqliteException("Reading failed.", raw.SQLITE_IOERR, unreadable.Code);
+        _files?.RequireUntouched();
     }
 
     /// <summary>Lets go of the file. Call it after everybody who had a connection is done.</summary>
@@ -146,7 +162,10 @@ internal sealed class ChatDatabase : IDisposable
     {
         using (var connection = new SqliteConnection(_readerConnectionString))
             SqliteConnection.ClearPool(connection);
+        if (_anchor is not null && !IsSound()) // the log goes into no file that is not the one it belongs to
+            raw.sqlite3_db_config(_anchor.Handle, NoCheckpointOnClose, 1, out _);
         _anchor?.Dispose();
+        _files?.Dispose();
         _lock?.Dispose();
     }
 
@@ -154,68 +173,23 @@ internal sealed class ChatDatabase : IDisposable
     public static string Explain(SqliteException e) => e.SqliteErrorCode switch
     {
         raw.SQLITE_FULL => "the disk is full.",
-        raw.SQLITE_READONLY when e.SqliteExtendedErrorCode == raw.SQLITE_READONLY_DBMOVED =>
-            "it was moved away, deleted or replaced while in use. Put it back, or restart the server with the one that is there.",
+        raw.SQLITE_READONLY when e.SqliteExtendedErrorCode == raw.SQLITE_READONLY_DBMOVED => e.Message, // OpenedFiles says more than the code
         raw.SQLITE_READONLY => "it is read-only; the server must be able to write to it and to its folder.",
         raw.SQLITE_BUSY or raw.SQLITE_LOCKED => "another process has locked it.",
         raw.SQLITE_CANTOPEN => "it cannot be opened; the folder must exist, and the server must be able to write to it.",
         raw.SQLITE_NOTADB => "it is not a SQLite database.",
-        raw.SQLITE_CORRUPT => "it is damaged or truncated. Restore it from a backup, or move it away to start with an empty one.",
+        raw.SQLITE_CORRUPT => "it is damaged or truncated. Stop the server and restore it from a backup, or move it away to start with an empty one.",
         raw.SQLITE_IOERR => $"reading or writing failed (SQLite code {e.SqliteExtendedErrorCode}).",
         _ => $"{e.Message.ReplaceLineEndings(" ")} (code {e.SqliteExtendedErrorCode}).",
     };
 
-    /// <summary>
-    /// An operating-system lock on a file beside the database: it goes with the process, however that ends. On a file of its own, because
-    /// SQLite's own locks on the database would be dropped with any other handle to it that this process closes.
-    /// </summary>
-    private void Lock()
-    {
-        try
-        {
-            _lock = new FileStream(_path + ".lock", FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
-        }
-        catch (IOException e) when (e is not (FileNotFoundException or DirectoryNotFoundException))
-        {
-            throw new StartException($"The database {_path} is in use by another server. Stop that one, or set ConnectionStrings:Chat to another file.", e);
-        }
-    }
-
-    /// <summary>What SQLite itself accepts without a word and would serve: looked at before it opens the file.</summary>
-    private void Look()
-    {
-        var file = new FileInfo(_path);
-        if (!file.Exists)
-            return;
-        if (!OperatingSystem.IsWindows() && (File.GetUnixFileMode(_path) & (UnixFileMode.UserWrite | UnixFileMode.GroupWrite | UnixFileMode.OtherWrite)) == 0 || file.IsReadOnly)
-            throw new StartException($"The database {_path} is read-only; the server must be able to write to it.");
-
-        if (file.Length == 0) // made by a server that was killed at once, or by touch; but then nothing was ever committed
-        {
-            if (new FileInfo(_path + "-wal") is { Exists: true, Length: > 0 })
-                throw new StartException($"The database {_path} is empty, but its write-ahead log is not: the file was truncated. Restore both from a backup.");
-            return;
-        }
-
-        Span<byte> magic = stackalloc byte[16];
-        using var stream = file.OpenRead();
-        if (stream.ReadAtLeast(magic, magic.Length, throwOnEndOfStream: false) < magic.Length || !magic.SequenceEqual("SQLite format 3\0"u8))
-            throw new StartException($"{_path} is not a SQLite database. Set ConnectionStrings:Chat to another file, or move this one away.");
-    }
-
-    private void ApplySchema(SqliteConnection connection)
+    private static void ApplySchema(SqliteConnection connection)
     {
         if (!Version.TryParse(connection.ServerVersion, out var version) || version < OldestSoundSqlite)
             throw new StartException($"SQLite {connection.ServerVersion} is too old: {OldestSoundSqlite} or newer is needed. Update the package SQLitePCLRaw.lib.e_sqlite3.");
 
-        var found = connection.QuerySingle<long>("PRAGMA user_version");
-        if (found > SchemaVersion)
-            throw new StartException($"The database {_path} has schema version {found}, this server knows {SchemaVersion}: it was written by a newer one. Start that one, or another file.");
-        if (found == SchemaVersion)
+        if (connection.QuerySingle<long>("PRAGMA user_version") == SchemaVersion)
             return;
-        if (connection.QuerySingle<long>("SELECT count(*) FROM sqlite_schema") > 0)
-            throw new StartException($"The database {_path} holds tables of something else. Set ConnectionStrings:Chat to another file.");
-
         using var stream = typeof(ChatDatabase).Assembly.GetManifestResourceStream("chat.db.sql")!;
         using var reader = new StreamReader(stream, Encoding.UTF8);
         connection.Execute($"BEGIN IMMEDIATE;\n{reader.ReadToEnd()}\nCOMMIT;");
@@ -229,6 +203,44 @@ internal sealed class ChatDatabase : IDisposable
             throw new StartException($"The database {_path} does not take PRAGMA {name} = {value}; it stays {actual}. Put it on a local file system.");
     }
 
-    [DllImport("e_sqlite3", EntryPoint = "sqlite3_file_control")]
-    private static extern int FileControl(sqlite3 connection, nint database, int operation, out int result);
+    /// <summary>A statement failed for a reader, on any thread: the writer confirms nothing more until reads work again.</summary>
+    private void Notice(SqliteException e)
+    {
+        NoticeDamage(e);
+        if (e.SqliteErrorCode == raw.SQLITE_IOERR)
+            Volatile.Write(ref _unreadable, new ReadFault(e.SqliteExtendedErrorCode, Stopwatch.GetTimestamp()));
+    }
+
+    /// <summary>A statement failed, on any thread: what is damaged does not heal, and the writer confirms nothing more.</summary>
+    private void NoticeDamage(SqliteException e)
+    {
+        if (e.SqliteErrorCode is raw.SQLITE_CORRUPT or raw.SQLITE_NOTADB || e.SqliteExtendedErrorCode == raw.SQLITE_IOERR_SHORT_READ)
+            Volatile.Write(ref _damage, e.Message);
+    }
+
+    private bool IsSound()
+    {
+        try
+        {
+            RequireSound();
+            return true;
+        }
+        catch (Exception e) when (e is SqliteException or IOException)
+        {
+            return false;
+        }
+    }
+
+    /// <param name="Code">SQLite's extended one.</param>
+    /// <param name="At">When; <see cref="Stopwatch"/>.</param>
+    private sealed record ReadFault(int Code, long At);
+}
+
+/// <summary>A connection of the chat's; see <see cref="Statement"/>, which tells it what fails.</summary>
+/// <param name="connectionString">The file and how it is opened.</param>
+/// <param name="failed">Called with what a statement threw, before it is thrown.</param>
+internal sealed class DatabaseConnection(string connectionString, Action<SqliteException> failed) : SqliteConnection(connectionString)
+{
+    /// <summary>A statement on this connection failed.</summary>
+    public void Failed(SqliteException e) => failed(e);
 }

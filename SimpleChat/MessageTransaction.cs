@@ -53,7 +53,7 @@ internal sealed class MessageTransaction : IDisposable
     {
         _index.Advance();
         _commit.Run();
-        _database.RequireInPlace();
+        _database.RequireSound();
         _index.Committed();
     }
 
@@ -149,6 +149,7 @@ internal sealed class MessageTransaction : IDisposable
     /// <summary>Moves the write-ahead log into the file and empties it.</summary>
     public void Checkpoint()
     {
+        _database.RequireSound();
         using var checkpoint = new Statement(_connection, "PRAGMA wal_checkpoint(TRUNCATE)");
         checkpoint.Run();
     }

@@ -104,8 +104,8 @@ internal sealed partial class MessageWriter : IHostedService, IDisposable
     public Task StartAsync(CancellationToken cancellationToken)
     {
         _database.Open();
-        _transaction = new MessageTransaction(_database);
-        _lastCommitted = _transaction.LastId;
+        _database.Start(() => _transaction = new MessageTransaction(_database));
+        _lastCommitted = _transaction!.LastId;
         _thread.Start();
         _watchdog.Change(TimeSpan.FromMilliseconds(250), TimeSpan.FromMilliseconds(250));
         return Task.CompletedTask;

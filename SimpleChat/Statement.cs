@@ -11,19 +11,19 @@ namespace SimpleChat;
 /// </summary>
 internal sealed class Statement : IDisposable
 {
-    private readonly sqlite3 _database;
+    private readonly SqliteConnection _connection;
     private readonly sqlite3_stmt _statement;
 
     public Statement(SqliteConnection connection, string sql)
     {
-        _database = connection.Handle!;
-        SqliteException.ThrowExceptionForRC(raw.sqlite3_prepare_v3(_database, sql, raw.SQLITE_PREPARE_PERSISTENT, out _statement), _database);
+        _connection = connection;
+        Require(raw.sqlite3_prepare_v3(connection.Handle, sql, raw.SQLITE_PREPARE_PERSISTENT, out _statement));
     }
 
     /// <summary>Sets parameter <paramref name="index"/>, counted from 1.</summary>
     public Statement Bind(int index, long value)
     {
-        SqliteException.ThrowExceptionForRC(raw.sqlite3_bind_int64(_statement, index, value), _database);
+        Require(raw.sqlite3_bind_int64(_statement, index, value));
         return this;
     }
 
@@ -32,7 +32,7 @@ internal sealed class Statement : IDisposable
     {
         if (value is null)
         {
-            SqliteException.ThrowExceptionForRC(raw.sqlite3_bind_null(_statement, index), _database);
+            Require(raw.sqlite3_bind_null(_statement, index));
             return this;
         }
 
@@ -45,7 +45,7 @@ internal sealed class Statement : IDisposable
     /// <summary>Sets parameter <paramref name="index"/>, counted from 1, to a text that is UTF-8 already; SQLite keeps a copy.</summary>
     public Statement Bind(int index, ReadOnlySpan<byte> utf8)
     {
-        SqliteException.ThrowExceptionForRC(raw.sqlite3_bind_text(_statement, index, utf8), _database);
+        Require(raw.sqlite3_bind_text(_statement, index, utf8));
         return this;
     }
 
@@ -55,7 +55,7 @@ internal sealed class Statement : IDisposable
         var result = raw.sqlite3_step(_statement);
         raw.sqlite3_reset(_statement);
         if (result is not (raw.SQLITE_DONE or raw.SQLITE_ROW))
-            SqliteException.ThrowExceptionForRC(result, _database);
+            Require(result);
     }
 
     /// <summary>Runs it up to its next row. After the last one it is ready to run again.</summary>
@@ -67,7 +67,7 @@ internal sealed class Statement : IDisposable
             return true;
         raw.sqlite3_reset(_statement);
         if (result != raw.SQLITE_DONE)
-            SqliteException.ThrowExceptionForRC(result, _database);
+            Require(result);
         return false;
     }
 
@@ -92,4 +92,19 @@ internal sealed class Statement : IDisposable
     public ReadOnlySpan<byte> Utf8(int column) => raw.sqlite3_column_blob(_statement, column);
 
     public void Dispose() => _statement.Dispose();
+
+    private void Require(int result)
+    {
+        if (result == raw.SQLITE_OK)
+            return;
+        try
+        {
+            SqliteException.ThrowExceptionForRC(result, _connection.Handle);
+        }
+        catch (SqliteException e)
+        {
+            (_connection as DatabaseConnection)?.Failed(e);
+            throw;
+        }
+    }
 }

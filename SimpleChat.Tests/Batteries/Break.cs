@@ -45,8 +45,8 @@ internal sealed record Break(string Name, string Battery, params Break.Edit[] Ed
                     write.Write(_transaction);
                 """)),
 
-        new("a commit does not look whether the file is still in its place", nameof(StorageBattery),
-            new Edit("MessageTransaction.cs", "_database.RequireInPlace();", "")),
+        new("a commit does not look whether the files are still what they were", nameof(StorageBattery),
+            new Edit("MessageTransaction.cs", "_commit.Run();\n        _database.RequireSound();", "_commit.Run();")),
         new("a batch that failed is confirmed and pushed all the same", nameof(StorageBattery),
             new Edit("MessageWriter.cs", """
                 foreach (var write in batch)
