@@ -22,9 +22,6 @@ internal sealed class ChatDatabase : IDisposable
     /// <summary>Older ones can corrupt a WAL that is checkpointed and written at once (https://sqlite.org/wal.html#walresetbug).</summary>
     private static readonly Version OldestSoundSqlite = new(3, 51, 3);
 
-    /// <summary>SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE (https://sqlite.org/c3ref/c_dbconfig_defensive.html).</summary>
-    private const int NoCheckpointOnClose = 1006;
-
     /// <summary>For so long after a read that failed storage counts as failing: whoever cannot read tries again within it.</summary>
     private static readonly TimeSpan Unreadable = TimeSpan.FromSeconds(3);
 
@@ -32,7 +29,6 @@ internal sealed class ChatDatabase : IDisposable
     private readonly string _readerConnectionString;
     private readonly string _writerConnectionString;
     private DatabaseLock? _lock;
-    private SqliteConnection? _anchor; // open from start to end: while it is, SQLite keeps the log and its index, and nobody's end removes them
     private OpenedFiles? _files;
     private string? _damage;
     private ReadFault? _unreadable;
@@ -83,10 +79,7 @@ internal sealed class ChatDatabase : IDisposable
         connection.Execute("SELECT max(Id) FROM MessageDB; SELECT count(*) FROM (SELECT 1 FROM InboxDB LIMIT 1)");
         if (new FileInfo(_path).Length < connection.QuerySingle<long>("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"))
             throw new StartException($"The database {_path} is truncated. Restore it from a backup, or move it away to start with an empty one.");
-        _anchor = new SqliteConnection(_writerConnectionString);
-        _anchor.Open();
-        _anchor.Execute("SELECT count(*) FROM MessageDB_Indexed");
-        _files = new OpenedFiles(_path);
+        _files = new OpenedFiles(_path, _writerConnectionString);
     });
 
     /// <summary>Runs a part of the start that needs the database. Whatever goes wrong in it is one line.</summary>
@@ -154,7 +147,15 @@ internal sealed class ChatDatabase : IDisposable
             throw new SqliteException(damage, raw.SQLITE_CORRUPT);
         if (Volatile.Read(ref _unreadable) is { } unreadable && Stopwatch.GetElapsedTime(unreadable.At) < Unreadable)
             throw new SqliteException("Reading failed.", raw.SQLITE_IOERR, unreadable.Code);
-        _files?.RequireUntouched();
+        try
+        {
+            _files?.RequireUntouched();
+        }
+        catch (SqliteException)
+        {
+            _files!.Save();
+            throw;
+        }
     }
 
     /// <summary>Lets go of the file. Call it after everybody who had a connection is done.</summary>
@@ -162,9 +163,6 @@ internal sealed class ChatDatabase : IDisposable
     {
         using (var connection = new SqliteConnection(_readerConnectionString))
             SqliteConnection.ClearPool(connection);
-        if (_anchor is not null && !IsSound()) // the log goes into no file that is not the one it belongs to
-            raw.sqlite3_db_config(_anchor.Handle, NoCheckpointOnClose, 1, out _);
-        _anchor?.Dispose();
         _files?.Dispose();
         _lock?.Dispose();
     }
@@ -216,19 +214,6 @@ internal sealed class ChatDatabase : IDisposable
     {
         if (e.SqliteErrorCode is raw.SQLITE_CORRUPT or raw.SQLITE_NOTADB || e.SqliteExtendedErrorCode == raw.SQLITE_IOERR_SHORT_READ)
             Volatile.Write(ref _damage, e.Message);
-    }
-
-    private bool IsSound()
-    {
-        try
-        {
-            RequireSound();
-            return true;
-        }
-        catch (Exception e) when (e is SqliteException or IOException)
-        {
-            return false;
-        }
     }
 
     /// <param name="Code">SQLite's extended one.</param>

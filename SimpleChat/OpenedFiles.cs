@@ -1,3 +1,4 @@
+using Dapper;
 using Microsoft.Data.Sqlite;
 using Microsoft.Win32.SafeHandles;
 using SQLitePCL;
@@ -5,31 +6,46 @@ using SQLitePCL;
 namespace SimpleChat;
 
 /// <summary>
-/// The database, its write-ahead log and the log's index (<c>-wal</c>, <c>-shm</c>), as SQLite opened them at start. SQLite itself does not notice when
-/// somebody deletes one, puts a copy over it or writes into it: it goes on, and what it commits is lost at the next start. So whoever commits looks here before it confirms.
+/// The database, its write-ahead log and the log's index (<c>-wal</c>, <c>-shm</c>): kept open from start to end by a connection of its own. SQLite does not notice
+/// when somebody deletes one of them, puts a copy over it or writes into it. It goes on, and what it commits is lost at the next start. So whoever commits
+/// looks here before it confirms.
 /// </summary>
 internal sealed class OpenedFiles : IDisposable
 {
     /// <summary>Bytes of the index's header (https://sqlite.org/walformat.html#the_wal_index_header): two copies of 48, then how far checkpoints have come.</summary>
     private const int CopyBytes = 48, HeaderBytes = 136;
 
+    /// <summary>SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE (https://sqlite.org/c3ref/c_dbconfig_defensive.html).</summary>
+    private const int NoCheckpointOnClose = 1006;
+
     private readonly string _path;
+    private readonly SqliteConnection _connection;
     private readonly FileStamp _log, _index;
-    private readonly SafeFileHandle? _logHandle, _indexHandle; // on Linux; the second one's end would drop SQLite's locks, so it ends last
-    private FileStamp _database; // as it was left by the last checkpoint
+    private readonly SafeFileHandle? _logHandle, _indexHandle; // on Linux; they end last, because the second one's end drops SQLite's own locks
+    private FileStamp _database; // as checkpoints left it
     private Progress _progress;
 
-    /// <param name="path">The database. SQLite has all three files open.</param>
-    /// <exception cref="IOException">They cannot be looked at.</exception>
-    public OpenedFiles(string path)
+    /// <param name="path">The database; its schema is in it.</param>
+    /// <param name="connectionString">How to open it, for reading and writing.</param>
+    /// <exception cref="IOException">The files cannot be looked at.</exception>
+    /// <exception cref="SqliteException">They cannot be opened.</exception>
+    public OpenedFiles(string path, string connectionString)
     {
         _path = path;
-        (_database, _log, _index) = (Stamp(""), Stamp("-wal"), Stamp("-shm"));
-        if (!OperatingSystem.IsLinux())
-            return;
-        _logHandle = Open("-wal");
-        _indexHandle = Open("-shm");
-        RequireUntouched();
+        _connection = new SqliteConnection(connectionString);
+        try
+        {
+            _connection.Open();
+            _connection.Execute("SELECT count(*) FROM MessageDB_Indexed"); // opens the log and its index
+            (_database, _log, _index) = (Stamp(""), Stamp("-wal"), Stamp("-shm"));
+            if (OperatingSystem.IsLinux())
+                (_logHandle, _indexHandle) = (Open("-wal"), Open("-shm"));
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
 
         FileStamp Stamp(string suffix) => FileStamp.Of(path + suffix) ?? throw new FileNotFoundException($"{path}{suffix} is not there.");
         SafeFileHandle Open(string suffix) => File.OpenHandle(path + suffix, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
@@ -37,7 +53,11 @@ internal sealed class OpenedFiles : IDisposable
 
     /// <summary>The three names still lead to the files that were opened. On any thread.</summary>
     /// <exception cref="SqliteException">One does not, and why.</exception>
-    public void RequireInPlace() => InPlace();
+    public void RequireInPlace()
+    {
+        RequireDatabase();
+        RequireLog();
+    }
 
     /// <summary>
     /// Besides, nobody has written into the database but checkpoints, of which the index tells, nor over the log. On the writer's thread, between its commits.
@@ -46,41 +66,63 @@ internal sealed class OpenedFiles : IDisposable
     /// <exception cref="SqliteException">Somebody has, and what to do.</exception>
     public void RequireUntouched()
     {
-        var database = InPlace();
-        if (_indexHandle is null)
-            return;
-        if (ReadIndex() is not { } now)
-            return; // somebody is writing it this very moment
-        if (now.Frames > 0 && ReadLogSalt() != now.Salt && ReadIndex() == now)
-            throw Changed($"its write-ahead log {_path}-wal was overwritten");
-        if (database != _database)
+        var database = RequireDatabase();
+        if (_indexHandle is not null && ReadIndex() is { } index) // otherwise somebody is writing it this very moment
         {
-            var isExplained = now.IsUnderWay || now.Progress != _progress;
-            if (!isExplained)
-                throw Changed("it was overwritten");
-            if (now.IsUnderWay)
-                return;
-            _database = InPlace(); // no older than what the index told
+            if (index.Frames > 0 && ReadLogSalt() != index.Salt && ReadIndex() == index)
+                throw Overwritten($"its write-ahead log {_path}-wal was overwritten");
+            if (database != _database)
+            {
+                if (index.Progress == _progress && !index.IsUnderWay)
+                    throw Overwritten("it was overwritten");
+                _database = index.IsUnderWay ? _database : RequireDatabase(); // no older than what the index told
+            }
+
+            _progress = index.Progress;
         }
 
-        _progress = now.Progress;
+        RequireLog();
+    }
+
+    /// <summary>
+    /// While the log is gone from its place SQLite still has it open. Everything that was committed is moved from it into the database, where a restart will find it.
+    /// Only if the database is untouched: on the writer's thread, after <see cref="RequireUntouched"/>.
+    /// </summary>
+    public void Save()
+    {
+        if (FileStamp.Of(_path) != _database || FileStamp.Of(_path + "-wal")?.IsSameFile(_log) == true)
+            return;
+        _connection.Execute("PRAGMA wal_checkpoint");
+        _database = RequireDatabase();
     }
 
     public void Dispose()
     {
+        try
+        {
+            if (_logHandle is not null)
+                RequireUntouched();
+        }
+        catch (SqliteException)
+        {
+            raw.sqlite3_db_config(_connection.Handle, NoCheckpointOnClose, 1, out _); // the log goes into no file that it does not belong to
+        }
+
+        _connection.Dispose();
         _logHandle?.Dispose();
         _indexHandle?.Dispose();
     }
 
-    private FileStamp InPlace()
+    private FileStamp RequireDatabase() => Now("") is { } database && database.IsSameFile(_database)
+        ? database
+        : throw Fault("it was moved away, deleted or replaced while in use. Put it back, or restart the server with the one that is there.");
+
+    private void RequireLog()
     {
-        if (Now("") is not { } database || !database.IsSameFile(_database))
-            throw Fault("it was moved away, deleted or replaced while in use. Put it back, or restart the server with the one that is there.");
         if (Now("-wal")?.IsSameFile(_log) != true)
-            throw Fault($"its write-ahead log {_path}-wal was deleted or replaced while in use. Stop the server and look what is left.");
+            throw Fault($"its write-ahead log {_path}-wal was deleted or replaced while in use. Restart the server, with the log's file moved away if there is one.");
         if (Now("-shm")?.IsSameFile(_index) != true)
             throw Fault($"{_path}-shm was deleted or replaced while in use. Restart the server.");
-        return database;
     }
 
     private FileStamp? Now(string suffix)
@@ -106,7 +148,7 @@ internal sealed class OpenedFiles : IDisposable
             Done: BitConverter.ToUInt32(header[96..]), Attempted: BitConverter.ToUInt32(header[128..]));
     }
 
-    /// <summary>The log's own salt, in the index's order of bytes; 0 if there is none.</summary>
+    /// <summary>The log's own salt, as its file has it (https://sqlite.org/fileformat2.html#walformat); 0 if there is none.</summary>
     private ulong ReadLogSalt()
     {
         Span<byte> header = stackalloc byte[32];
@@ -115,10 +157,10 @@ internal sealed class OpenedFiles : IDisposable
 
     private static SqliteException Fault(string fault) => new(fault, raw.SQLITE_READONLY, raw.SQLITE_READONLY_DBMOVED);
 
-    private SqliteException Changed(string what) => Fault(
-        $"{what} while in use, by something that is not SQLite. Stop the server, then restore a backup, or see what is left: sqlite3 {_path} 'PRAGMA integrity_check'.");
+    private SqliteException Overwritten(string what) => Fault(
+        $"{what} while in use, by something that is not SQLite. Stop the server and restore a backup; what is left of it: sqlite3 {_path} .recover.");
 
-    /// <summary>How far checkpoints have come: into which log, and up to which of its frames.</summary>
+    /// <summary>How far checkpoints have come: of which log, and up to which of its frames.</summary>
     private readonly record struct Progress(ulong Salt, uint Done);
 
     /// <summary>The index's header.</summary>

@@ -1,5 +1,7 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using Microsoft.Data.Sqlite;
+using Microsoft.Extensions.Logging;
 using Xunit.Abstractions;
 
 namespace SimpleChat.Tests.Batteries;
@@ -131,6 +133,170 @@ public sealed class StorageBattery(ITestOutputHelper output)
             Assert.Equal($"{i}", (await bob.ExpectAsync("message")).Body);
         Assert.Equal(200, (await alice.GetAsync("/messages")).Status);
         Assert.Equal(200, (await alice.GetAsync("/health")).Status);
+    }
+
+    [Theory]
+    [InlineData("its pages are overwritten")]
+    [InlineData("another database is copied over it")]
+    [InlineData("an older copy of it is copied over it")]
+    [InlineData("its log is deleted")]
+    [InlineData("its log is replaced")]
+    [InlineData("its log is emptied")]
+    [InlineData("its log's index is deleted")]
+    [InlineData("both are deleted")]
+    public async Task I9_When_somebody_harms_the_files_nothing_more_is_confirmed_and_health_and_one_line_say_so(string harm)
+    {
+        if (!OperatingSystem.IsLinux())
+            return; // elsewhere the log's index is not looked into
+        using var folder = new TempFolder();
+        var path = folder.DatabasePath;
+        await using var server = await new ChatProcess { DatabasePath = path, ["Chat:MessagesPerSecond"] = "0" }.StartAsync();
+        var (older, confirmed) = (folder.File("older.db"), new ConcurrentQueue<string>());
+        var alice = new HttpUser(server.Http, "alice");
+        await alice.SendAsync("bob", "first");
+        Shell(path, $"VACUUM INTO '{older}'; PRAGMA wal_checkpoint(TRUNCATE)");
+        using var ended = new CancellationTokenSource();
+        var load = Task.WhenAll(Enumerable.Range(0, 4).Select(SendAsync));
+        await Deadline.UntilAsync(() => Task.FromResult(confirmed.Count > 200), "a load");
+
+        Harm(harm, path, older);
+        await Deadline.UntilAsync(async () => (await alice.GetAsync("/health")).Status == 503, "word from /health");
+        var before = confirmed.Count;
+        for (var i = 0; i < 20; i++)
+            (await alice.SendAsync("bob", $"after {i}")).AssertProblem(503, "storage_unavailable");
+        (await alice.GetAsync("/health")).AssertProblem(503, "storage_unavailable");
+        Assert.Equal(before, confirmed.Count);
+        await ended.CancelAsync();
+        await load;
+        var line = Assert.Single(server.Output, line => line.Contains("Storage failed", StringComparison.Ordinal));
+        output.WriteLine($"{harm}: {confirmed.Count} confirmed. {line.Trim()}");
+
+        server.Kill();
+        await server.ExitAsync();
+        if (!harm.Contains("log", StringComparison.Ordinal) && !harm.Contains("both", StringComparison.Ordinal))
+            return;
+        if (harm == "its log is replaced")
+            File.Delete(path + "-wal");
+        await using var next = await new ChatProcess { DatabasePath = path }.StartAsync();
+        var stored = StoredState.Read(path);
+        Assert.Equal("ok", stored.Integrity);
+        if (harm != "its log is emptied") // which nobody can read any more
+            Assert.Empty(confirmed.Except(stored.Messages.Select(message => message.Text)));
+
+        async Task SendAsync(int sender)
+        {
+            var user = new HttpUser(server.Http, $"user{sender}");
+            for (var i = 0; !ended.IsCancellationRequested; i++)
+            {
+                var text = $"{sender} {i} {new string('x', 500)}";
+                if ((await user.SendAsync("bob", text)).Status == 201)
+                    confirmed.Enqueue(text);
+            }
+        }
+    }
+
+    [Fact]
+    public async Task What_a_shell_does_with_the_running_servers_database_is_no_harm()
+    {
+        using var folder = new TempFolder();
+        await using var server = await new ChatProcess { DatabasePath = folder.DatabasePath, ["Chat:MessagesPerSecond"] = "0" }.StartAsync();
+        var alice = new HttpUser(server.Http, "alice");
+        foreach (var sql in (string[])
+        [
+            "SELECT count(*) FROM MessageDB", "DELETE FROM MessageDB WHERE Id = 1", "PRAGMA wal_checkpoint", "PRAGMA wal_checkpoint(RESTART)",
+            "DELETE FROM MessageDB WHERE Id = 2", "PRAGMA wal_checkpoint(TRUNCATE)", "VACUUM", "PRAGMA integrity_check",
+        ])
+        {
+            for (var i = 0; i < 10; i++)
+                Assert.Equal(201, (await alice.SendAsync("bob", sql)).Status);
+            Shell(server.DatabasePath, sql);
+            Assert.Equal(201, (await alice.SendAsync("bob", sql)).Status);
+            Assert.Equal(200, (await alice.GetAsync("/health")).Status);
+        }
+
+        Assert.DoesNotContain(server.Output, line => line.Contains("Storage failed", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task I9_Damage_that_a_reader_finds_turns_health_and_is_told_once()
+    {
+        await using var server = await ChatServer.StartNewAsync();
+        var alice = new HttpUser(server.Http, "alice");
+        for (var i = 0; i < 50; i++)
+            await alice.SendAsync("bob", $"{i} {new string('x', 3000)}");
+        await server.RestartAsync(); // which indexes the messages: no later start reads them
+        await server.StopAsync();
+        await using (var file = File.OpenWrite(server.DatabasePath)) // while nobody watches: a page in the middle, with messages
+        {
+            file.Position = file.Length / 4096 / 2 * 4096;
+            await file.WriteAsync(Enumerable.Repeat((byte)0xFF, 64).ToArray());
+        }
+
+        await server.StartAsync();
+        Assert.Equal(200, (await new HttpUser(server.Http, null).GetAsync("/health")).Status);
+        await using var reader = await ChatClient.ConnectAsync(server.Url, "bob", "chat.ack", after: 0);
+        await Deadline.UntilAsync(async () => (await new HttpUser(server.Http, null).GetAsync("/health")).Status == 503, "word from /health");
+        (await new HttpUser(server.Http, "alice").SendAsync("bob", "hi")).AssertProblem(503, "storage_unavailable");
+        Assert.Single(server.Log.Entries, entry => entry.Level >= LogLevel.Error);
+    }
+
+    private static void Harm(string harm, string path, string older)
+    {
+        switch (harm)
+        {
+            case "its pages are overwritten":
+                using (var file = new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite))
+                {
+                    file.Position = 4096;
+                    file.Write(new byte[3 * 4096]);
+                }
+
+                break;
+            case "another database is copied over it":
+                Shell(older, "DROP TABLE InboxDB; CREATE TABLE Recipes (Name TEXT)");
+                Copy(older, path);
+                break;
+            case "an older copy of it is copied over it":
+                Copy(older, path);
+                break;
+            case "its log is deleted":
+                File.Delete(path + "-wal");
+                break;
+            case "its log is replaced":
+                File.Copy(path + "-wal", path + ".other");
+                File.Move(path + ".other", path + "-wal", overwrite: true);
+                break;
+            case "its log is emptied":
+                using (new FileStream(path + "-wal", FileMode.Truncate, FileAccess.Write, FileShare.ReadWrite))
+                    break;
+            case "its log's index is deleted":
+                File.Delete(path + "-shm");
+                break;
+            case "both are deleted":
+                File.Delete(path + "-wal");
+                File.Delete(path + "-shm");
+                break;
+            default:
+                throw new ArgumentException(harm);
+        }
+    }
+
+    /// <summary>Into the file that is there, as <c>cp</c> does.</summary>
+    private static void Copy(string from, string to)
+    {
+        using var source = File.OpenRead(from);
+        using var target = new FileStream(to, FileMode.Truncate, FileAccess.Write, FileShare.ReadWrite);
+        source.CopyTo(target);
+    }
+
+    /// <summary>As a <c>sqlite3</c> shell would.</summary>
+    private static void Shell(string path, string sql)
+    {
+        using var connection = new SqliteConnection($"Data Source={path};Pooling=False");
+        connection.Open();
+        using var command = connection.CreateCommand();
+        command.CommandText = sql;
+        command.ExecuteNonQuery();
     }
 
     private static string[] Files(TempFolder folder) => [folder.DatabasePath, folder.DatabasePath + "-wal"];
