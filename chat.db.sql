@@ -53,9 +53,10 @@ INSERT INTO MessageDB_Indexed VALUES (0);
 
 -- Whose messages are POSTed where (the wing in SimpleChat/Webhooks). Few rows, all read at start.
 CREATE TABLE WebhookDB (
-  User   TEXT NOT NULL PRIMARY KEY,
-  Url    TEXT NOT NULL,
-  Secret TEXT NOT NULL                                -- whsec_ and base64, as it came: signing needs it
+  User        TEXT    NOT NULL PRIMARY KEY,
+  Url         TEXT    NOT NULL,
+  Secret      TEXT    NOT NULL,                       -- whsec_ and base64, as it came: signing needs it
+  SkippedUpTo INTEGER NOT NULL DEFAULT 0              -- what is in the inbox up to this id was not taken; added at start to a file that is older
 ) STRICT, WITHOUT ROWID;
 
 PRAGMA user_version = 1;

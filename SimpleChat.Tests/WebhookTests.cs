@@ -7,6 +7,7 @@ using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using SimpleChat.Webhooks;
 
 namespace SimpleChat.Tests;
 
@@ -126,13 +127,277 @@ public sealed class WebhookTests
         Assert.Equal(0, receiver.Calls);
     }
 
-    private static Task<ChatServer> StartAsync() => new ChatServer
+    [Fact]
+    public async Task A_410_ends_the_registration_for_good_and_the_messages_wait_in_the_inbox()
+    {
+        await using var server = await StartAsync();
+        await using var receiver = await Receiver.StartAsync((_, _) => 410);
+        await RegisterAsync(new HttpUser(server.Http, "bot"), receiver.Url);
+        await new HttpUser(server.Http, "alice").SendAsync("bot", "hi");
+        await Deadline.UntilAsync(async () => (await new HttpUser(server.Http, "bot").GetAsync("/webhook")).Status == 404, "the registration's end");
+
+        await server.RestartAsync();
+        var bot = new HttpUser(server.Http, "bot");
+        (await bot.GetAsync("/webhook")).AssertProblem(404);
+        Assert.Equal("hi", Assert.Single(await bot.InboxAsync()).Body);
+        Assert.Equal(1, receiver.Calls);
+        Assert.Equal(201, (await RegisterAsync(bot, receiver.Url)).Status);
+    }
+
+    [Theory]
+    [InlineData("60", 60)]
+    [InlineData("Tue, 24 Nov 2026 11:01:00 GMT", 60)]
+    [InlineData("Tuesday, 24-Nov-26 11:01:00 GMT", 60)] // obsolete, and still to be read (RFC 9110, section 5.6.7)
+    [InlineData("Tue, 24 Nov 2026 10:59:00 GMT", 0)]
+    [InlineData("Fri, 31 Dec 9999 23:59:59 GMT", 86_400)]
+    [InlineData("86401", 86_400)]
+    [InlineData("99999999999999999999999999999999", 86_400)]
+    [InlineData("-60", 0)]
+    [InlineData("1e9", 0)]
+    [InlineData("soon", 0)]
+    [InlineData("", 0)]
+    public void Retry_After_is_read_as_seconds_or_a_date_up_to_a_day_and_nonsense_is_passed_over(string value, double seconds)
+    {
+        using var response = new HttpResponseMessage(System.Net.HttpStatusCode.ServiceUnavailable);
+        response.Headers.TryAddWithoutValidation("Retry-After", value);
+        Assert.Equal(TimeSpan.FromSeconds(seconds), WebhookAnswer.Of(response, new DateTimeOffset(2026, 11, 24, 11, 0, 0, TimeSpan.Zero)).RetryAfter);
+    }
+
+    [Theory]
+    [InlineData(429)]
+    [InlineData(503)]
+    public async Task Retry_After_is_honoured(int status)
+    {
+        await using var server = await StartAsync();
+        await using var receiver = await Receiver.StartAsync((number, _) => number == 1 ? status : 200, retryAfter: "1");
+        await RegisterAsync(new HttpUser(server.Http, "bot"), receiver.Url);
+        await new HttpUser(server.Http, "alice").SendAsync("bot", "hi");
+        await receiver.NextAsync();
+        var clock = System.Diagnostics.Stopwatch.StartNew();
+        await receiver.NextAsync();
+        Assert.True(clock.Elapsed > TimeSpan.FromSeconds(0.9), $"It called again after {clock.Elapsed}.");
+    }
+
+    [Fact]
+    public async Task A_PUT_makes_it_try_at_once_although_a_pause_of_hours_was_asked_for()
+    {
+        await using var server = await StartAsync();
+        await using var receiver = await Receiver.StartAsync((number, _) => number == 1 ? 503 : 200, retryAfter: "7200");
+        var bot = new HttpUser(server.Http, "bot");
+        await RegisterAsync(bot, receiver.Url);
+        await new HttpUser(server.Http, "alice").SendAsync("bot", "hi");
+        await Deadline.UntilAsync(async () => (await bot.GetAsync("/webhook")).Body.Contains("answered 503", StringComparison.Ordinal), "the failure");
+        Assert.Equal(200, (await RegisterAsync(bot, receiver.Url)).Status);
+        await Deadline.UntilAsync(async () => (await bot.InboxAsync()).Count == 0, "the delivery");
+        Assert.Equal(2, receiver.Calls);
+    }
+
+    [Theory]
+    [InlineData("the same", 500)]
+    [InlineData("another secret", 500)]
+    [InlineData("another secret", Receiver.Hang)]
+    [InlineData("another secret", 410)]
+    [InlineData("deleted in between", 500)]
+    [InlineData("deleted in between", 400)]
+    public async Task Registering_again_does_not_get_round_the_pause_between_failing_calls(string how, int answer)
+    {
+        await using var server = await new ChatServer { ["Webhooks:Timeout"] = "00:00:10" }.StartAsync(); // pauses of 1 s, 2 s, 4 s, and at least half of each
+        await using var receiver = await Receiver.StartAsync((_, _) => answer);
+        var bot = new HttpUser(server.Http, "bot");
+        await new HttpUser(server.Http, "alice").SendAsync("bot", "hi");
+        await RegisterAsync(bot, receiver.Url);
+        await receiver.NextAsync();
+        var clock = System.Diagnostics.Stopwatch.StartNew();
+        var puts = 0;
+        for (; clock.Elapsed < TimeSpan.FromSeconds(2); puts++)
+        {
+            if (how == "deleted in between")
+                Assert.Equal(204, (await bot.RequestAsync(HttpMethod.Delete, "/webhook")).Status);
+            var secret = how == "another secret" && puts % 2 == 0 ? Secret[..^4] + "AAAA" : Secret;
+            Assert.InRange((await RegisterAsync(bot, receiver.Url, secret)).Status, 200, 201);
+        }
+
+        Assert.True(puts > 10, $"There were {puts} registrations.");
+        Assert.InRange(receiver.Calls, 2, 5); // the first; one at once, for a PUT; after 1 s and 2 s, or half of that
+    }
+
+    [Fact]
+    public async Task A_message_that_is_refused_again_and_again_is_skipped_shown_as_a_dead_letter_and_not_tried_at_a_restart()
+    {
+        await using var server = await StartAsync();
+        var isMended = false;
+        await using var receiver = await Receiver.StartAsync((_, body) => body.Contains("poison", StringComparison.Ordinal) && !isMended ? 400 : 200);
+        await RegisterAsync(new HttpUser(server.Http, "bot"), receiver.Url);
+        var poison = (await new HttpUser(server.Http, "alice").SendAsync("bot", "poison")).Json.Id;
+        await new HttpUser(server.Http, "alice").SendAsync("bot", "fine");
+        string[] expected = ["poison", "poison", "poison", "poison", "poison", "fine"];
+        foreach (var text in expected)
+            Assert.Equal(text, (await receiver.NextAsync()).Message.Body);
+        await PoisonIsLeftAsync();
+
+        await server.RestartAsync();
+        await new HttpUser(server.Http, "alice").SendAsync("bot", "after the restart");
+        Assert.Equal("after the restart", (await receiver.NextAsync()).Message.Body);
+        await PoisonIsLeftAsync();
+        var bot = new HttpUser(server.Http, "bot");
+        var dead = (await bot.GetAsync("/webhook")).Json.Json.GetProperty("deadLetters");
+        Assert.Equal((1, poison), (dead.GetProperty("count").GetInt32(), dead.GetProperty("oldestId").GetInt64()));
+
+        isMended = true;
+        await RegisterAsync(bot, receiver.Url);
+        Assert.Equal("poison", (await receiver.NextAsync()).Message.Body);
+        await Deadline.UntilAsync(async () => (await bot.InboxAsync()).Count == 0, "an empty inbox");
+        Assert.DoesNotContain("deadLetters", (await bot.GetAsync("/webhook")).Body, StringComparison.Ordinal);
+
+        Task PoisonIsLeftAsync() => Deadline.UntilAsync(
+            async () => (await new HttpUser(server.Http, "bot").InboxAsync()) is [var one] && one.Body == "poison", "all but one delivered");
+    }
+
+    [Theory]
+    [InlineData(500)]
+    [InlineData(429)]
+    public async Task A_message_that_fails_for_very_long_is_skipped_too(int status)
+    {
+        await using var server = await StartAsync(("Webhooks:GiveUpAfter", "00:00:00.2"));
+        await using var receiver = await Receiver.StartAsync((_, body) => body.Contains("poison", StringComparison.Ordinal) ? status : 200);
+        var bot = new HttpUser(server.Http, "bot");
+        await RegisterAsync(bot, receiver.Url);
+        await new HttpUser(server.Http, "alice").SendAsync("bot", "poison");
+        await new HttpUser(server.Http, "alice").SendAsync("bot", "fine");
+        await Deadline.UntilAsync(async () => (await bot.InboxAsync()) is [var one] && one.Body == "poison", "the second message's delivery");
+        Assert.True(receiver.Calls > 3);
+    }
+
+    [Fact]
+    public async Task A_message_that_was_acknowledged_elsewhere_meanwhile_is_not_posted_any_more()
+    {
+        await using var server = await StartAsync(("Webhooks:FirstRetry", "00:00:00.3"));
+        await using var receiver = await Receiver.StartAsync(500);
+        var (alice, bot) = (new HttpUser(server.Http, "alice"), new HttpUser(server.Http, "bot"));
+        await RegisterAsync(bot, receiver.Url);
+        long[] ids = [(await alice.SendAsync("bot", "one")).Json.Id, (await alice.SendAsync("bot", "two")).Json.Id];
+        await receiver.NextAsync();
+        await bot.AckAsync(ids);
+        await alice.SendAsync("bot", "three");
+        Assert.Equal("three", (await receiver.NextAsync()).Message.Body);
+    }
+
+    [Fact]
+    public async Task A_file_that_is_older_than_dead_letters_is_served_and_gets_what_they_need()
+    {
+        await using var server = await StartAsync();
+        await using var receiver = await Receiver.StartAsync((_, body) => body.Contains("poison", StringComparison.Ordinal) ? 422 : 200);
+        await RegisterAsync(new HttpUser(server.Http, "bot"), receiver.Url);
+        await server.StopAsync();
+        await SqlAsync(server, "ALTER TABLE WebhookDB DROP COLUMN SkippedUpTo");
+
+        await server.StartAsync();
+        var bot = new HttpUser(server.Http, "bot");
+        await new HttpUser(server.Http, "alice").SendAsync("bot", "poison");
+        await Deadline.UntilAsync(async () => (await bot.GetAsync("/webhook")).Body.Contains("deadLetters", StringComparison.Ordinal), "the dead letter");
+    }
+
+    [Theory]
+    [InlineData("http://127.0.0.1:{port}/messages?user=carol")]
+    [InlineData("http://localhost:{port}/messages?user=carol")]
+    [InlineData("http://127.0.0.2:{port}/")]
+    [InlineData("http://2130706433:{port}/")]
+    [InlineData("http://0.0.0.0:{port}/")]
+    [InlineData("http://[::1]:{port}/")]
+    [InlineData("http://[::ffff:127.0.0.1]:{port}/")]
+    public async Task A_webhook_at_the_server_itself_is_refused(string url)
+    {
+        var hosts = "127.0.0.1 localhost 127.0.0.2 0.0.0.0 [::1] [::ffff:127.0.0.1]".Split(' ');
+        await using var server = await new ChatServer().With(hosts.Select((host, i) => ($"Webhooks:AllowedHosts:{i}", host))).StartAsync();
+        var answer = await RegisterAsync(new HttpUser(server.Http, "bot"), url.Replace("{port}", $"{server.Url.Port}", StringComparison.Ordinal));
+        answer.AssertProblem(400);
+        Assert.Contains("this server itself", answer.Body, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_webhook_that_has_come_to_lead_to_the_server_itself_is_not_called()
+    {
+        await using var server = await StartAsync();
+        await server.StopAsync();
+        var url = $"http://127.0.0.1:{server.Url.Port}";
+        await SqlAsync(server, $"INSERT INTO WebhookDB (User, Url, Secret) VALUES ('bot', '{url}/messages?user=carol', '{Secret}')");
+        server["urls"] = url;
+        await server.StartAsync();
+        var bot = new HttpUser(server.Http, "bot");
+        await new HttpUser(server.Http, "alice").SendAsync("bot", """{"to":"bot","text":"again"}""");
+        await Deadline.UntilAsync(async () => (await bot.GetAsync("/webhook")).Body.Contains("failure", StringComparison.Ordinal), "the failure");
+        Assert.Single(await bot.InboxAsync());
+        Assert.Contains(server.Log.Entries, entry => entry.Message.Contains("this server itself", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_secret_is_gone_from_the_files_soon_after_its_replacement_and_its_deletion()
+    {
+        await using var server = await StartAsync();
+        await using var receiver = await Receiver.StartAsync();
+        var secrets = Enumerable.Range(0, 60).Select(_ => "whsec_" + Convert.ToBase64String(RandomNumberGenerator.GetBytes(48))).ToList();
+        for (var i = 0; i < secrets.Count; i++) // 40 users: more than a page of the file holds, so that pages are split and merged
+            await RegisterAsync(new HttpUser(server.Http, $"bot{i % 40}"), receiver.Url, secrets[i]);
+        Assert.True(Holds(secrets[59]), "A secret that is in use was not found.");
+        await Deadline.UntilAsync(() => Task.FromResult(!secrets.Take(20).Any(Holds)), "the end of the secrets that were replaced");
+        for (var i = 0; i < 40; i++)
+            Assert.Equal(204, (await new HttpUser(server.Http, $"bot{i}").RequestAsync(HttpMethod.Delete, "/webhook")).Status);
+        await Deadline.UntilAsync(() => Task.FromResult(!secrets.Any(Holds)), "the end of the secrets that were deleted");
+
+        bool Holds(string secret) => Directory.GetFiles(Path.GetDirectoryName(server.DatabasePath)!).Where(path => !path.EndsWith(".lock", StringComparison.Ordinal)).Any(path =>
+        {
+            using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+            var bytes = new byte[file.Length];
+            file.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
+            return bytes.AsSpan().IndexOf(Encoding.ASCII.GetBytes(secret)) >= 0;
+        });
+    }
+
+    [Fact]
+    public async Task Nobody_is_online_by_a_webhook_nor_has_fewer_connections_for_it()
+    {
+        await using var server = await StartAsync(("Chat:ConnectionsPerUser", "1"));
+        await using var receiver = await Receiver.StartAsync();
+        var alice = new HttpUser(server.Http, "alice");
+        await RegisterAsync(new HttpUser(server.Http, "bot"), receiver.Url);
+        await alice.SendAsync("bot", "hi");
+        await receiver.NextAsync();
+        Assert.False(await alice.SeesOnlineAsync("bot"));
+        await using var bot = await ChatClient.ConnectAsync(server.Url, "bot");
+        Assert.True(await alice.SeesOnlineAsync("bot"));
+    }
+
+    [Theory]
+    [InlineData(500)]
+    [InlineData(Receiver.Hang)]
+    public async Task A_server_that_stops_waits_for_no_receiver(int answer)
+    {
+        await using var server = await new ChatServer().StartAsync();
+        await using var receiver = await Receiver.StartAsync((_, _) => answer);
+        await RegisterAsync(new HttpUser(server.Http, "bot"), receiver.Url);
+        await new HttpUser(server.Http, "alice").SendAsync("bot", "hi");
+        await receiver.NextAsync();
+        var clock = System.Diagnostics.Stopwatch.StartNew();
+        await server.StopAsync();
+        Assert.True(clock.Elapsed < TimeSpan.FromSeconds(2), $"It took {clock.Elapsed}.");
+    }
+
+    private static async Task SqlAsync(ChatServer server, string sql)
+    {
+        await using var connection = new Microsoft.Data.Sqlite.SqliteConnection($"Data Source={server.DatabasePath};Pooling=False");
+        await connection.OpenAsync();
+        await using var command = connection.CreateCommand();
+        command.CommandText = sql;
+        await command.ExecuteNonQueryAsync();
+    }
+
+    private static Task<ChatServer> StartAsync(params (string Key, string Value)[] settings) => new ChatServer
     {
         ["Webhooks:AllowedHosts:0"] = "127.0.0.1",
         ["Webhooks:AllowedNetworks:0"] = "127.0.0.0/8",
         ["Webhooks:FirstRetry"] = "00:00:00.02",
         ["Webhooks:Timeout"] = "00:00:00.5",
-    }.StartAsync();
+    }.With(settings).StartAsync();
 
     private static Task<HttpAnswer> RegisterAsync(HttpUser bot, string url, string secret = Secret) =>
         bot.RequestAsync(HttpMethod.Put, "/webhook", new StringContent(JsonSerializer.Serialize(new { url, secret }), Encoding.UTF8, "application/json"));
@@ -151,7 +416,7 @@ public sealed class WebhookTests
         private readonly Channel<Call> _calls = Channel.CreateUnbounded<Call>();
         private int _count;
 
-        private Receiver(int[] answers)
+        private Receiver(Func<int, string, int> answers, string? retryAfter = null)
         {
             var builder = WebApplication.CreateSlimBuilder();
             builder.Logging.ClearProviders();
@@ -162,7 +427,7 @@ public sealed class WebhookTests
                 using var body = new StreamReader(context.Request.Body);
                 var text = await body.ReadToEndAsync();
                 var headers = context.Request.Headers;
-                var answer = Interlocked.Increment(ref _count) is var number && number <= answers.Length ? answers[number - 1] : 200;
+                var answer = answers(Interlocked.Increment(ref _count), text);
                 _calls.Writer.TryWrite(new Call(headers["webhook-id"]!, headers["webhook-timestamp"]!, headers["webhook-signature"]!, text));
                 if (answer == Hang)
                     await Task.Delay(Timeout.Infinite, context.RequestAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -170,6 +435,8 @@ public sealed class WebhookTests
                     context.Response.StatusCode = answer;
                 if (answer is >= 300 and < 400)
                     context.Response.Headers.Location = "/elsewhere";
+                if (answer is 429 or 503)
+                    context.Response.Headers.RetryAfter = retryAfter;
             });
         }
 
@@ -177,9 +444,15 @@ public sealed class WebhookTests
 
         public int Calls => Volatile.Read(ref _count);
 
-        public static async Task<Receiver> StartAsync(params int[] answers)
+        /// <summary>Gives these answers, then 200.</summary>
+        public static Task<Receiver> StartAsync(params int[] answers) =>
+            StartAsync((number, _) => number <= answers.Length ? answers[number - 1] : 200);
+
+        /// <param name="answers">The status for a call, by its number, counted from 1, and its body.</param>
+        /// <param name="retryAfter">What 429 and 503 carry.</param>
+        public static async Task<Receiver> StartAsync(Func<int, string, int> answers, string? retryAfter = null)
         {
-            var receiver = new Receiver(answers);
+            var receiver = new Receiver(answers, retryAfter);
             await receiver._app.StartAsync();
             return receiver;
         }

@@ -134,7 +134,7 @@ internal sealed class ChatService
     public void Leave(Connection connection) => _registry.Remove(connection);
 
     /// <summary>Whether the user has a connection open.</summary>
-    public bool IsOnline(string user) => _registry.Of(user).Length > 0;
+    public bool IsOnline(string user) => _registry.Of(user).Any(connection => connection.IsAttended);
 
     /// <summary>The oldest undelivered messages to the user, a page of them.</summary>
     public List<Message> Inbox(string user) => Page.Of(_store.ReadInbox(user, 0, long.MaxValue), long.MaxValue).Messages;

@@ -54,6 +54,9 @@ internal sealed class Connection(UserShare share, bool messagesOnly = false)
     /// <summary>Whose line it is.</summary>
     public string User => share.User;
 
+    /// <summary>Whether somebody is there at its end: the user is online by it, and it counts towards <see cref="ChatOptions.ConnectionsPerUser"/>.</summary>
+    public bool IsAttended { get; init; } = true;
+
     /// <summary>Everything up to this id was passed on, or need not be. Ids up to here never come again.</summary>
     public long Position
     {

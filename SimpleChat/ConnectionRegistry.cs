@@ -39,7 +39,7 @@ internal sealed class ConnectionRegistry(ChatOptions options, Capacity? capacity
                 if (_connections.TryAdd(connection.User, [connection]))
                     return null;
             }
-            else if (others.Length >= options.ConnectionsPerUser)
+            else if (connection.IsAttended && others.Count(other => other.IsAttended) >= options.ConnectionsPerUser)
             {
                 Interlocked.Decrement(ref _count);
                 return ChatError.TooManyConnections;

@@ -1,6 +1,10 @@
 using System.Globalization;
+using System.Net;
 using System.Net.Http.Headers;
+using System.Net.NetworkInformation;
 using System.Net.Sockets;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
 
 namespace SimpleChat.Webhooks;
 
@@ -10,14 +14,18 @@ namespace SimpleChat.Webhooks;
 /// </summary>
 internal sealed class WebhookCaller : IDisposable
 {
+    /// <summary>All that a user hears of a call without an answer: refused, reset, unknown or no HTTP is for the log, so that nobody looks around with it.</summary>
+    private const string Unreachable = "It could not be reached.";
+
     private static readonly MediaTypeHeaderValue Json = new("application/json");
     private readonly WebhookOptions _options;
     private readonly TimeProvider _time;
+    private readonly IServer _server;
     private readonly HttpMessageInvoker _http;
 
-    public WebhookCaller(WebhookOptions options, TimeProvider time)
+    public WebhookCaller(WebhookOptions options, TimeProvider time, IServer server)
     {
-        (_options, _time) = (options, time);
+        (_options, _time, _server) = (options, time, server);
         _http = new HttpMessageInvoker(new SocketsHttpHandler
         {
             AllowAutoRedirect = false, // another address than the one that was allowed
@@ -33,13 +41,31 @@ internal sealed class WebhookCaller : IDisposable
         });
     }
 
+    /// <summary>Says why this URL may not be called, or null. Asked when it is registered; every call looks at the address that it then connects to.</summary>
+    public async Task<string?> ObjectionAsync(string? url, CancellationToken cancel)
+    {
+        if (_options.Objection(url) is { } objection)
+            return objection;
+        var uri = new Uri(url!);
+        if (!OwnPorts.Contains(uri.Port))
+            return null;
+        try
+        {
+            var addresses = await ResolveAsync(uri.DnsSafeHost, cancel).WaitAsync(_options.Timeout, _time, cancel);
+            return Array.Exists(addresses, IsOwn) ? "\"url\" leads to this server itself, which does not call itself." : null;
+        }
+        catch (Exception e) when (e is SocketException or ArgumentException or TimeoutException)
+        {
+            return null; // calls will tell
+        }
+    }
+
     /// <summary>POSTs the message, as the frame that a WebSocket carries.</summary>
-    /// <returns>null if it was answered 2xx; otherwise what went wrong, in words.</returns>
     /// <exception cref="OperationCanceledException"><paramref name="stop"/> was.</exception>
-    public async Task<string?> CallAsync(Webhook webhook, Message message, CancellationToken stop)
+    public async Task<WebhookAnswer> CallAsync(Webhook webhook, Message message, CancellationToken stop)
     {
         if (_options.Objection(webhook.Url) is { } objection) // the configuration may have changed since it was registered
-            return objection;
+            return new WebhookAnswer(objection);
         var id = Webhook.Id(message);
         var timestamp = _time.GetUtcNow().ToUnixTimeSeconds().ToString(CultureInfo.InvariantCulture);
         var body = FrameWriter.BytesOf(message);
@@ -55,15 +81,21 @@ internal sealed class WebhookCaller : IDisposable
         try
         {
             using var response = await _http.SendAsync(request, patience.Token);
-            return response.IsSuccessStatusCode ? null : $"It answered {(int)response.StatusCode}.";
+            return WebhookAnswer.Of(response, _time.GetUtcNow());
         }
         catch (OperationCanceledException) when (!stop.IsCancellationRequested)
         {
-            return $"It did not answer within {_options.Timeout.TotalSeconds.ToString(CultureInfo.InvariantCulture)} s.";
+            return new WebhookAnswer($"It did not answer within {_options.Timeout.TotalSeconds.ToString(CultureInfo.InvariantCulture)} s.");
         }
-        catch (Exception e) when (e is HttpRequestException or IOException)
+        catch (HttpRequestException e)
         {
-            return $"It could not be called: {(e.InnerException ?? e).Message.ReplaceLineEndings(" ")}";
+            // Of what is no HTTP the message quotes the beginning: whatever that is, it is not for the log.
+            return new WebhookAnswer(Unreachable,
+                e.HttpRequestError == HttpRequestError.InvalidResponse ? "What came is not HTTP." : (e.InnerException ?? e).Message.ReplaceLineEndings(" "));
+        }
+        catch (IOException e)
+        {
+            return new WebhookAnswer(Unreachable, e.Message.ReplaceLineEndings(" "));
         }
     }
 
@@ -75,7 +107,9 @@ internal sealed class WebhookCaller : IDisposable
     private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancel)
     {
         var encrypted = context.InitialRequestMessage.RequestUri!.Scheme == Uri.UriSchemeHttps;
-        var addresses = await System.Net.Dns.GetHostAddressesAsync(context.DnsEndPoint.Host.Trim('[', ']'), cancel);
+        var addresses = await ResolveAsync(context.DnsEndPoint.Host, cancel);
+        if (OwnPorts.Contains(context.DnsEndPoint.Port) && Array.Exists(addresses, IsOwn))
+            throw new IOException($"{context.DnsEndPoint.Host} is this server itself.");
         var allowed = Array.FindAll(addresses, address => _options.Allows(address, encrypted));
         if (allowed.Length == 0)
         {
@@ -95,5 +129,20 @@ internal sealed class WebhookCaller : IDisposable
             socket.Dispose();
             throw;
         }
+    }
+
+    private static async Task<IPAddress[]> ResolveAsync(string host, CancellationToken cancel) =>
+        IPAddress.TryParse(host, out var literal) ? [literal] : await Dns.GetHostAddressesAsync(host, cancel);
+
+    /// <summary>The ports on which this server listens.</summary>
+    private IEnumerable<int> OwnPorts =>
+        _server.Features.Get<IServerAddressesFeature>()?.Addresses.Select(address => BindingAddress.Parse(address).Port) ?? [];
+
+    /// <summary>Whether the address is one of this machine's. With a port of this server's that is taken for the server itself.</summary>
+    private static bool IsOwn(IPAddress address)
+    {
+        var actual = address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
+        return IPAddress.IsLoopback(actual) || actual.Equals(IPAddress.Any) || actual.Equals(IPAddress.IPv6Any) // connecting to "any" is connecting to oneself
+            || NetworkInterface.GetAllNetworkInterfaces().Any(card => card.GetIPProperties().UnicastAddresses.Any(own => own.Address.Equals(actual)));
     }
 }

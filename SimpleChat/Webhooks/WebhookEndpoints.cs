@@ -10,6 +10,7 @@ internal static class WebhookEndpoints
     {
         WebhookOptions.Register(services);
         services.AddSingleton<WebhookCaller>();
+        services.AddSingleton<WebhookEraser>();
         services.AddSingleton<WebhookRegistry>();
         // After the writer, which opens the database and is stopped last.
         services.AddHostedService(provider => provider.GetRequiredService<WebhookRegistry>());
@@ -25,41 +26,41 @@ internal static class WebhookEndpoints
             .ProducesProblem(StatusCodes.Status400BadRequest).ProducesProblem(StatusCodes.Status408RequestTimeout)
             .ProducesProblem(StatusCodes.Status413PayloadTooLarge)
             .ProducesProblem(StatusCodes.Status415UnsupportedMediaType);
-        group.MapGet("", Get).WithSummary("Where the user's messages go, and why the last call failed, if it did.")
+        group.MapGet("", Get).WithSummary("Where the user's messages go, why the last call failed, if it did, and what was not taken.")
             .Produces<WebhookBody>().ProducesProblem(StatusCodes.Status404NotFound);
         group.MapDelete("", DeleteAsync).WithSummary("No more calls; undelivered messages stay in the inbox.")
             .Produces(StatusCodes.Status204NoContent);
     }
 
     private static async Task<IResult> PutAsync(
-        HttpContext context, CurrentUser user, WebhookRegistry webhooks, MessageWriter writer, WebhookOptions options, ChatOptions limits, TimeProvider time)
+        HttpContext context, CurrentUser user, WebhookRegistry webhooks, WebhookCaller caller, ChatOptions limits, TimeProvider time)
     {
         var ((request, malformed), error) = await Body.ReadAsync(context, limits, time, Parse);
         if ((error ?? malformed) is { } wrong)
             return new Refusal(wrong);
-        if (options.Objection(request?.Url) is { } objection)
+        if (await caller.ObjectionAsync(request?.Url, context.RequestAborted) is { } objection)
             return new Refusal(new ChatError(null, objection));
         if (Webhook.Key(request!.Secret) is null)
             return new Refusal(MalformedSecret);
 
-        var registration = new PendingRegistration(webhooks, user.Id, new Webhook(user.Id, request.Url!, request.Secret!));
-        await writer.EnqueueAsync(registration);
-        return await registration.Written is { } refusal
-            ? new Refusal(refusal)
-            : TypedResults.Json(new WebhookBody(request.Url!, null), WebhookJson.Default.WebhookBody,
-                statusCode: registration.Replaced ? StatusCodes.Status200OK : StatusCodes.Status201Created);
+        (error, var replaced) = await webhooks.PutAsync(new Webhook(user.Id, request.Url!, request.Secret!), user.Share);
+        return error is null
+            ? TypedResults.Json(new WebhookBody(request.Url!), WebhookJson.Default.WebhookBody,
+                statusCode: replaced ? StatusCodes.Status200OK : StatusCodes.Status201Created)
+            : new Refusal(error);
     }
 
-    private static IResult Get(CurrentUser user, WebhookRegistry webhooks) => webhooks.Of(user.Id) is { } webhook
-        ? TypedResults.Json(new WebhookBody(webhook.Url, webhook.Failure), WebhookJson.Default.WebhookBody)
-        : new Refusal(None);
-
-    private static async Task<IResult> DeleteAsync(CurrentUser user, WebhookRegistry webhooks, MessageWriter writer)
+    private static IResult Get(CurrentUser user, WebhookRegistry webhooks)
     {
-        var registration = new PendingRegistration(webhooks, user.Id, webhook: null);
-        await writer.EnqueueAsync(registration);
-        return await registration.Written is { } refusal ? new Refusal(refusal) : TypedResults.NoContent();
+        if (webhooks.Of(user.Id) is not { } line)
+            return new Refusal(None);
+        var (count, oldestId) = webhooks.DeadLetters(line);
+        return TypedResults.Json(
+            new WebhookBody(line.Webhook.Url, line.Failure, count == 0 ? null : new DeadLettersBody(count, oldestId, WhatToDo)), WebhookJson.Default.WebhookBody);
     }
+
+    private static async Task<IResult> DeleteAsync(CurrentUser user, WebhookRegistry webhooks) =>
+        await webhooks.DeleteAsync(user.Share) is { } error ? new Refusal(error) : TypedResults.NoContent();
 
     private static (WebhookRequest? Request, ChatError? Error) Parse(ReadOnlyMemory<byte> json)
     {
@@ -80,6 +81,9 @@ internal static class WebhookEndpoints
     private static readonly ChatError MalformedSecret = new(null,
         $"\"secret\" must be whsec_ and the base64 of {Webhook.MinSecretBytes} to {Webhook.MaxSecretBytes} random bytes, like " +
         "whsec_$(openssl rand -base64 32).");
+    private const string WhatToDo =
+        "The webhook did not take these messages, and later ones went on without them. They are in your inbox: " +
+        "acknowledge them, or PUT the webhook again to have them tried again.";
     private static readonly ChatError None = new(null, "You have no webhook. PUT one.", StatusCodes.Status404NotFound);
 }
 
@@ -89,7 +93,14 @@ internal sealed record WebhookRequest(string? Url, string? Secret);
 /// <summary>What is shown.</summary>
 /// <param name="Url">Where messages are POSTed.</param>
 /// <param name="Failure">Why the last call failed, in words; left out if it did not.</param>
-internal sealed record WebhookBody(string Url, string? Failure = null);
+/// <param name="DeadLetters">What was not taken; left out if there is nothing.</param>
+internal sealed record WebhookBody(string Url, string? Failure = null, DeadLettersBody? DeadLetters = null);
+
+/// <summary>Messages that the webhook did not take, and that are not tried again by themselves.</summary>
+/// <param name="Count">How many there are.</param>
+/// <param name="OldestId">The oldest one's id.</param>
+/// <param name="WhatToDo">Where they are and what can be done, in words.</param>
+internal sealed record DeadLettersBody(long Count, long OldestId, string WhatToDo);
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(WebhookRequest))]

@@ -26,6 +26,11 @@ internal sealed class WebhookOptions
     public TimeSpan LongestRetry { get; init; } = TimeSpan.FromMinutes(5);
 
     /// <summary>
+    /// A message that fails for so long is skipped, so that those behind it get their turn. The example schedule of Standard Webhooks is as long.
+    /// </summary>
+    public TimeSpan GiveUpAfter { get; init; } = TimeSpan.FromDays(3);
+
+    /// <summary>
     /// Addresses that are not the public Internet's, or may lead out of it again (https://www.iana.org/assignments/iana-ipv4-special-registry).
     /// Of IPv6 only 2000::/3 is public at all.
     /// </summary>
@@ -78,10 +83,14 @@ internal sealed class WebhookOptions
                 yield return $"Webhooks:AllowedNetworks has '{network}'; expected a network like 10.1.0.0/16.";
         }
 
-        foreach (var (key, value) in new[] { (nameof(Timeout), Timeout), (nameof(FirstRetry), FirstRetry), (nameof(LongestRetry), LongestRetry) })
+        foreach (var (key, value, most) in new[]
         {
-            if (value < TimeSpan.FromMilliseconds(10) || value > TimeSpan.FromDays(1))
-                yield return $"Webhooks:{key} is {value}; it must be from 00:00:00.01 to 1.00:00:00 (write 10 seconds as 00:00:10).";
+            (nameof(Timeout), Timeout, TimeSpan.FromDays(1)), (nameof(FirstRetry), FirstRetry, TimeSpan.FromDays(1)),
+            (nameof(LongestRetry), LongestRetry, TimeSpan.FromDays(1)), (nameof(GiveUpAfter), GiveUpAfter, TimeSpan.FromDays(30)),
+        })
+        {
+            if (value < TimeSpan.FromMilliseconds(10) || value > most)
+                yield return $"Webhooks:{key} is {value}; it must be from 00:00:00.01 to {most} (write 10 seconds as 00:00:10).";
         }
     }
 

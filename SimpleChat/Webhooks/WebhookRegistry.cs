@@ -4,14 +4,17 @@ namespace SimpleChat.Webhooks;
 
 /// <summary>
 /// Who has a webhook: WebhookDB, and a running <see cref="WebhookLine"/> for each of its rows. Changes go to the writer like everything that is
-/// written (<see cref="PendingRegistration"/>), and take effect in commit order.
+/// written (<see cref="PendingChange"/>), and take effect in commit order.
 /// </summary>
 internal sealed class WebhookRegistry(
-    ChatDatabase database, UserShares shares, WebhookCaller caller, ChatService chat, WebhookOptions options, TimeProvider time, ILogger<WebhookLine> log)
-    : IHostedService
+    ChatDatabase database, MessageWriter writer, UserShares shares, WebhookEraser eraser, WebhookCaller caller, ChatService chat, MessageStore store,
+    WebhookOptions options, TimeProvider time, ILogger<WebhookLine> log) : IHostedService
 {
     private readonly Lock _gate = new();
+
+    // Under _gate.
     private readonly Dictionary<string, WebhookLine> _lines = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, WebhookPace> _paces = new(StringComparer.Ordinal); // longer than a line, so that a new one inherits it
     private bool _stopping;
 
     /// <summary>The user's, or null.</summary>
@@ -21,27 +24,56 @@ internal sealed class WebhookRegistry(
             return _lines.GetValueOrDefault(user);
     }
 
-    /// <summary>Takes a committed change into effect: ends the user's line, and starts the new one, if there is one.</summary>
-    /// <returns>Whether the user had one before.</returns>
-    public bool Set(string user, Webhook? webhook)
+    /// <summary>Registers a webhook in the place of an earlier one, and has everything in the inbox tried.</summary>
+    /// <returns>Why not, or null; and whether there was an earlier one.</returns>
+    public async Task<(ChatError? Error, bool Replaced)> PutAsync(Webhook webhook, UserShare share)
     {
-        lock (_gate)
-        {
-            var had = _lines.Remove(user, out var line);
-            line?.Stop();
-            if (webhook is not null && !_stopping)
-                _lines[user] = new WebhookLine(webhook, shares.Hold(user), caller, chat, options, time, log);
-            return had;
-        }
+        var replaced = false;
+        var error = await WriteAsync(
+            share, () => replaced = Set(webhook),
+            "INSERT OR REPLACE INTO WebhookDB (User, Url, Secret) VALUES (?1, ?2, ?3)", webhook.User, webhook.Url, webhook.Secret);
+        return (error, replaced);
+    }
+
+    /// <summary>Forgets the user's webhook, if there is one.</summary>
+    /// <returns>Why not, or null.</returns>
+    public Task<ChatError?> DeleteAsync(UserShare share) =>
+        WriteAsync(share, () => Remove(share.User, line => true), "DELETE FROM WebhookDB WHERE User = ?1", share.User);
+
+    /// <summary>The receiver ended the registration. One that was made meanwhile stays.</summary>
+    /// <returns>Why not, or null.</returns>
+    public Task<ChatError?> EndAsync(WebhookLine line) => WriteAsync(
+        line.Share, () => Remove(line.Webhook.User, other => other == line),
+        "DELETE FROM WebhookDB WHERE User = ?1 AND Url = ?2 AND Secret = ?3", line.Webhook.User, line.Webhook.Url, line.Webhook.Secret);
+
+    /// <summary>Skips the user's messages above <paramref name="from"/> up to <paramref name="upTo"/>, unless all are to be tried again meanwhile.</summary>
+    /// <returns>Why not, or null.</returns>
+    public Task<ChatError?> SkipAsync(WebhookLine line, long from, long upTo) => WriteAsync(
+        line.Share, () => line.Skipped(from, upTo),
+        FormattableString.Invariant(
+            $"UPDATE WebhookDB SET SkippedUpTo = {upTo} WHERE User = ?1 AND Url = ?2 AND Secret = ?3 AND SkippedUpTo = {from}"),
+        line.Webhook.User, line.Webhook.Url, line.Webhook.Secret);
+
+    /// <summary>The dead letters of the user's webhook: how many there are, and the oldest one's id, or 0.</summary>
+    public (long Count, long OldestId) DeadLetters(WebhookLine line)
+    {
+        using var connection = database.OpenReader();
+        return connection.QuerySingle<(long, long)>(
+            """
+            SELECT count(*), coalesce(min(m.Id), 0) FROM InboxDB i CROSS JOIN MessageDB m ON m.Id = i.MessageId
+            WHERE i.Recipient = @User AND i.MessageId <= @SkippedUpTo
+            """, new { line.Webhook.User, line.SkippedUpTo });
     }
 
     /// <summary>Starts the lines of all that is registered. The database is open by now.</summary>
-    public Task StartAsync(CancellationToken cancellationToken)
+    public async Task StartAsync(CancellationToken cancellationToken)
     {
         using var connection = database.OpenReader();
-        foreach (var webhook in connection.Query<Webhook>("SELECT User, Url, Secret FROM WebhookDB"))
-            Set(webhook.User, webhook);
-        return Task.CompletedTask;
+        if (connection.QuerySingle<long>("SELECT count(*) FROM pragma_table_info('WebhookDB') WHERE name = 'SkippedUpTo'") == 0 // older than the column
+            && await WriteAsync(null, () => { }, "ALTER TABLE WebhookDB ADD COLUMN SkippedUpTo INTEGER NOT NULL DEFAULT 0") is { } error)
+            throw new StartException($"Table WebhookDB cannot be brought up to date: {error.Message}");
+        foreach (var row in connection.Query<(string User, string Url, string Secret, long SkippedUpTo)>("SELECT User, Url, Secret, SkippedUpTo FROM WebhookDB"))
+            Start(new Webhook(row.User, row.Url, row.Secret), row.SkippedUpTo);
     }
 
     /// <summary>Ends all lines, before the writer ends, which takes their last acks.</summary>
@@ -56,15 +88,72 @@ internal sealed class WebhookRegistry(
 
         foreach (var line in lines)
             line.Stop();
-        await Task.WhenAll(Array.ConvertAll(lines, line => line.Running)).WaitAsync(cancellationToken)
+        await Task.WhenAll([eraser.StopAsync(), .. lines.Select(line => line.Running)]).WaitAsync(cancellationToken)
             .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         foreach (var line in lines)
             line.Dispose();
     }
+
+    /// <summary>A registration takes effect. The same one again keeps its line.</summary>
+    /// <returns>Whether the user had one before.</returns>
+    private bool Set(Webhook webhook)
+    {
+        if (Of(webhook.User) is { } same && same.Webhook == webhook)
+        {
+            same.TryAgain();
+            return true;
+        }
+
+        var had = Remove(webhook.User, line => true);
+        Start(webhook, skippedUpTo: 0);
+        return had;
+    }
+
+    private void Start(Webhook webhook, long skippedUpTo)
+    {
+        lock (_gate)
+        {
+            if (_stopping)
+                return;
+            if (!_paces.TryGetValue(webhook.User, out var pace))
+                _paces[webhook.User] = pace = new WebhookPace(options, time);
+            pace.Hurry();
+            _lines[webhook.User] = new WebhookLine(webhook, shares.Hold(webhook.User), skippedUpTo, this, pace, caller, chat, store, options, time, log);
+        }
+    }
+
+    /// <summary>Ends the user's line, if it is the one that is meant.</summary>
+    /// <returns>Whether there was one.</returns>
+    private bool Remove(string user, Predicate<WebhookLine> isMeant)
+    {
+        lock (_gate)
+        {
+            if (!_lines.TryGetValue(user, out var line) || !isMeant(line))
+                return false;
+            _lines.Remove(user);
+            if (_paces[user].IsIdle)
+                _paces.Remove(user);
+            line.Stop();
+        }
+
+        eraser.Erase();
+        return true;
+    }
+
+    private async Task<ChatError?> WriteAsync(UserShare? share, Action committed, string sql, params string[] values)
+    {
+        var change = new PendingChange(share, sql, values, committed);
+        await writer.EnqueueAsync(change);
+        return await change.Written;
+    }
 }
 
-/// <summary>A webhook to be registered, in the place of an earlier one, or (null) to be forgotten.</summary>
-internal sealed class PendingRegistration(WebhookRegistry registry, string user, Webhook? webhook) : PendingWrite
+/// <summary>A change of WebhookDB that waits to be written. What it deletes or replaces is overwritten in the file, because it is a secret.</summary>
+/// <param name="share">What the user may have of the server; null for the server's own.</param>
+/// <param name="sql">The statement.</param>
+/// <param name="values">Its values for ?1, ?2 and so on.</param>
+/// <param name="committed">Called when it is on disk. Must not wait.</param>
+internal sealed class PendingChange(UserShare? share, string sql, string[] values, Action committed) : PendingWrite
 {
     private static readonly ChatError NotStored = ChatError.StorageUnavailable with { Message = "Not known to be stored. Repeat it." };
     private readonly TaskCompletionSource<ChatError?> _written = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -72,20 +161,18 @@ internal sealed class PendingRegistration(WebhookRegistry registry, string user,
     /// <summary>Completes with null when it is on disk and in effect, or with the refusal.</summary>
     public Task<ChatError?> Written => _written.Task;
 
-    /// <summary>Whether there was one before.</summary>
-    public bool Replaced { get; private set; }
+    public override UserShare? Share => share;
 
     public override void Write(MessageTransaction transaction)
     {
-        if (webhook is null)
-            transaction.Execute("DELETE FROM WebhookDB WHERE User = ?1", user);
-        else
-            transaction.Execute("INSERT OR REPLACE INTO WebhookDB (User, Url, Secret) VALUES (?1, ?2, ?3)", user, webhook.Url, webhook.Secret);
+        transaction.Execute("PRAGMA secure_delete = ON"); // https://sqlite.org/pragma.html#pragma_secure_delete
+        transaction.Execute(sql, values);
+        transaction.Execute("PRAGMA secure_delete = OFF"); // inbox rows hold nothing secret, and go more quickly without
     }
 
     public override void Committed()
     {
-        Replaced = registry.Set(user, webhook);
+        committed();
         _written.TrySetResult(null);
     }
 
