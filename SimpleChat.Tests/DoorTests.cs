@@ -103,6 +103,40 @@ public sealed partial class DoorTests : IDisposable
     }
 
     [Fact]
+    public async Task I8_Answers_that_nobody_takes_hold_no_file_open()
+    {
+        const int Requests = 90;
+        await using var server = new ChatProcess
+        {
+            DatabasePath = _folder.DatabasePath,
+            Under = Limited(Descriptors),
+            ["Kestrel:EndpointDefaults:Protocols"] = "Http2",
+        };
+        await server.StartAsync();
+        using var stranger = await RawHttp.ConnectAsync(server.Url);
+        var before = server.Handles;
+        var request = new List<byte>("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"u8.ToArray());
+        Add(type: 4, flags: 0, stream: 0, [0, 4, 0, 0, 0, 0]); // SETTINGS: no answer may have a body, yet (RFC 9113, section 6.9.2)
+        byte[] headers = [0x82, 0x86, 0x04, 7, .. "/app.js"u8, 0x01, 9, .. "localhost"u8]; // GET, http (RFC 7541, appendix A)
+        for (var i = 0; i < Requests; i++)
+            Add(type: 1, flags: 5, stream: (2 * i) + 1, headers);
+        await stranger.Stream.WriteAsync(request.ToArray());
+
+        for (var answers = 0; answers < Requests;)
+        {
+            var head = new byte[9];
+            await stranger.Stream.ReadExactlyAsync(head).AsTask().OrFail("an answer's headers");
+            await stranger.Stream.ReadExactlyAsync(new byte[(head[0] << 16) | (head[1] << 8) | head[2]]).AsTask().OrFail("their rest");
+            answers += head[3] == 1 ? 1 : 0;
+        }
+
+        Assert.InRange(server.Handles, 0, before + 20);
+
+        void Add(byte type, byte flags, int stream, byte[] payload) =>
+            request.AddRange([0, 0, (byte)payload.Length, type, flags, 0, 0, (byte)(stream >> 8), (byte)stream, .. payload]);
+    }
+
+    [Fact]
     public async Task The_start_says_in_one_line_how_many_connections_the_process_can_hold()
     {
         await using (var server = await StartAsync())

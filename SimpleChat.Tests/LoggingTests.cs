@@ -123,6 +123,62 @@ public sealed class LoggingTests
         bool Says(string what) => server.Log.Entries.Any(entry => entry.Category.StartsWith("SimpleChat.", StringComparison.Ordinal) && entry.Message.StartsWith(what, StringComparison.Ordinal));
     }
 
+    [Fact]
+    public async Task A_log_that_nobody_takes_stops_neither_the_start_nor_the_chat_nor_the_end()
+    {
+        if (OperatingSystem.IsWindows())
+            return; // no shell, no named pipe in the file system
+        using var folder = new TempFolder();
+        var url = new Uri($"http://127.0.0.1:{FreePort()}");
+        await using var server = new ChatProcess
+        {
+            DatabasePath = folder.DatabasePath,
+            Under = ["sh", "-c", $"mkfifo {folder.File("log")}; exec \"$@\" 1<>{folder.File("log")}", "sh"], // open for reading, and nobody reads
+            ["urls"] = url.ToString(),
+            ["Logging:LogLevel:Default"] = "Trace",
+            ["Logging:LogLevel:Microsoft.AspNetCore"] = "Trace",
+            ["Chat:MessagesPerSecond"] = "0",
+        };
+        server.Launch();
+        using var http = new HttpClient { BaseAddress = url };
+        await Deadline.UntilAsync(() => AnswersAsync(http), "the start");
+
+        await using var alice = await ChatClient.ConnectAsync(url, "alice");
+        await using var bob = await ChatClient.ConnectAsync(url, "bob");
+        for (var i = 0; i < 300; i++) // each several lines: a pipe takes 64 KiB
+        {
+            Assert.Equal(201, (await new HttpUser(http, "alice").SendAsync("bob", $"{i}")).Status);
+            Assert.Equal($"{i}", (await bob.ExpectAsync("message")).Body);
+        }
+
+        await using var carol = await ChatClient.ConnectAsync(url, "carol");
+        var watch = System.Diagnostics.Stopwatch.StartNew();
+        server.Terminate();
+        Assert.Equal(1001, (await carol.ReceiveUntilCloseAsync()).Code);
+        Assert.Equal(0, await server.ExitAsync());
+        Assert.InRange(watch.Elapsed.TotalSeconds, 0, 5);
+    }
+
+    private static async Task<bool> AnswersAsync(HttpClient http)
+    {
+        try
+        {
+            using var answer = await http.GetAsync("/alive");
+            return answer.IsSuccessStatusCode;
+        }
+        catch (HttpRequestException)
+        {
+            return false;
+        }
+    }
+
+    private static int FreePort()
+    {
+        using var listener = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Loopback, 0);
+        listener.Start();
+        return ((System.Net.IPEndPoint)listener.LocalEndpoint).Port;
+    }
+
     private static Task<ChatClient> ConnectAsync(ChatServer server, string token) =>
         ChatClient.ConnectAsync(server.Url, user: null, configure: options => options.SetRequestHeader("Authorization", $"Bearer {token}"));
 }

@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using Microsoft.Extensions.Logging.Console;
 using SimpleChat;
 using SimpleChat.ServerSentEvents;
 using SimpleChat.Webhooks;
@@ -19,6 +20,8 @@ try
     // A request's line is logged with its query, and a token may be in there; whoever starts the server reads the reason from the last line below.
     builder.Logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
     builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical);
+    // Nobody waits for whoever takes the log, a full pipe or a stopped terminal: lines that find no room are left out, and counted in one that does.
+    builder.Services.Configure<ConsoleLoggerOptions>(console => (console.QueueFullMode, console.MaxQueueLength) = (ConsoleLoggerQueueFullMode.DropWrite, 10_000));
 
     ChatOptions.Register(builder.Services);
     CurrentUser.Register(builder);
@@ -71,13 +74,14 @@ try
     HealthEndpoints.Map(app);
     app.MapOpenApi();
 
-    app.Lifetime.ApplicationStarted.Register(() =>
+    // On a thread of its own, which a terminal that is stopped may hold as long as it likes.
+    app.Lifetime.ApplicationStarted.Register(() => new Thread(() =>
     {
         if (app.Services.GetRequiredService<Capacity>().Complaint(app.Services.GetRequiredService<ChatOptions>()) is { } complaint)
             Console.WriteLine(complaint);
         foreach (var address in app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()?.Addresses ?? [])
             Console.WriteLine($"SimpleChat listens on {address}. Try: {WebSocketEndpoint.WscatLine(address, app.Environment.IsDevelopment() ? "alice" : null)}");
-    });
+    }) { IsBackground = true }.Start());
     await app.RunAsync();
     return 0;
 }

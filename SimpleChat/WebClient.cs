@@ -12,8 +12,9 @@ internal static class WebClient
 
     public static void Serve(IApplicationBuilder app)
     {
-        app.UseDefaultFiles();
-        app.UseStaticFiles(new StaticFileOptions { OnPrepareResponse = file => Protect(file.Context.Response.Headers) });
+        var files = new PageFiles(app.ApplicationServices.GetRequiredService<IWebHostEnvironment>().WebRootFileProvider);
+        app.UseDefaultFiles(new DefaultFilesOptions { FileProvider = files });
+        app.UseStaticFiles(new StaticFileOptions { FileProvider = files, OnPrepareResponse = file => Protect(file.Context.Response.Headers) });
     }
 
     private static void Protect(IHeaderDictionary headers)

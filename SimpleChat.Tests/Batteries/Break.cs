@@ -146,6 +146,10 @@ internal sealed record Break(string Name, string Battery, params Break.Edit[] Ed
             new Edit("MessageStore.cs", "\"(Sender = @user OR Recipient = @user)\"", "\"TRUE\"")),
         new("any web page may write", nameof(SecurityBattery),
             new Edit("OriginCheck.cs", "if (origins.Count == 0)", "if (origins.Count == 0 || context.Request.Path != \"/chat\")")),
+        new("strangers may hold all descriptors", nameof(SecurityBattery),
+            new Edit("Door.cs", "while (_strangers > _capacity.Strangers &&", "while (_strangers > 10_000 &&")),
+        new("a user's connection stays a stranger's", nameof(SecurityBattery),
+            new Edit("Door.cs", "Remove(connection);\n                connection.Whose = TcpConnection.Standing.User;\n                _users++;", "connection.UserRequests = 0;")),
         new("nobody is slowed down", nameof(SecurityBattery),
             new Edit("ChatService.cs", "if (_rate.Allows(send.Draft.From))", "if (_rate is not null)")),
     ];

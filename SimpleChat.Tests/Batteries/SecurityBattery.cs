@@ -204,4 +204,62 @@ public sealed class SecurityBattery(ITestOutputHelper output)
         Assert.Equal("application/json", inbox.ContentType);
         Assert.Equal(JsonValueKind.Array, inbox.Json.Json.GetProperty("messages").ValueKind);
     }
+
+    [Fact]
+    public async Task Whoever_only_connects_neither_ends_the_server_nor_keeps_anybody_out()
+    {
+        const int Descriptors = 600;
+        string[] openings =
+        [
+            "", "GET", "GET /inbox?user=mallory HTTP/1.1\r\nHost: localhost\r\nX: ", "\x16\x03\x01", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+            "GET /alive HTTP/1.1\r\nHost: localhost\r\n\r\n", "GET /app.js HTTP/1.1\r\nHost: localhost\r\n\r\n", "GET /inbox HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            "GET /inbox?user=mallory HTTP/1.1\r\nHost: localhost\r\n\r\n", "POST /messages?user=mallory HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{",
+        ];
+        var random = new Random(Battery.Seed(output));
+        using var folder = new TempFolder();
+        await using var server = new ChatProcess
+        {
+            DatabasePath = folder.DatabasePath,
+            Under = ["sh", "-c", $"ulimit -n {Descriptors}; exec \"$@\"", "sh"],
+        };
+        await server.StartAsync();
+        await using var alice = await ChatClient.ConnectAsync(server.Url, "alice");
+        await using var bob = await ChatClient.ConnectAsync(server.Url, "bob");
+        var crowd = new List<RawHttp>();
+        try
+        {
+            for (var round = 0; round < Battery.Rounds(10); round++)
+            {
+                for (var i = 0; i < Descriptors / 8; i++)
+                {
+                    crowd.Add(await RawHttp.ConnectAsync(server.Url, receiveBuffer: 4096));
+                    await TrySayAsync(crowd[^1], openings[random.Next(openings.Length)]);
+                }
+
+                using (var newcomer = await RawHttp.ConnectAsync(server.Url))
+                    Assert.Equal(200, (await newcomer.AskAsync($"GET /health HTTP/1.1\r\nHost: {server.Url.Authority}\r\n\r\n")).Status);
+                await using (var carol = await ChatClient.ConnectAsync(server.Url, "carol"))
+                    await carol.SendAndConfirmAsync("bob", $"{round}");
+                Assert.Equal($"{round}", (await bob.ExpectAsync("message")).Body);
+                await alice.AssertAliveAsync();
+                Assert.InRange(server.Handles, 0, Descriptors - 1);
+            }
+        }
+        finally
+        {
+            crowd.ForEach(one => one.Dispose());
+        }
+
+        static async Task TrySayAsync(RawHttp stranger, string what)
+        {
+            try
+            {
+                await stranger.Stream.WriteAsync(Encoding.Latin1.GetBytes(what));
+            }
+            catch (IOException)
+            {
+                // Closed already: there are newer ones.
+            }
+        }
+    }
 }
