@@ -145,7 +145,12 @@ public sealed partial class DoorTests : IDisposable
             Assert.Equal(200, (await AskAsync(server, "/health")).Status);
         }
 
-        await using var modest = new ChatProcess { DatabasePath = _folder.DatabasePath, Under = Limited(Descriptors), ["Chat:MaxConnections"] = "10" };
+        await using var modest = new ChatProcess
+        {
+            DatabasePath = _folder.DatabasePath,
+            Under = Limited(Descriptors),
+            ["Chat:MaxConnections"] = "10",
+        };
         await modest.StartAsync();
         Assert.DoesNotContain(modest.Output, line => line.Contains("Chat:MaxConnections", StringComparison.Ordinal)); // as it was asked for
     }

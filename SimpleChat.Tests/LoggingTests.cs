@@ -129,11 +129,12 @@ public sealed class LoggingTests
         if (OperatingSystem.IsWindows())
             return; // no shell, no named pipe in the file system
         using var folder = new TempFolder();
+        var log = folder.File("log");
         var url = new Uri($"http://127.0.0.1:{FreePort()}");
         await using var server = new ChatProcess
         {
             DatabasePath = folder.DatabasePath,
-            Under = ["sh", "-c", $"mkfifo {folder.File("log")}; exec \"$@\" 1<>{folder.File("log")}", "sh"], // open for reading, and nobody reads
+            Under = ["sh", "-c", $"mkfifo {log}; exec \"$@\" 1<>{log}", "sh"], // open for reading, and nobody reads
             ["urls"] = url.ToString(),
             ["Logging:LogLevel:Default"] = "Trace",
             ["Logging:LogLevel:Microsoft.AspNetCore"] = "Trace",

@@ -62,7 +62,8 @@ public sealed class RefusalLogTests : IDisposable
     [Fact]
     public void What_smells_of_an_attack_is_a_warning_and_the_rest_is_information()
     {
-        foreach (var reason in (string[])["invalid_token", "expired_token", "foreign_origin", "rate_limited", "no_identity", "too_many_connections"])
+        string[] reasons = ["invalid_token", "expired_token", "foreign_origin", "rate_limited", "no_identity", "too_many_connections"];
+        foreach (var reason in reasons)
             _refusals.Refused(reason, "somebody");
         Assert.Equal(
             [LogLevel.Warning, LogLevel.Warning, LogLevel.Warning, LogLevel.Information, LogLevel.Information, LogLevel.Information],
@@ -73,8 +74,12 @@ public sealed class RefusalLogTests : IDisposable
     public async Task Every_way_of_being_refused_over_HTTP_is_in_the_log_and_in_the_meter()
     {
         var jwt = new Jwt();
-        await using var server = await new ChatServer { Environment = "Production", ["Chat:MessagesPerSecond"] = "1", ["Chat:ConnectionsPerUser"] = "1" }
-            .With(jwt.Settings).StartAsync();
+        await using var server = await new ChatServer
+        {
+            Environment = "Production",
+            ["Chat:MessagesPerSecond"] = "1",
+            ["Chat:ConnectionsPerUser"] = "1",
+        }.With(jwt.Settings).StartAsync();
         using var counted = new Counted(server.Services.GetRequiredService<IMeterFactory>());
         var token = jwt.Token("alice");
         var alice = new HttpUser(server.Http, null, token);
@@ -95,14 +100,38 @@ public sealed class RefusalLogTests : IDisposable
 
         string[] expected =
         [
-            "Information: 127.0.0.1 was refused: no_identity.", "Warning: 127.0.0.1 was refused: invalid_token.", "Warning: 127.0.0.1 was refused: expired_token.",
-            "Warning: 127.0.0.1 was refused: foreign_origin.", "Information: alice was refused: too_many_connections.",
-            "Information: alice was refused: invalid_json.", "Information: alice was refused: too_big.", "Information: alice was refused: rate_limited.",
+            "Information: 127.0.0.1 was refused: no_identity.",
+            "Warning: 127.0.0.1 was refused: invalid_token.",
+            "Warning: 127.0.0.1 was refused: expired_token.",
+            "Warning: 127.0.0.1 was refused: foreign_origin.",
+            "Information: alice was refused: too_many_connections.",
+            "Information: alice was refused: invalid_json.",
+            "Information: alice was refused: too_big.",
+            "Information: alice was refused: rate_limited.",
         ];
-        Assert.Equal(expected, server.Log.Entries.Where(entry => entry.Category == typeof(RefusalLog).FullName).Select(entry => $"{entry.Level}: {entry.Message}"));
+        var told = server.Log.Entries.Where(entry => entry.Category == typeof(RefusalLog).FullName);
+        Assert.Equal(expected, told.Select(entry => $"{entry.Level}: {entry.Message}"));
         Assert.Equal(2, counted["invalid_token"]);
-        foreach (var reason in (string[])["no_identity", "expired_token", "foreign_origin", "too_many_connections", "invalid_json", "too_big", "rate_limited"])
-            Assert.Equal(1, counted[reason]);
+        string[] once = ["no_identity", "expired_token", "foreign_origin", "too_many_connections", "invalid_json", "too_big", "rate_limited"];
+        Assert.All(once, reason => Assert.Equal(1, counted[reason]));
+    }
+
+    [Fact]
+    public async Task Frames_that_are_refused_are_in_the_log_and_in_the_meter()
+    {
+        await using var server = await new ChatServer { ["Chat:MessagesPerSecond"] = "1" }.StartAsync();
+        using var counted = new Counted(server.Services.GetRequiredService<IMeterFactory>());
+        await using var alice = await ChatClient.ConnectAsync(server.Url, "alice");
+        await alice.RawTextAsync("no json");
+        await alice.FindAsync("error");
+        for (var i = 0; i < 20; i++)
+            await alice.SendAsync("bob", "hi");
+        await alice.AssertAliveAsync();
+
+        Assert.Equal(1, counted["invalid_json"]);
+        Assert.InRange(counted["rate_limited"], 10, 18);
+        Assert.Single(server.Log.Entries, entry => entry.Message == "alice was refused: invalid_json.");
+        Assert.Single(server.Log.Entries, entry => entry.Message == "alice was refused: rate_limited.");
     }
 
     /// <summary>What was logged since it was asked last.</summary>

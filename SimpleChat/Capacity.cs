@@ -3,21 +3,25 @@ using System.Runtime.InteropServices;
 namespace SimpleChat;
 
 /// <summary>
-/// How many connections the process can hold. Each is a file descriptor, and .NET does not survive a process that has none left: accepting fails without end,
-/// and then the garbage collector cannot ask how much memory there is. So the limit is read at start and shared out, and nobody gets beyond a share.
+/// How many connections the process can hold. Each is a file descriptor, and .NET does not survive a process that has none left: accepting
+/// fails without end, and then the garbage collector cannot ask how much memory there is. So the limit is read at start and shared out, and
+/// nobody gets beyond a share.
 /// </summary>
 /// <param name="Limit">Files and sockets that the process may have open (<c>RLIMIT_NOFILE</c>); null where there is no such limit.</param>
 /// <param name="Strangers">TCP connections on which nobody known asks for anything just now: see <see cref="Door"/>.</param>
 /// <param name="Users">TCP connections on which a user does.</param>
-/// <param name="Chat">Of these, WebSockets and whatever else stays: <see cref="ChatOptions.MaxConnections"/>, or what there is room for. The rest is for requests.</param>
+/// <param name="Chat">Of these, WebSockets and whatever else stays: <see cref="ChatOptions.MaxConnections"/>, or what there is room for.
+/// The rest is for requests.</param>
 internal sealed partial record Capacity(int? Limit, int Strangers, int Users, int Chat)
 {
-    /// <summary>An eighth of what there is room for, within these bounds: enough for each newcomer to say who it is, and never much memory.</summary>
+    /// <summary>
+    /// An eighth of what there is room for, within these bounds: enough for each newcomer to say who it is, and never much memory.
+    /// </summary>
     private const int FewestStrangers = 16, MostStrangers = 1024;
 
     /// <summary>
-    /// Descriptors that are not for connections, beside those that are open when the server starts: readers of the database, calls to other servers, files of the page,
-    /// and code that is loaded when it is first needed, at two descriptors an assembly.
+    /// Descriptors that are not for connections, beside those that are open when the server starts: readers of the database, calls to other
+    /// servers, and code that is loaded when it is first needed, at two descriptors an assembly.
     /// </summary>
     private const int Reserve = 192;
 
@@ -45,7 +49,8 @@ internal sealed partial record Capacity(int? Limit, int Strangers, int Users, in
             ? new Capacity(limit, strangers, room - strangers, Math.Min(wanted, chat))
             : throw new StartException(
                 $"The process may have {limit} files and sockets open: too few to serve anybody (Chat:MaxConnections), it needs at least " +
-                $"{open + Reserve + (2 * FewestStrangers) + FewestChat}. Raise the limit: ulimit -n, LimitNOFILE= of a systemd unit, --ulimit nofile= of a container.");
+                $"{open + Reserve + (2 * FewestStrangers) + FewestChat}. " +
+                "Raise the limit: ulimit -n, LimitNOFILE= of a systemd unit, --ulimit nofile= of a container.");
     }
 
     /// <summary>One line for whoever starts the server, if it holds fewer connections than the settings say; otherwise null.</summary>
@@ -58,7 +63,7 @@ internal sealed partial record Capacity(int? Limit, int Strangers, int Users, in
     {
         if (OperatingSystem.IsWindows())
             return null;
-        var resource = OperatingSystem.IsLinux() || OperatingSystem.IsAndroid() ? 7 : 8; // RLIMIT_NOFILE in <sys/resource.h>, elsewhere BSD's
+        var resource = OperatingSystem.IsLinux() ? 7 : 8; // RLIMIT_NOFILE in <sys/resource.h>; elsewhere BSD's
         return GetLimit(resource, out var limit) == 0 && limit.Soft < int.MaxValue ? (int)limit.Soft : null;
     }
 

@@ -50,12 +50,16 @@ internal sealed record ChatError(string? Code, string Message, int Status = Stat
     public static readonly ChatError InvalidPosition = new(null,
         "A position (\"after\", on a stream Last-Event-ID) is the id of a message, better with its sentAt, like 41@2026-11-24T11:02:03.123Z; 0 is the very beginning.");
     public static readonly ChatError TooManyConnections = new(null,
-        "You have as many connections open as one user may have (Chat:ConnectionsPerUser). Close one first.", StatusCodes.Status429TooManyRequests) { Reason = "too_many_connections" };
+        "You have as many connections open as one user may have (Chat:ConnectionsPerUser). Close one first.", StatusCodes.Status429TooManyRequests)
+    { Reason = "too_many_connections" };
     public static readonly ChatError TooManyRequests = new(null,
         "You have as many requests under way as one user may have (Chat:RequestsPerUser). Wait for one of them first.",
-        StatusCodes.Status429TooManyRequests) { Reason = "too_many_requests" };
+        StatusCodes.Status429TooManyRequests)
+    { Reason = "too_many_requests" };
     public static readonly ChatError ServerFull = new(null,
-        "The server has as many connections open as it may have (Chat:MaxConnections). Try again in a moment.", StatusCodes.Status503ServiceUnavailable) { Reason = "server_full" };
+        "The server has as many connections open as it may have (Chat:MaxConnections). Try again in a moment.", StatusCodes.Status503ServiceUnavailable)
+    { Reason = "server_full" };
     public static readonly ChatError ServerStopping = new(null,
-        "The server is shutting down. Try again in a moment.", StatusCodes.Status503ServiceUnavailable) { Reason = "server_stopping" };
+        "The server is shutting down. Try again in a moment.", StatusCodes.Status503ServiceUnavailable)
+    { Reason = "server_stopping" };
 }

@@ -5,16 +5,20 @@ using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 namespace SimpleChat;
 
 /// <summary>
-/// Where TCP connections come in, below TLS and HTTP: Kestrel's socket transport, and a bound on what strangers hold. A connection is a stranger's until a user's
-/// request is under way on it, and again afterwards. Strangers have a small fixed share of the process's descriptors (<see cref="Capacity.Strangers"/>). Once it is
-/// full, a newcomer takes the place of one that does nothing: so a silent crowd locks nobody out, however large it is, and never uses up the descriptors.
+/// Where TCP connections come in, below TLS and HTTP: Kestrel's socket transport, and a bound on what strangers hold. A connection is a
+/// stranger's until a user's request is under way on it, and again afterwards. Strangers have a small fixed share of the process's
+/// descriptors (<see cref="Capacity.Strangers"/>). Once it is full, a newcomer takes the place of one that does nothing: so a silent crowd
+/// locks nobody out, however large it is, and never uses up the descriptors.
 /// </summary>
 internal sealed class Door : IConnectionListenerFactory, IConnectionListenerFactorySelector, IDisposable
 {
-    /// <summary>How long a newcomer may take to come out with its first request, TLS included. Kestrel's own time-outs see to what comes after it.</summary>
+    /// <summary>
+    /// How long a newcomer may take to come out with its first request, TLS included. Kestrel's own time-outs see to what comes after it.
+    /// </summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
-    private static readonly ConnectionAbortedException Displaced = new("Strangers have as many connections open as they may have, and this one did nothing.");
+    private static readonly ConnectionAbortedException Displaced = new(
+        "Strangers have as many connections open as they may have, and this one did nothing.");
     private static readonly ConnectionAbortedException Silent = new("No request came in time.");
 
     private readonly SocketTransportFactory _sockets;
@@ -115,8 +119,8 @@ internal sealed class Door : IConnectionListenerFactory, IConnectionListenerFact
         lock (_gate)
         {
             Append(connection);
-            // Only who comes in makes them more. Users' connections that fell idle may be too many for a while, as long as all together are not.
-            while (_strangers > _capacity.Strangers && (displaced is null || (long)_strangers + _users > (long)_capacity.Strangers + _capacity.Users))
+            // One for one. Connections of users that fell idle may be more than the share, as long as all together are not too many.
+            while (_strangers > _capacity.Strangers && (displaced is null || IsFull))
             {
                 var one = Idlest(connection);
                 Remove(one);
@@ -130,9 +134,12 @@ internal sealed class Door : IConnectionListenerFactory, IConnectionListenerFact
         return (connection, displaced is not null);
     }
 
+    /// <summary>Under the gate: whether strangers and users together have more than there is.</summary>
+    private bool IsFull => (long)_strangers + _users > (long)_capacity.Strangers + _capacity.Users;
+
     /// <summary>
-    /// Under the gate: who makes room for a newcomer. Of the network that holds most, so that a crowd from one place displaces its own; the one that has done
-    /// nothing for longest; in the middle of a request only if all are.
+    /// Under the gate: who makes room for a newcomer. Of the network that holds most, so that a crowd from one place displaces its own; the
+    /// one that has done nothing for longest; in the middle of a request only if all are.
     /// </summary>
     private TcpConnection Idlest(TcpConnection newcomer)
     {

@@ -5,13 +5,14 @@ using Microsoft.Extensions.Primitives;
 namespace SimpleChat;
 
 /// <summary>
-/// The page's files, each read whole when it is first asked for, and anew when it has changed. An answer that nobody takes holds memory that all answers share, and no
-/// open file: over HTTP/2 a stranger may have a hundred of them on one connection.
+/// The page's files, each read whole when it is first asked for, and anew when it has changed. An answer that nobody takes holds memory
+/// that all answers share, and no open file: over HTTP/2 a stranger may have a hundred of them on one connection.
 /// </summary>
 /// <param name="folder">Where they are.</param>
 internal sealed class PageFiles(IFileProvider folder) : IFileProvider
 {
-    private readonly ConcurrentDictionary<string, PageFile> _files = new(StringComparer.OrdinalIgnoreCase); // as some file systems see it: no spelling makes another
+    /// <summary>By path. Some file systems take any spelling of a name: none makes another file here.</summary>
+    private readonly ConcurrentDictionary<string, PageFile> _files = new(StringComparer.OrdinalIgnoreCase);
 
     public IFileInfo GetFileInfo(string subpath)
     {

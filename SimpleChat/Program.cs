@@ -21,7 +21,8 @@ try
     builder.Logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
     builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical);
     // Nobody waits for whoever takes the log, a full pipe or a stopped terminal: lines that find no room are left out, and counted in one that does.
-    builder.Services.Configure<ConsoleLoggerOptions>(console => (console.QueueFullMode, console.MaxQueueLength) = (ConsoleLoggerQueueFullMode.DropWrite, 10_000));
+    builder.Services.Configure<ConsoleLoggerOptions>(console =>
+        (console.QueueFullMode, console.MaxQueueLength) = (ConsoleLoggerQueueFullMode.DropWrite, 10_000));
 
     ChatOptions.Register(builder.Services);
     CurrentUser.Register(builder);
@@ -81,7 +82,8 @@ try
             Console.WriteLine(complaint);
         foreach (var address in app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()?.Addresses ?? [])
             Console.WriteLine($"SimpleChat listens on {address}. Try: {WebSocketEndpoint.WscatLine(address, app.Environment.IsDevelopment() ? "alice" : null)}");
-    }) { IsBackground = true }.Start());
+    })
+    { IsBackground = true }.Start());
     await app.RunAsync();
     return 0;
 }

@@ -1,8 +1,9 @@
 namespace SimpleChat;
 
 /// <summary>
-/// Who is refused, and why, for whoever operates the server. Every refusal is counted in the meter by its reason; the log gets one line at first, and then
-/// one with a count in each <see cref="Interval"/>, per reason and per user or address. So an attack is seen and cannot fill the log.
+/// Who is refused, and why, for whoever operates the server. Every refusal is counted in the meter by its reason; the log gets one line at
+/// first, and then one with a count in each <see cref="Interval"/>, per reason and per user or address. So an attack is seen and cannot
+/// fill the log.
 /// </summary>
 /// <param name="metrics">Counts each.</param>
 /// <param name="time">Says when an interval is over; the timer runs only while somebody is remembered.</param>
@@ -12,7 +13,10 @@ internal sealed partial class RefusalLog(ChatMetrics metrics, TimeProvider time,
     /// <summary>How often a refusal that goes on is told again. Seldom enough to read, often enough to act.</summary>
     public static readonly TimeSpan Interval = TimeSpan.FromSeconds(10);
 
-    /// <summary>Pairs of a reason and a name that are remembered at once; beyond these all share the name <see cref="Others"/>. Nobody can fill memory with names.</summary>
+    /// <summary>
+    /// Pairs of a reason and a name that are remembered at once; beyond these all share the name <see cref="Others"/>. Nobody can fill
+    /// memory with names.
+    /// </summary>
     public const int MaxRemembered = 256;
 
     /// <summary>The name of those that are too many to be named.</summary>

@@ -7,8 +7,8 @@ using Microsoft.AspNetCore.Http.Features;
 namespace SimpleChat;
 
 /// <summary>
-/// A TCP connection that came in by the <see cref="Door"/>: the transport's own, and who is using it. A user's while at least one request of a user is
-/// under way on it, an open WebSocket included (over HTTP/2 there may be many); a stranger's otherwise, whoever it was before.
+/// A TCP connection that came in by the <see cref="Door"/>: the transport's own, and who is using it. A user's while at least one request
+/// of a user is under way on it, an open WebSocket included (over HTTP/2 there may be many); a stranger's otherwise, whoever it was before.
 /// </summary>
 internal sealed class TcpConnection : ConnectionContext, IConnectionLifetimeFeature
 {
@@ -46,7 +46,9 @@ internal sealed class TcpConnection : ConnectionContext, IConnectionLifetimeFeat
     /// <summary>When it came, as <see cref="TimeProvider.GetTimestamp"/> counts.</summary>
     public long Since { get; init; }
 
-    /// <summary>The network it came from, in one byte: an IPv4 address, or the /64 in which an IPv6 address is one subscriber's. Two may share it.</summary>
+    /// <summary>
+    /// The network it came from, in one byte: an IPv4 address, or the /64 in which an IPv6 address is one subscriber's. Two may share it.
+    /// </summary>
     public byte Network { get; }
 
     /// <summary>Whether a request was ever answered on it.</summary>
@@ -58,7 +60,9 @@ internal sealed class TcpConnection : ConnectionContext, IConnectionLifetimeFeat
     /// <summary>The connection of this request; null if there is none, as in a test in memory.</summary>
     public static TcpConnection? Of(HttpContext context) => context.Features.Get<IConnectionLifetimeFeature>() as TcpConnection;
 
-    /// <summary>Middleware: says that a request is under way, so that no connection is closed in the middle of one while others are idle.</summary>
+    /// <summary>
+    /// Middleware: says that a request is under way, so that no connection is closed in the middle of one while others are idle.
+    /// </summary>
     public static async Task Watch(HttpContext context, RequestDelegate next)
     {
         if (Of(context) is not { } connection)

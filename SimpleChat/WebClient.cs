@@ -14,7 +14,11 @@ internal static class WebClient
     {
         var files = new PageFiles(app.ApplicationServices.GetRequiredService<IWebHostEnvironment>().WebRootFileProvider);
         app.UseDefaultFiles(new DefaultFilesOptions { FileProvider = files });
-        app.UseStaticFiles(new StaticFileOptions { FileProvider = files, OnPrepareResponse = file => Protect(file.Context.Response.Headers) });
+        app.UseStaticFiles(new StaticFileOptions
+        {
+            FileProvider = files,
+            OnPrepareResponse = file => Protect(file.Context.Response.Headers),
+        });
     }
 
     private static void Protect(IHeaderDictionary headers)

@@ -8,7 +8,7 @@ namespace SimpleChat;
 /// <summary>The handshake at <c>GET /chat</c> (RFC 6455, section 4.2; over HTTP/2 CONNECT, RFC 8441): everything that can be wrong is said before the upgrade.</summary>
 internal sealed class WebSocketEndpoint(
     ChatService chat, ChatOptions options, TimeProvider time, ChatMetrics metrics, IHostEnvironment environment, IServiceProvider services,
-    ILogger<WebSocketLine> log)
+    RefusalLog refusals, ILogger<WebSocketLine> log)
 {
     /// <summary>The subprotocol on which a message counts as delivered when it was written to the socket, as it does without any.</summary>
     public const string Plain = "chat";
@@ -77,7 +77,7 @@ internal sealed class WebSocketEndpoint(
             using var socket = await context.WebSockets.AcceptWebSocketAsync(protocol);
             using var line = new WebSocketLine(
                 socket, OutgoingBatch.Of(context), context.Features.Get<IConnectionSocketFeature>()?.Socket, connection, protocol != Acknowledged,
-                user.ExpiresAt, chat, options, time, metrics, log);
+                user.ExpiresAt, chat, options, time, metrics, refusals, log);
             await line.RunAsync();
         }
         finally

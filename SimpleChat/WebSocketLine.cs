@@ -26,6 +26,7 @@ internal sealed partial class WebSocketLine : IDisposable
     private readonly ChatOptions _options;
     private readonly TimeProvider _time;
     private readonly ChatMetrics _metrics;
+    private readonly RefusalLog _refusals;
     private readonly ILogger _log;
     private readonly Socket? _network;
     private readonly PassedMessages? _passed;
@@ -45,10 +46,11 @@ internal sealed partial class WebSocketLine : IDisposable
     /// <param name="options">The limits.</param>
     /// <param name="time">The clock.</param>
     /// <param name="metrics">Counts what is pushed.</param>
+    /// <param name="refusals">Hears of frames that are answered with an error.</param>
     /// <param name="log">Hears of endings, and of faults.</param>
     public WebSocketLine(
         WebSocket socket, OutgoingBatch? batch, Socket? network, Connection connection, bool writingDelivers, DateTimeOffset? expiresAt,
-        ChatService chat, ChatOptions options, TimeProvider time, ChatMetrics metrics, ILogger<WebSocketLine> log)
+        ChatService chat, ChatOptions options, TimeProvider time, ChatMetrics metrics, RefusalLog refusals, ILogger<WebSocketLine> log)
     {
         _socket = socket;
         _batch = batch;
@@ -58,6 +60,7 @@ internal sealed partial class WebSocketLine : IDisposable
         _options = options;
         _time = time;
         _metrics = metrics;
+        _refusals = refusals;
         _log = log;
         if (batch is not null)
             batch.Share = connection.Share;
@@ -137,7 +140,12 @@ internal sealed partial class WebSocketLine : IDisposable
             return;
         var frames = FrameWriter.Pool.Get();
         foreach (var answer in outbox.Answers)
+        {
+            if (answer.Error is { } error)
+                _refusals.Refused(error.Reason, _connection.User);
             await SendAsync(frames.Answer(answer), --left);
+        }
+
         foreach (var receipt in outbox.Receipts)
             await SendAsync(frames.Delivered(receipt), --left);
         foreach (var message in outbox.Messages)
