@@ -170,6 +170,21 @@ public sealed class ClosingTests
     }
 
     [Fact]
+    public async Task Empty_fragments_are_allowed_and_count_nothing_towards_the_size()
+    {
+        await using var server = await new ChatServer { ["Chat:MaxMessageBytes"] = "1000" }.StartAsync();
+        using var alice = await RawWebSocket.ConnectAsync(server.Url, "alice");
+        var message = Encoding.UTF8.GetBytes(SendOf(1000));
+
+        await alice.FrameAsync(Opcode.Text, message[..500], fin: false);
+        for (var i = 0; i < 2000; i++)
+            await alice.FrameAsync(Opcode.Continuation, [], fin: false);
+        await alice.FrameAsync(Opcode.Continuation, message[500..]);
+
+        Assert.Equal("sent", (await alice.ReadJsonAsync()).Type);
+    }
+
+    [Fact]
     public async Task I8_Endless_empty_fragments_are_ended()
     {
         await using var server = await new ChatServer { ["Chat:MessageTimeout"] = "00:00:05" }.StartAsync();

@@ -91,6 +91,65 @@ public sealed class WriterTests
         Assert.Equal(["late"], writer.Texts());
     }
 
+    [Fact]
+    public async Task I9_A_commit_that_seems_to_fail_and_is_on_disk_all_the_same_is_news_to_everyone_receipts_included()
+    {
+        await using var writer = await Writer.StartAsync();
+        var (alice, bob) = (writer.Join("alice"), writer.Join("bob"));
+        Assert.True(await writer.Enqueue(transaction => transaction.Insert(new Draft("alice", "bob", "one"u8.ToArray(), null), 0)).OrFail("a commit"));
+        var release = await writer.HoldUpAsync(); // so that the next three are one batch
+
+        var ack = writer.AckAsync("bob", 1);
+        var message = writer.Enqueue(transaction => transaction.Insert(new Draft("alice", "bob", "two"u8.ToArray(), null), 1));
+        var fault = writer.Enqueue(transaction =>
+        {
+            if (transaction.LastId < 2)
+                return; // the next attempt
+            transaction.Execute("COMMIT");
+            throw new SqliteException("The disk says that it failed.", SQLitePCL.raw.SQLITE_IOERR);
+        });
+        release();
+
+        Assert.Equal(ChatError.StorageUnavailable, await ack.OrFail("the ack's answer"));
+        Assert.False(await message.OrFail("the message's answer"));
+        Assert.False(await fault.OrFail("the fault"));
+        await Deadline.UntilAsync(() => Task.FromResult(bob.Mark == 2), "bob to be told that there is something to read");
+        await Deadline.UntilAsync(() => Task.FromResult(alice.Take().Receipts is [(1, "alice", "bob")]), "alice's receipt");
+    }
+
+    [Fact]
+    public async Task I8_Whoever_cannot_be_told_harms_nobody_else()
+    {
+        await using var writer = await Writer.StartAsync();
+        var release = await writer.HoldUpAsync();
+        var left = writer.Enqueue(transaction => transaction.Insert(new Draft("alice", "bob", "left"u8.ToArray(), null), 0));
+        _ = writer.Enqueue(_ => { }, confirmed: () => throw new InvalidOperationException("a listener of somebody else's"));
+        var right = writer.Enqueue(transaction => transaction.Insert(new Draft("alice", "bob", "right"u8.ToArray(), null), 0));
+        release();
+
+        Assert.True(await left.OrFail("the left neighbour"));
+        Assert.True(await right.OrFail("the right neighbour"));
+        Assert.True(await writer.Enqueue(_ => { }).OrFail("a later commit"));
+    }
+
+    [Fact]
+    public async Task I8_What_one_user_hands_in_fills_that_users_part_of_the_queue_and_no_more()
+    {
+        await using var writer = await Writer.StartAsync();
+        var release = await writer.HoldUpAsync();
+        var mallory = new UserShare("mallory");
+        var ids = Enumerable.Range(1, ClientFrame.MaxAckIds).Select(id => (long)id).ToArray();
+        var acks = Enumerable.Range(0, 40).Select(_ => writer.AckAsync(mallory, ids)).ToArray(); // more than the whole queue holds
+        var waiting = mallory.Waiting;
+        var bystander = writer.AckAsync("bob", 1);
+        release();
+
+        Assert.InRange(waiting, MessageWriter.CapacityPerUser, MessageWriter.CapacityPerUser + ids.Length);
+        Assert.Null(await bystander.OrFail("the bystander's answer"));
+        Assert.True(acks.Count(ack => ack.IsCompleted) <= 2 * waiting / ids.Length, "The bystander waited behind more than mallory's part of the queue.");
+        Assert.All(await Task.WhenAll(acks).OrFail("all acks"), Assert.Null); // slowed down, not refused
+    }
+
     /// <summary>The writer on a database of its own.</summary>
     private sealed class Writer : IAsyncDisposable
     {
@@ -140,10 +199,13 @@ public sealed class WriterTests
 
         /// <summary>An ack as it comes from a client.</summary>
         /// <returns>Its answer: null, or the refusal.</returns>
-        public async Task<ChatError?> AckAsync(string user, long id)
+        public Task<ChatError?> AckAsync(string user, long id) => AckAsync(new UserShare(user), [id]);
+
+        /// <inheritdoc cref="AckAsync(string, long)"/>
+        public async Task<ChatError?> AckAsync(UserShare share, long[] ids)
         {
             var reply = new TaskCompletionSource<ChatError?>(TaskCreationOptions.RunContinuationsAsynchronously);
-            await _chat.DeliverAsync(new PendingAck(_chat, new UserShare(user), [id], reply.SetResult));
+            await _chat.DeliverAsync(new PendingAck(_chat, share, ids, reply.SetResult));
             return await reply.Task;
         }
 
