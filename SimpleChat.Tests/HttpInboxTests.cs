@@ -1,7 +1,10 @@
 using System.Diagnostics;
+using System.Diagnostics.Metrics;
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Time.Testing;
 
 namespace SimpleChat.Tests;
 
@@ -374,6 +377,71 @@ public sealed class HttpInboxTests
     }
 
     [Fact]
+    public async Task I8_However_many_ask_for_its_health_there_is_one_probe_a_second()
+    {
+        var clock = new FakeTimeProvider();
+        await using var server = await new ChatServer { InMemory = true, Time = clock }.StartAsync();
+        var meters = server.Services.GetRequiredService<IMeterFactory>();
+        var commits = 0;
+        using var listener = new MeterListener();
+        listener.InstrumentPublished = (instrument, _) =>
+        {
+            if (instrument.Meter.Scope == meters && instrument.Name == "simplechat.commit.size")
+                listener.EnableMeasurementEvents(instrument);
+        };
+        listener.SetMeasurementEventCallback<int>((_, _, _, _) => Interlocked.Increment(ref commits));
+        listener.Start();
+        for (var second = 1; second <= 3; second++)
+        {
+            var answers = await Task.WhenAll(Enumerable.Range(0, 50).Select(_ => new HttpUser(server.Http, null).GetAsync("/health")));
+            Assert.All(answers, answer => Assert.Equal(200, answer.Status));
+            Assert.Equal(200, (await new HttpUser(server.Http, null).GetAsync("/health")).Status);
+            Assert.Equal(second, commits);
+            clock.Advance(TimeSpan.FromSeconds(1));
+        }
+    }
+
+    [Fact]
+    public async Task Every_answer_but_those_for_everybody_is_kept_by_no_cache_and_embedded_by_no_other_origin()
+    {
+        await using var server = await ChatServer.StartNewAsync();
+        var (alice, nobody) = (new HttpUser(server.Http, "alice"), new HttpUser(server.Http, null));
+        HttpAnswer[] mine =
+        [
+            await alice.SendAsync("bob", "hi"), await alice.GetAsync("/messages"), await alice.GetAsync("/conversations"), await alice.GetAsync("/inbox"),
+            await alice.AckAsync(1), await alice.GetAsync("/users/bob/presence"), await alice.GetAsync("/messages?limit=0"), await alice.GetAsync("/messages?limit=many"),
+            await alice.PostAsync("/messages", "{"), await alice.GetAsync("/chat"), await nobody.GetAsync("/inbox"), await nobody.GetAsync("/nothing/here"),
+            await alice.RequestAsync(HttpMethod.Delete, "/inbox"), await alice.GetAsync("/webhook"),
+        ];
+        foreach (var answer in mine)
+            Assert.Equal(("no-store", "nosniff", "same-origin"), (answer.Header("Cache-Control"), answer.Header("X-Content-Type-Options"), answer.Header("Cross-Origin-Resource-Policy")));
+        foreach (var path in new[] { "/", "/app.js", "/alive", "/health", "/openapi/v1.json" })
+            Assert.Equal((200, "no-cache"), ((await nobody.GetAsync(path)).Status, (await nobody.GetAsync(path)).Header("Cache-Control")));
+        Assert.Equal("same-origin", (await nobody.GetAsync("/")).Header("Cross-Origin-Opener-Policy"));
+        Assert.Contains("camera=()", (await nobody.GetAsync("/")).Header("Permissions-Policy"), StringComparison.Ordinal);
+        using var stream = await server.Http.GetAsync(new Uri("/inbox/stream?user=alice", UriKind.Relative), HttpCompletionOption.ResponseHeadersRead).OrFail("the headers");
+        Assert.Equal("no-store", stream.Headers.CacheControl?.ToString());
+    }
+
+    [Fact]
+    public async Task A_long_poll_ends_a_little_before_60_s_whatever_the_wait_with_what_there_is()
+    {
+        var clock = new FakeTimeProvider();
+        await using var server = await new ChatServer { InMemory = true, Time = clock }.StartAsync();
+        var poll = new HttpUser(server.Http, "bob").GetAsync("/inbox?wait=60");
+        await Deadline.UntilAsync(() => new HttpUser(server.Http, "alice").SeesOnlineAsync("bob"), "the poll waits");
+        await Deadline.UntilAsync(
+            () =>
+            {
+                if (clock.GetUtcNow() - clock.Start < TimeSpan.FromSeconds(59)) // the poll may take its time from the clock a moment after it is seen
+                    clock.Advance(TimeSpan.FromSeconds(1));
+                return Task.FromResult(poll.IsCompleted);
+            },
+            "an answer");
+        Assert.Equal((200, """{"messages":[]}"""), ((await poll).Status, (await poll).Body));
+    }
+
+    [Fact]
     public async Task What_health_stores_and_reads_is_nobodys_message()
     {
         await using var server = await new ChatServer { InMemory = true }.StartAsync();
@@ -397,7 +465,7 @@ public sealed class HttpInboxTests
         {
             ("/chat", "get", "after access_token user"), ("/inbox/stream", "get", "Last-Event-ID access_token user"),
             ("/messages", "post", "user"), ("/messages", "get", "with before after limit days user"),
-            ("/inbox", "get", "wait user"), ("/inbox/ack", "post", "user"), ("/users/{id}/presence", "get", "id user"),
+            ("/conversations", "get", "before limit user"), ("/inbox", "get", "wait user"), ("/inbox/ack", "post", "user"), ("/users/{id}/presence", "get", "id user"),
             ("/webhook", "put", "user"), ("/webhook", "get", "user"), ("/webhook", "delete", "user"), ("/alive", "get", ""), ("/health", "get", ""),
         })
         {
@@ -406,6 +474,17 @@ public sealed class HttpInboxTests
             var described = operation.TryGetProperty("parameters", out var list) ? list.EnumerateArray().Select(one => one.GetProperty("name").GetString()) : [];
             Assert.Equal(parameters, string.Join(' ', described));
         }
+
+        Assert.Equal(answer.Body, (await new HttpUser(server.Http, null).GetAsync("/openapi/v1.json?again")).Body);
+        foreach (var (path, method, statuses) in new[]
+        {
+            ("/messages", "post", "200 201 400 401 403 408 409 413 415 429 503"), ("/messages", "get", "200 400 401 403 409 429 503"),
+            ("/conversations", "get", "200 400 401 403 429 503"), ("/inbox", "get", "200 400 401 403 429 503"),
+            ("/inbox/ack", "post", "204 400 401 403 408 413 415 429 503"), ("/inbox/stream", "get", "200 400 401 403 409 429 503"),
+            ("/users/{id}/presence", "get", "200 400 401 403 429 503"), ("/chat", "get", "101 400 401 403 409 426 429 503"),
+            ("/alive", "get", "200 503"), ("/health", "get", "200 503"),
+        })
+            Assert.Equal(statuses, string.Join(' ', Names(paths.GetProperty(path).GetProperty(method).GetProperty("responses")).Order(StringComparer.Ordinal)));
 
         var schemas = answer.Json.Json.GetProperty("components").GetProperty("schemas");
         Assert.Equal(["to", "text"], schemas.GetProperty("SendBody").GetProperty("required").EnumerateArray().Select(name => name.GetString()));

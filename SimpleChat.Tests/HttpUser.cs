@@ -19,6 +19,9 @@ internal sealed record HttpAnswer(int Status, HttpResponseMessage Head, string B
 
     public string? ContentType => Head.Content.Headers.ContentType?.MediaType;
 
+    /// <summary>A header's value; null if it is not there.</summary>
+    public string? Header(string name) => Head.Headers.TryGetValues(name, out var values) ? string.Join(", ", values) : null;
+
     public bool HasMore => Json.Json.GetProperty("hasMore").GetBoolean();
 
     /// <summary>It is a refusal as RFC 9457 has it, with this status and, if given, this code.</summary>

@@ -40,6 +40,29 @@ public sealed class LimitsTests
     }
 
     [Fact]
+    public async Task One_request_more_than_a_user_may_have_under_way_is_answered_429_bodies_that_still_come_in_counted()
+    {
+        await using var server = await new ChatServer { ["Chat:RequestsPerUser"] = "3" }.StartAsync();
+        var (alice, bob) = (new HttpUser(server.Http, "alice"), new HttpUser(server.Http, "bob"));
+        var poll = alice.GetAsync("/inbox?wait=60");
+        using var stream = await server.Http.GetAsync(new Uri("/inbox/stream?user=alice", UriKind.Relative), HttpCompletionOption.ResponseHeadersRead).OrFail("the headers");
+        using var slow = await RawHttp.ConnectAsync(server.Url);
+        await slow.Stream.WriteAsync(
+            System.Text.Encoding.ASCII.GetBytes($"POST /messages?user=alice HTTP/1.1\r\nHost: {server.Url.Authority}\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{{"));
+
+        HttpAnswer? refused = null;
+        await Deadline.UntilAsync(async () => (refused = await alice.GetAsync("/users/bob/presence")).Status == 429, "the fourth request is refused");
+        refused!.AssertProblem(429);
+        Assert.NotNull(refused.Header("Retry-After"));
+        Assert.Equal(200, (await bob.GetAsync("/users/alice/presence")).Status);
+
+        slow.Reset();
+        await Deadline.UntilAsync(async () => (await alice.GetAsync("/users/bob/presence")).Status == 200, "there is room again");
+        await bob.SendAsync("alice", "hi");
+        Assert.Equal("hi", Assert.Single((await poll).Messages).Body);
+    }
+
+    [Fact]
     public async Task The_rate_is_one_user_s_over_connections_and_HTTP_and_recovers()
     {
         await using var server = await new ChatServer { ["Chat:MessagesPerSecond"] = "1" }.StartAsync();

@@ -19,13 +19,22 @@ public sealed class StreamIdentityTests
         using var stream = await server.Http.GetAsync($"/inbox/stream?access_token={token}", HttpCompletionOption.ResponseHeadersRead).OrFail("the headers");
         Assert.Equal(200, (int)stream.StatusCode);
         Assert.Equal("text/event-stream", stream.Content.Headers.ContentType?.MediaType);
-        Assert.Equal(new CacheControlHeaderValue { NoCache = true, NoStore = true }, stream.Headers.CacheControl);
+        Assert.Equal(new CacheControlHeaderValue { NoStore = true }, stream.Headers.CacheControl);
         Assert.Equal("no", Assert.Single(stream.Headers.GetValues("X-Accel-Buffering")));
         Assert.StartsWith("retry: ", await stream.Content.ReadAsStringAsync().OrFail("the end of the stream"), StringComparison.Ordinal);
 
         await Deadline.UntilAsync(async () => !await new HttpUser(server.Http, null, jwt.Token("alice")).SeesOnlineAsync("bob"), "bob being offline");
         Assert.DoesNotContain(server.Log.Entries, entry => entry.ToString().Contains(token, StringComparison.Ordinal));
         Assert.Empty(server.Log.Faults);
+    }
+
+    [Fact]
+    public async Task A_long_poll_ends_with_its_token_and_is_answered_200_with_what_there_is()
+    {
+        var jwt = new Jwt();
+        await using var server = await new ChatServer { Environment = "Production" }.With(jwt.Settings).StartAsync();
+        var answer = await new HttpUser(server.Http, null, jwt.Token("bob", TimeSpan.FromSeconds(5))).GetAsync("/inbox?wait=60");
+        Assert.Equal((200, """{"messages":[]}"""), (answer.Status, answer.Body));
     }
 
     [Theory]

@@ -1,3 +1,4 @@
+using Microsoft.AspNetCore.OpenApi;
 using Microsoft.OpenApi;
 
 namespace SimpleChat;
@@ -11,6 +12,49 @@ internal static class ApiDescription
     /// <param name="Name">What the client calls it.</param>
     /// <param name="In">Whether that is in the query or in a header.</param>
     public sealed record Position(string Name, ParameterLocation In);
+
+    /// <summary>The refusals of an endpoint, or of a group of them, each a ProblemDetails body.</summary>
+    public static T Refuses<T>(this T endpoint, params ReadOnlySpan<int> statuses)
+        where T : IEndpointConventionBuilder
+    {
+        foreach (var status in statuses)
+            endpoint.ProducesProblem(status);
+        return endpoint;
+    }
+
+    /// <summary>The refusals of whatever asks who it is: a parameter or an id that cannot be read, nobody known, a strange origin, too much at once, storage.</summary>
+    public static T RefusesLikeAnyOther<T>(this T endpoint)
+        where T : IEndpointConventionBuilder => endpoint.Refuses(
+            StatusCodes.Status400BadRequest, StatusCodes.Status401Unauthorized, StatusCodes.Status403Forbidden,
+            StatusCodes.Status429TooManyRequests, StatusCodes.Status503ServiceUnavailable);
+
+    /// <summary>The refusals of whatever reads a body: too slow, too big, not JSON.</summary>
+    public static T RefusesBodies<T>(this T endpoint)
+        where T : IEndpointConventionBuilder => endpoint.Refuses(
+            StatusCodes.Status408RequestTimeout, StatusCodes.Status413PayloadTooLarge, StatusCodes.Status415UnsupportedMediaType);
+
+    /// <summary>Serves the description. It is the same for everybody until the server ends, so it is written once: strangers may ask for it as often as they like.</summary>
+    public static void Map(IEndpointRouteBuilder routes)
+    {
+        var description = new Lazy<Task<byte[]>>(() => WriteAsync(routes.ServiceProvider));
+        routes.MapGet("/openapi/v1.json", async context =>
+        {
+            PrivateAnswers.Share(context);
+            var bytes = await description.Value;
+            context.Response.ContentType = "application/json; charset=utf-8";
+            context.Response.ContentLength = bytes.Length;
+            await context.Response.Body.WriteAsync(bytes, context.RequestAborted);
+        }).ExcludeFromDescription();
+    }
+
+    private static async Task<byte[]> WriteAsync(IServiceProvider services)
+    {
+        var document = await services.GetRequiredKeyedService<IOpenApiDocumentProvider>("v1").GetOpenApiDocumentAsync();
+        document.Servers = []; // whatever address the reader has reached it at
+        using var stream = new MemoryStream();
+        await document.SerializeAsJsonAsync(stream, OpenApiSpecVersion.OpenApi3_1);
+        return stream.ToArray();
+    }
 
     public static void Register(IServiceCollection services) => services.AddOpenApi(api =>
     {
@@ -33,11 +77,18 @@ internal static class ApiDescription
         });
     });
 
+    /// <summary>What a position is; see <see cref="SimpleChat.Position"/>.</summary>
+    private const string PositionMeaning =
+        "A position: the id of a message, or better 41@2026-11-24T11:02:03.123Z, its id, @ and its sentAt, which proves that the message is of this database. " +
+        "The answer starts with what the user sent or received after it. 409 unknown_position if there is no such message; 0 is the very beginning.";
+
     private static void Describe(OpenApiOperation operation, IList<object> metadata, OpenApiDocument document, IHostEnvironment environment)
     {
         operation.Parameters ??= [];
+        if (operation.Parameters.OfType<OpenApiParameter>().FirstOrDefault(parameter => parameter.Name == "after") is { } after)
+            after.Description = PositionMeaning;
         if (metadata.OfType<Position>().FirstOrDefault() is { } position)
-            Add(position.Name, position.In, "Resumes after the message with this id: everything that the user sent or received since, then live.");
+            Add(position.Name, position.In, PositionMeaning);
         var inQuery = metadata.OfType<CurrentUser.TokenInQuery>().Any();
         if (inQuery)
             Add("access_token", ParameterLocation.Query, "The JWT, where no Authorization header can be set.");

@@ -1,3 +1,4 @@
+using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.Data.Sqlite;
 
 namespace SimpleChat;
@@ -10,33 +11,72 @@ internal static class HealthEndpoints
 
     public static void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapMethods("/alive", ReadingMethods, () => TypedResults.Json(new HealthBody("alive"), ChatJson.Wire.HealthBody))
-            .WithSummary("The process answers.").Produces<HealthBody>();
-        routes.MapMethods("/health", ReadingMethods, CheckAsync)
-            .WithSummary("A message could be stored and read just now.").Produces<HealthBody>().ProducesProblem(StatusCodes.Status503ServiceUnavailable);
+        routes.MapMethods("/alive", ReadingMethods, Alive)
+            .WithSummary("The process answers, and takes connections.").Produces<HealthBody>().Refuses(StatusCodes.Status503ServiceUnavailable);
+        routes.MapMethods("/health", ReadingMethods, HealthAsync)
+            .WithSummary("A message could be stored and read within the last second.").Produces<HealthBody>().Refuses(StatusCodes.Status503ServiceUnavailable);
     }
 
-    private static async Task<IResult> CheckAsync(MessageWriter writer, MessageStore store)
+    private static IResult Alive(HttpContext context, IHostApplicationLifetime lifetime)
+    {
+        PrivateAnswers.Share(context);
+        return lifetime.ApplicationStopping.IsCancellationRequested ? new Refusal(ChatError.ServerStopping) : Is("alive");
+    }
+
+    private static async Task<IResult> HealthAsync(HttpContext context, HealthProbe probe)
+    {
+        PrivateAnswers.Share(context);
+        return await probe.FaultAsync() is { } fault
+            ? new Refusal(ChatError.StorageUnavailable with { Message = $"Messages cannot be stored: {fault}" })
+            : Is("healthy");
+    }
+
+    private static JsonHttpResult<HealthBody> Is(string status) => TypedResults.Json(new HealthBody(status), ChatJson.Wire.HealthBody);
+}
+
+/// <summary>
+/// Whether a message can be stored and read. A probe costs a commit, and strangers may ask: there is one a second at most, and its answer is everybody's.
+/// </summary>
+internal sealed class HealthProbe(MessageWriter writer, MessageStore store, TimeProvider time)
+{
+    /// <summary>From the start of one probe to the next one's.</summary>
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
+
+    private readonly Lock _gate = new();
+    private Task<string?> _latest = Task.FromResult<string?>(null); // under _gate
+    private long? _startedAt;
+
+    /// <summary>What is wrong with storage, in words; null if nothing is. Joins the probe that is under way, or takes the answer of the last second's.</summary>
+    public Task<string?> FaultAsync()
+    {
+        lock (_gate)
+        {
+            if (_latest.IsCompleted && !(_startedAt is { } start && time.GetElapsedTime(start) < Interval))
+            {
+                _startedAt = time.GetTimestamp();
+                _latest = ProbeAsync();
+            }
+
+            return _latest;
+        }
+    }
+
+    private async Task<string?> ProbeAsync()
     {
         var probe = new Probe();
         await writer.EnqueueAsync(probe);
+        if (!await probe.Written)
+            return writer.Fault ?? "the disk does not answer in time.";
         try
         {
-            if (await probe.Written)
-            {
-                store.Probe();
-                return TypedResults.Json(new HealthBody("healthy"), ChatJson.Wire.HealthBody);
-            }
+            store.Probe();
+            return null;
         }
         catch (SqliteException e)
         {
-            return Unhealthy(ChatDatabase.Explain(e));
+            return ChatDatabase.Explain(e);
         }
-
-        return Unhealthy(writer.Fault ?? "the disk does not answer in time.");
     }
-
-    private static Refusal Unhealthy(string fault) => new(ChatError.StorageUnavailable with { Message = $"Messages cannot be stored: {fault}" });
 
     /// <summary>Goes the way of a message, to the disk and back, and leaves nothing there.</summary>
     private sealed class Probe : PendingWrite

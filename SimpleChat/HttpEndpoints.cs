@@ -19,26 +19,20 @@ internal static class HttpEndpoints
 
     public static void Map(IEndpointRouteBuilder routes)
     {
-        var group = routes.MapGroup("").WithMetadata(new CurrentUser.Required())
-            .ProducesProblem(StatusCodes.Status400BadRequest).ProducesProblem(StatusCodes.Status401Unauthorized)
-            .ProducesProblem(StatusCodes.Status403Forbidden).ProducesProblem(StatusCodes.Status503ServiceUnavailable)
-            .AddEndpointFilter(AnswerStorageFaults);
+        var group = routes.MapGroup("").WithMetadata(new CurrentUser.Required()).RefusesLikeAnyOther().AddEndpointFilter(AnswerStorageFaults);
         group.MapPost("/messages", SendAsync).WithSummary("Sends a message. Safe to repeat with the same clientMessageId.")
-            .Accepts<SendBody>("application/json")
-            .Produces<MessageBody>(StatusCodes.Status201Created).Produces<MessageBody>(StatusCodes.Status200OK)
-            .ProducesProblem(StatusCodes.Status408RequestTimeout).ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status413PayloadTooLarge)
-            .ProducesProblem(StatusCodes.Status415UnsupportedMediaType).ProducesProblem(StatusCodes.Status429TooManyRequests);
+            .Accepts<SendBody>("application/json").RefusesBodies().Refuses(StatusCodes.Status409Conflict)
+            .Produces<MessageBody>(StatusCodes.Status201Created).Produces<MessageBody>(StatusCodes.Status200OK);
         group.MapGet("/messages", History).WithSummary("A page of history, oldest first: the newest messages, those below before, or the oldest above after.")
-            .Produces<HistoryBody>().ProducesProblem(StatusCodes.Status409Conflict);
+            .Produces<HistoryBody>().Refuses(StatusCodes.Status409Conflict);
         group.MapGet("/conversations", Conversations)
             .WithSummary("Whom the user has talked with, the most recent first, each with its last message: a page, those whose last message is below before.")
             .Produces<ConversationsBody>();
         group.MapGet("/inbox", InboxAsync).WithSummary("The oldest undelivered messages: at once, or with wait (in seconds) as soon as there is one.")
-            .Produces<InboxBody>().ProducesProblem(StatusCodes.Status429TooManyRequests);
+            .Produces<InboxBody>();
         group.MapPost("/inbox/ack", AckAsync).WithSummary("Marks messages as delivered: they leave the inbox, and their senders are told.")
-            .Accepts<AckBody>("application/json")
-            .Produces(StatusCodes.Status204NoContent)
-            .ProducesProblem(StatusCodes.Status408RequestTimeout).ProducesProblem(StatusCodes.Status413PayloadTooLarge).ProducesProblem(StatusCodes.Status415UnsupportedMediaType);
+            .Accepts<AckBody>("application/json").RefusesBodies()
+            .Produces(StatusCodes.Status204NoContent);
         group.MapGet("/users/{id}/presence", Presence).WithSummary("Whether a user has a connection open.")
             .Produces<PresenceBody>();
     }
@@ -69,11 +63,11 @@ internal static class HttpEndpoints
     }
 
     /// <summary>Short poll, and long poll: an empty inbox is answered when a message comes, not when a timer ticks.</summary>
-    private static async Task<IResult> InboxAsync(HttpContext context, CurrentUser user, ChatService chat, MessageStore store, TimeProvider time, int? wait = null)
+    private static async Task<IResult> InboxAsync(HttpContext context, CurrentUser user, ChatService chat, MessageStore store, ChatOptions options, TimeProvider time, int? wait = null)
     {
         if (wait is < 0 or > MaxWait)
             return Invalid($"\"wait\" must be a whole number of seconds from 0 to {MaxWait}.");
-        var inbox = ReadInbox(user.Id, store);
+        var inbox = ReadInbox(user, store);
         if (!inbox.IsEmpty || wait is null or 0)
             return inbox;
 
@@ -81,12 +75,13 @@ internal static class HttpEndpoints
         var connection = new Connection(user.Share, messagesOnly: true);
         if (chat.Join(connection, position: null) is { } refusal)
             return new Refusal(refusal);
+        PeerSocket.KeepAlive(context, options);
         try
         {
             using var deadline = new CancellationTokenSource(Patience(wait.Value, user.ExpiresAt - time.GetUtcNow()), time);
             using var patience = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, context.RequestAborted);
             using var impatience = patience.Token.Register(connection.Wake);
-            while ((inbox = ReadInbox(user.Id, store)).IsEmpty && connection.Ending is null && !patience.IsCancellationRequested)
+            while ((inbox = ReadInbox(user, store)).IsEmpty && connection.Ending is null && !patience.IsCancellationRequested)
             {
                 inbox.Drop();
                 await connection.WaitAsync();
@@ -124,7 +119,7 @@ internal static class HttpEndpoints
 
         var since = time.GetUtcNow().AddDays(-days).ToUnixTimeMilliseconds();
         return PageBody.Of("messages", store.ReadHistory(user.Id, with, position, before ?? long.MaxValue, since), limit,
-            (frames, row) => frames.Body(row), reversed: position is null);
+            (frames, row) => frames.Body(row), user.Share, reversed: position is null);
     }
 
     /// <summary>Whom the user has talked with.</summary>
@@ -134,7 +129,8 @@ internal static class HttpEndpoints
             return InvalidBefore;
         if (limit is < 1 or > MaxLimit)
             return InvalidLimit;
-        return PageBody.Of("conversations", store.ReadConversations(user.Id, before ?? long.MaxValue), limit, (frames, row) => frames.Body(row));
+        user.Share.Charge(Work.Conversations);
+        return PageBody.Of("conversations", store.ReadConversations(user.Id, before ?? long.MaxValue), limit, (frames, row) => frames.Body(row), user.Share);
     }
 
     private static IResult Presence(string id, ChatService chat) => UserId.IsValid(id)
@@ -142,8 +138,8 @@ internal static class HttpEndpoints
         : Invalid($"A user id is 1 to {UserId.MaxLength} characters out of {UserId.Characters}.");
 
     /// <summary>The oldest undelivered messages to the user.</summary>
-    private static PageBody ReadInbox(string user, MessageStore store) => PageBody.Of(
-        "messages", store.ReadInbox(user, after: 0, upTo: long.MaxValue), MessageStore.PageSize, (frames, message) => frames.Body(message), saysMore: false);
+    private static PageBody ReadInbox(CurrentUser user, MessageStore store) => PageBody.Of(
+        "messages", store.ReadInbox(user.Id, after: 0, upTo: long.MaxValue), MessageStore.PageSize, (frames, message) => frames.Body(message), user.Share, saysMore: false);
 
     private static Refusal InvalidBefore => Invalid("\"before\" must be the id of a message.");
 

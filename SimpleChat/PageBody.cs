@@ -34,10 +34,12 @@ internal sealed class PageBody : IResult
     /// <param name="rows">The rows. They are read no further than the page goes, and one row more.</param>
     /// <param name="limit">Rows at most.</param>
     /// <param name="serialise">Writes one of them as JSON.</param>
+    /// <param name="share">The user's, who is charged for the page.</param>
     /// <param name="reversed">Whether the last row comes first in the body.</param>
     /// <param name="saysMore">Whether the body has <c>hasMore</c>.</param>
     public static PageBody Of<T>(
-        string name, IEnumerable<T> rows, int limit, Func<FrameWriter, T, ReadOnlyMemory<byte>> serialise, bool reversed = false, bool saysMore = true)
+        string name, IEnumerable<T> rows, int limit, Func<FrameWriter, T, ReadOnlyMemory<byte>> serialise, UserShare share,
+        bool reversed = false, bool saysMore = true)
     {
         var page = new PageBody(name);
         var frames = FrameWriter.Pool.Get();
@@ -65,6 +67,7 @@ internal sealed class PageBody : IResult
         finally
         {
             FrameWriter.Pool.Return(frames);
+            share.Charge(Work.Page(page._rows.Count, page._length));
         }
     }
 

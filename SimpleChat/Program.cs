@@ -39,6 +39,7 @@ try
     builder.Services.AddSingleton<ChatMetrics>();
     builder.Services.AddSingleton<RefusalLog>();
     builder.Services.AddSingleton<ChatService>();
+    builder.Services.AddSingleton<HealthProbe>();
     WebhookEndpoints.Register(builder.Services);
     builder.Services.AddProblemDetails(problem => problem.CustomizeProblemDetails = context =>
         context.ProblemDetails.Detail ??= context.ProblemDetails.Status == StatusCodes.Status400BadRequest ? "A parameter cannot be read; /openapi/v1.json describes them." : null);
@@ -57,6 +58,7 @@ try
 
     await using var app = builder.Build();
     app.Services.GetRequiredService<ChatService>();
+    app.Use(PrivateAnswers.Mark);
     app.Use(OriginCheck.Require);
     app.Use(OutgoingBatch.Use);
     app.UseWebSockets();
@@ -73,7 +75,7 @@ try
     InboxStream.Map(app);
     WebhookEndpoints.Map(app);
     HealthEndpoints.Map(app);
-    app.MapOpenApi();
+    ApiDescription.Map(app);
 
     // On a thread of its own, which a terminal that is stopped may hold as long as it likes.
     app.Lifetime.ApplicationStarted.Register(() => new Thread(() =>

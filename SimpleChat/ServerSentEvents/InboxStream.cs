@@ -1,5 +1,7 @@
-using System.Net.ServerSentEvents;
-using System.Runtime.CompilerServices;
+using System.Buffers;
+using System.Text;
+using Microsoft.AspNetCore.Connections.Features;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
 using Microsoft.OpenApi;
 
@@ -14,28 +16,38 @@ internal sealed class InboxStream(
     HttpContext context, Connection connection, CurrentUser user,
     ChatService chat, ChatOptions options, TimeProvider time, ChatMetrics metrics) : IDisposable
 {
+    /// <summary>Bytes passed on in one go: little beside what Kestrel holds for a connection.</summary>
+    private const int Piece = 16 * 1024;
+
     /// <summary>What EventSource is told to wait before it connects again. A second, as long as a restart takes.</summary>
     private static readonly byte[] Reconnection = "retry: 1000\n\n"u8.ToArray();
 
     /// <summary>A comment: readers skip it, and everything on the way sees that the line is alive.</summary>
     private static readonly byte[] Heartbeat = ":\n\n"u8.ToArray();
 
-    private ITimer? _heart, _stall;
+    private static readonly byte[] EndOfEvent = "\n\n"u8.ToArray();
+
+    /// <summary>How long a write may take once the stream is ending.</summary>
+    private static readonly TimeSpan LastPatience = TimeSpan.FromSeconds(1);
+
+    private readonly StallWatch _stall = new(
+        context.Features.Get<IConnectionSocketFeature>()?.Socket, connection, options.SendTimeout, LastPatience, context.Abort, time);
+
+    private ITimer? _heart;
     private bool _beatIsDue;
+    private int _unflushed;
 
     public static void Map(IEndpointRouteBuilder routes) =>
         routes.MapGet("/inbox/stream", HandleAsync)
             .WithMetadata(new CurrentUser.Required(), new CurrentUser.TokenInQuery(), new ApiDescription.Position("Last-Event-ID", ParameterLocation.Header))
             .WithSummary("Server-Sent Events: undelivered messages first, then live ones. Last-Event-ID resumes after that message.")
             .Produces<string>(StatusCodes.Status200OK, "text/event-stream")
-            .ProducesProblem(StatusCodes.Status400BadRequest).ProducesProblem(StatusCodes.Status401Unauthorized)
-            .ProducesProblem(StatusCodes.Status403Forbidden).ProducesProblem(StatusCodes.Status409Conflict)
-            .ProducesProblem(StatusCodes.Status429TooManyRequests).ProducesProblem(StatusCodes.Status503ServiceUnavailable);
+            .RefusesLikeAnyOther().Refuses(StatusCodes.Status409Conflict);
 
     public void Dispose()
     {
         _heart?.Dispose();
-        _stall?.Dispose();
+        _stall.Dispose();
     }
 
     private static async Task HandleAsync(
@@ -64,15 +76,16 @@ internal sealed class InboxStream(
     /// <summary>Runs until the client leaves, the identity expires or the server stops.</summary>
     private async Task RunAsync()
     {
-        context.Response.Headers["X-Accel-Buffering"] = "no"; // nginx would hold back what is small; Cache-Control comes with the result
+        context.Response.ContentType = "text/event-stream";
+        context.Response.Headers["X-Accel-Buffering"] = "no"; // nginx would hold back what is small
+        context.Features.Get<IHttpResponseBodyFeature>()?.DisableBuffering();
         if (context.Features.Get<IHttpMinResponseDataRateFeature>() is { } rate)
             rate.MinDataRate = null; // Chat:SendTimeout says how slow a reader may be
         using var gone = context.RequestAborted.Register(() => connection.End(ConnectionEnd.PeerGone));
-        _stall = time.CreateTimer(_ => Stalled(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         _heart = time.CreateTimer(_ => Beat(), null, UntilBeat(), Timeout.InfiniteTimeSpan);
         try
         {
-            await TypedResults.ServerSentEvents(EventsAsync()).ExecuteAsync(context);
+            await WriteEventsAsync();
         }
         catch (Exception e) when (e is OperationCanceledException or IOException && context.RequestAborted.IsCancellationRequested)
         {
@@ -80,71 +93,78 @@ internal sealed class InboxStream(
         }
     }
 
-    /// <summary>
-    /// The stream. While it makes its next event nobody else writes to the response: that is when it writes what an event cannot carry.
-    /// A write that takes longer than <see cref="ChatOptions.SendTimeout"/> ends it.
-    /// </summary>
-    private async IAsyncEnumerable<SseItem<string>> EventsAsync([EnumeratorCancellation] CancellationToken cancel = default)
+    private async Task WriteEventsAsync()
     {
-        await WriteAsync(Reconnection, cancel);
+        await WriteAsync(Reconnection);
+        await FlushAsync();
         using var drain = chat.DrainOf(connection);
         while (connection.Ending is null)
         {
             var messages = drain.Next().Messages;
+            var frames = FrameWriter.Pool.Get();
             foreach (var message in messages)
             {
-                _stall!.Change(options.SendTimeout, Timeout.InfiniteTimeSpan);
-                yield return new SseItem<string>(Data(message), "message")
-                {
-                    EventId = Position.Of(message).ToString(),
-                };
-                _stall.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+                await WriteAsync(Encoding.ASCII.GetBytes($"event: message\nid: {Position.Of(message)}\ndata: "));
+                await WriteAsync(frames.Body(message)); // one line: JSON escapes line breaks
+                await WriteAsync(EndOfEvent);
             }
 
-            metrics.Pushed(messages.Count);
+            FrameWriter.Pool.Return(frames);
             if (Interlocked.Exchange(ref _beatIsDue, false))
-            {
-                await WriteAsync(Heartbeat, cancel);
-                _heart!.Change(UntilBeat(), Timeout.InfiniteTimeSpan);
-            }
-
+                await WriteAsync(Heartbeat);
+            await FlushAsync();
+            metrics.Pushed(messages.Count);
             if (messages.Count == 0 && !drain.HasMore)
                 await connection.WaitAsync();
         }
     }
 
-    private static string Data(Message message)
+    private async ValueTask WriteAsync(ReadOnlyMemory<byte> bytes)
     {
-        var frames = FrameWriter.Pool.Get();
-        var data = System.Text.Encoding.UTF8.GetString(frames.Body(message).Span);
-        FrameWriter.Pool.Return(frames);
-        return data;
+        while (bytes.Length > 0)
+        {
+            var piece = bytes[..Math.Min(bytes.Length, Piece - _unflushed)];
+            context.Response.BodyWriter.Write(piece.Span);
+            _unflushed += piece.Length;
+            bytes = bytes[piece.Length..];
+            if (_unflushed == Piece)
+                await FlushAsync();
+        }
     }
 
-    private async ValueTask WriteAsync(byte[] bytes, CancellationToken cancel)
+    /// <summary>Waits until the operating system has what was written. A peer that takes nothing for <see cref="ChatOptions.SendTimeout"/> is cut off.</summary>
+    private async ValueTask FlushAsync()
     {
-        _stall!.Change(options.SendTimeout, Timeout.InfiniteTimeSpan);
-        await context.Response.Body.WriteAsync(bytes, cancel);
-        _stall.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        if (_unflushed == 0)
+            return;
+        _unflushed = 0;
+        _stall.Begin();
+        await context.Response.BodyWriter.FlushAsync(context.RequestAborted);
+        _stall.End();
     }
 
-    private void Stalled()
-    {
-        connection.End(ConnectionEnd.PeerStalled);
-        context.Abort();
-    }
-
-    /// <summary>As often as a silent WebSocket is pinged, and once when the identity expires.</summary>
+    /// <summary>
+    /// As often as a silent WebSocket is pinged, or as soon as one would have had to answer, if that is sooner; and once when the identity expires.
+    /// </summary>
     private TimeSpan UntilBeat()
     {
-        var left = user.ExpiresAt - time.GetUtcNow() ?? options.KeepAliveInterval;
-        return left < TimeSpan.Zero ? TimeSpan.Zero : left < options.KeepAliveInterval ? left : options.KeepAliveInterval;
+        var beat = options.KeepAliveInterval < options.KeepAliveTimeout ? options.KeepAliveInterval : options.KeepAliveTimeout;
+        var left = user.ExpiresAt - time.GetUtcNow() ?? beat;
+        return left < TimeSpan.Zero ? TimeSpan.Zero : left < beat ? left : beat;
     }
 
     private void Beat()
     {
         if (user.ExpiresAt <= time.GetUtcNow())
             connection.End(ConnectionEnd.IdentityExpired);
+        else
+            _heart!.Change(UntilBeat(), Timeout.InfiniteTimeSpan);
+        if (PeerSocket.HasVanished(context, options.KeepAliveTimeout))
+        {
+            connection.End(ConnectionEnd.PeerGone);
+            context.Abort();
+        }
+
         Volatile.Write(ref _beatIsDue, true);
         connection.Wake();
     }

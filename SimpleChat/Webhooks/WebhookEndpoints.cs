@@ -18,14 +18,11 @@ internal static class WebhookEndpoints
 
     public static void Map(IEndpointRouteBuilder routes)
     {
-        var group = routes.MapGroup("/webhook").WithMetadata(new CurrentUser.Required())
-            .ProducesProblem(StatusCodes.Status401Unauthorized).ProducesProblem(StatusCodes.Status403Forbidden).ProducesProblem(StatusCodes.Status503ServiceUnavailable);
+        var group = routes.MapGroup("/webhook").WithMetadata(new CurrentUser.Required()).RefusesLikeAnyOther();
         group.MapPut("", PutAsync).WithSummary("Has the user's messages POSTed to a URL, signed as Standard Webhooks says; replaces an earlier one.")
             .Accepts<WebhookRequest>("application/json")
             .Produces<WebhookBody>(StatusCodes.Status201Created).Produces<WebhookBody>()
-            .ProducesProblem(StatusCodes.Status400BadRequest).ProducesProblem(StatusCodes.Status408RequestTimeout)
-            .ProducesProblem(StatusCodes.Status413PayloadTooLarge)
-            .ProducesProblem(StatusCodes.Status415UnsupportedMediaType);
+            .RefusesBodies();
         group.MapGet("", Get).WithSummary("Where the user's messages go, why the last call failed, if it did, and what was not taken.")
             .Produces<WebhookBody>().ProducesProblem(StatusCodes.Status404NotFound);
         group.MapDelete("", DeleteAsync).WithSummary("No more calls; undelivered messages stay in the inbox.")
