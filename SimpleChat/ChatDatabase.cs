@@ -96,10 +96,17 @@ internal sealed class ChatDatabase : IDisposable
         }
     }
 
-    /// <summary>The writer's connection: there is one at a time. Durable on commit, its pragmas read back.</summary>
+    /// <summary>The writer's connection: there is one at a time, on the writer's thread. Durable on commit, its pragmas read back.</summary>
     public SqliteConnection OpenWriter()
     {
         RequireSound();
+        return OpenForWriting();
+    }
+
+    /// <summary>A connection that may write, for a checkpoint beside the writer; on any thread.</summary>
+    public SqliteConnection OpenForWriting()
+    {
+        _files?.RequireInPlace();
         var connection = new DatabaseConnection(_writerConnectionString, NoticeDamage);
         try
         {

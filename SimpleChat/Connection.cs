@@ -54,7 +54,10 @@ internal sealed class Connection(UserShare share, bool messagesOnly = false)
     /// <summary>Whose line it is.</summary>
     public string User => share.User;
 
-    /// <summary>Whether somebody is there at its end: the user is online by it, and it counts towards <see cref="ChatOptions.ConnectionsPerUser"/>.</summary>
+    /// <summary>
+    /// Whether somebody is there at its end: the user is online by it, and it counts towards <see cref="ChatOptions.ConnectionsPerUser"/>. If not, it is
+    /// woken by messages and queues none.
+    /// </summary>
     public bool IsAttended { get; init; } = true;
 
     /// <summary>Everything up to this id was passed on, or need not be. Ids up to here never come again.</summary>
@@ -130,20 +133,8 @@ internal sealed class Connection(UserShare share, bool messagesOnly = false)
         {
             if (_end is not null)
                 return;
-            if (message.From == User)
-                _ownGrows = false; // sent from elsewhere: a span ends before it
-            _textLength += message.Text.Length;
-            var messages = Waiting.Messages;
-            if (messages.Count < MessageCapacity && (_textLength <= TextCapacity || messages.Count == 0))
-            {
-                messages.Add(message);
-            }
-            else
-            {
-                messages.Clear();
-                _textLength = 0;
-                _mark = message.Id;
-            }
+            if (IsAttended)
+                Queue(message);
         }
 
         Wake();
@@ -362,6 +353,24 @@ internal sealed class Connection(UserShare share, bool messagesOnly = false)
 
             return outbox;
         }
+    }
+
+    /// <summary>Under the gate.</summary>
+    private void Queue(Message message)
+    {
+        if (message.From == User)
+            _ownGrows = false; // sent from elsewhere: a span ends before it
+        _textLength += message.Text.Length;
+        var messages = Waiting.Messages;
+        if (messages.Count < MessageCapacity && (_textLength <= TextCapacity || messages.Count == 0))
+        {
+            messages.Add(message);
+            return;
+        }
+
+        messages.Clear();
+        _textLength = 0;
+        _mark = message.Id;
     }
 
     /// <summary>Under the gate: whether nothing is on its way, nothing queued and nothing to be read.</summary>

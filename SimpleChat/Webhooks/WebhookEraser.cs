@@ -65,7 +65,7 @@ internal sealed class WebhookEraser(ChatDatabase database, TimeProvider time) : 
     {
         try
         {
-            using var connection = database.OpenWriter();
+            using var connection = database.OpenForWriting();
             connection.Execute("PRAGMA busy_timeout = 100; PRAGMA wal_checkpoint(PASSIVE)"); // milliseconds: so long a reader in the way may hold up the writer
             return connection.QueryFirst<long>("PRAGMA wal_checkpoint(TRUNCATE)") == 0;
         }
