@@ -22,7 +22,7 @@ public sealed class MessageIndexTests : IDisposable
     }
 
     [Fact]
-    public void I6_History_and_repeats_are_right_before_during_and_after_each_lot_after_rollbacks_and_restarts()
+    public void I6_History_and_repeats_are_right_before_during_and_after_each_lot_after_rollbacks_erasures_and_restarts()
     {
         var marks = new HashSet<long>();
         for (var restart = 0; restart < 3; restart++)
@@ -72,6 +72,9 @@ public sealed class MessageIndexTests : IDisposable
                 batch.Add((transaction.Insert(new Draft(from, to, "hi"u8.ToArray(), name), sentAt: 1), name));
         }
 
+        var erased = Enumerable.Range(0, _random.Next(3) == 0 && _stored.Count > 1 ? 20 : 0) // old ones, and ones that are in no index yet
+            .Select(_ => _random.Next(2) == 0 ? _random.Next(_stored.Count - 1) : Math.Max(0, _stored.Count - 2 - _random.Next(MessageIndex.LotSize))).Select(i => _stored[i].Id).ToHashSet();
+        transaction.Erase([.. erased]);
         if (undone)
         {
             transaction.Rollback();
@@ -79,6 +82,9 @@ public sealed class MessageIndexTests : IDisposable
         }
 
         transaction.Commit();
+        _stored.RemoveAll(message => erased.Contains(message.Id));
+        foreach (var name in _named.Where(name => erased.Contains(name.Value)).Select(name => name.Key).ToList())
+            _named.Remove(name);
         foreach (var (message, name) in batch)
         {
             _stored.Add(message);

@@ -25,6 +25,7 @@ public sealed class StartTests : IDisposable
     [InlineData("Chat:MessagesPerSecond", "-1")]
     [InlineData("Chat:ConnectionsPerUser", "0")]
     [InlineData("Chat:MaxConnections", "0")]
+    [InlineData("Chat:RetainDays", "-1")]
     [InlineData("Chat:KeepAliveInterval", "soon")]
     [InlineData("Chat:KeepAliveTimeout", "00:00:00")]
     [InlineData("Chat:MessageTimeout", "-00:00:01")]
@@ -68,19 +69,140 @@ public sealed class StartTests : IDisposable
         Assert.Equal(garbage, await File.ReadAllBytesAsync(_folder.DatabasePath));
     }
 
-    [Fact]
-    public async Task A_database_of_something_else_stops_it()
+    [Theory]
+    [InlineData("CREATE TABLE Recipes (Name TEXT)", false)]
+    [InlineData("CREATE TABLE Recipes (Name TEXT); PRAGMA user_version = 1", false)]
+    [InlineData("PRAGMA journal_mode = wal; CREATE TABLE Recipes (Name TEXT)", false)]
+    [InlineData("PRAGMA journal_mode = wal; CREATE TABLE Recipes (Name TEXT)", true)]
+    [InlineData("CREATE TABLE Recipes (Name TEXT); BEGIN; PRAGMA cache_size = 1; INSERT INTO Recipes SELECT hex(zeroblob(100000))", true)]
+    [InlineData("PRAGMA application_id = 1", false)]
+    public async Task A_database_of_something_else_stops_it_and_stays_as_it_is_with_nothing_beside_it(string made, bool isKilled)
     {
-        Execute("CREATE TABLE Recipes (Name TEXT)");
+        await MakeForeignAsync(made, isKilled);
+        var before = Snapshot();
+        Assert.Equal(isKilled, before.Count > 1); // its log or its journal holds what it did last
+        await AssertRefusedAsync(new ChatProcess { DatabasePath = _folder.DatabasePath }, _folder.DatabasePath);
+        Assert.Equal(before, Snapshot());
+    }
+
+    [Fact]
+    public async Task A_database_of_a_newer_server_stops_it_and_stays_as_it_is()
+    {
+        await MakeAsync();
+        Execute("PRAGMA user_version = 4711");
+        var before = Snapshot();
+        await AssertRefusedAsync(new ChatProcess { DatabasePath = _folder.DatabasePath }, "4711");
+        Assert.Equal(before, Snapshot());
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("DISABLED")]
+    public async Task Whatever_NET_is_told_about_locks_a_second_server_is_stopped_by_any_name_of_the_file(string locking)
+    {
+        if (!OperatingSystem.IsLinux())
+            return;
+        await using var first = await With(new ChatProcess { DatabasePath = _folder.DatabasePath }).StartAsync();
+        await AssertRefusedAsync(With(new ChatProcess { DatabasePath = _folder.DatabasePath }), "in use by another server");
+        var link = _folder.File("link.db");
+        using (var ln = System.Diagnostics.Process.Start("ln", [_folder.DatabasePath, link]))
+            await ln.WaitForExitAsync();
+        await AssertRefusedAsync(With(new ChatProcess { DatabasePath = link }), "in use by another server");
+        File.Delete(_folder.DatabasePath + ".lock"); // by somebody who means well
+        await AssertRefusedAsync(With(new ChatProcess { DatabasePath = _folder.DatabasePath }), "in use by another server");
+        Assert.Equal(201, (await new HttpUser(first.Http, "alice").SendAsync("bob", "hi")).Status);
+
+        ChatProcess With(ChatProcess server)
+        {
+            if (locking == "DISABLED")
+                server.Variables["DOTNET_SYSTEM_IO_DISABLEFILELOCKING"] = "1";
+            return server;
+        }
+    }
+
+    [Fact]
+    public async Task Its_files_are_their_owners_alone_also_those_that_an_older_version_made()
+    {
+        if (OperatingSystem.IsWindows())
+            return;
+        string[] files = [_folder.DatabasePath, _folder.DatabasePath + "-wal", _folder.DatabasePath + "-shm", _folder.DatabasePath + ".lock"];
+        await using (var server = await new ChatProcess { DatabasePath = _folder.DatabasePath }.StartAsync())
+        {
+            await new HttpUser(server.Http, "alice").SendAsync("bob", "hi");
+            AssertOwnersAlone(files);
+            server.Kill();
+            await server.ExitAsync();
+        }
+
+        foreach (var file in files)
+            File.SetUnixFileMode(file, File.GetUnixFileMode(file) | UnixFileMode.GroupRead | UnixFileMode.OtherRead);
+        await using var next = await new ChatProcess { DatabasePath = _folder.DatabasePath }.StartAsync();
+        AssertOwnersAlone(files);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_lock_that_is_a_symbolic_link_stops_it_and_nothing_is_written_through_it(bool isThere)
+    {
+        var target = _folder.File("target");
+        if (isThere)
+            await File.WriteAllTextAsync(target, "mine");
+        File.CreateSymbolicLink(_folder.DatabasePath + ".lock", target);
+        await AssertRefusedAsync(new ChatProcess { DatabasePath = _folder.DatabasePath }, "symbolic link");
+        Assert.Equal(isThere ? "mine" : null, File.Exists(target) ? await File.ReadAllTextAsync(target) : null);
+        Assert.False(File.Exists(_folder.DatabasePath));
+    }
+
+    [Fact]
+    public async Task A_shell_that_holds_a_lock_stops_it()
+    {
+        await MakeAsync();
+        await using var shell = new SqliteConnection($"Data Source={_folder.DatabasePath};Pooling=False");
+        await shell.OpenAsync();
+        await using var begin = shell.CreateCommand();
+        begin.CommandText = "BEGIN IMMEDIATE";
+        await begin.ExecuteNonQueryAsync();
+        await AssertRefusedAsync(new ChatProcess { DatabasePath = _folder.DatabasePath }, "another process has locked it");
+    }
+
+    [Fact]
+    public async Task A_damaged_page_under_messages_that_are_not_indexed_yet_stops_it()
+    {
+        await MakeAsync();
+        await using (var file = File.OpenWrite(_folder.DatabasePath))
+        {
+            file.Position = file.Length / 4096 / 2 * 4096;
+            await file.WriteAsync(Enumerable.Repeat((byte)0xFF, 64).ToArray());
+        }
+
+        await AssertRefusedAsync(new ChatProcess { DatabasePath = _folder.DatabasePath }, "damaged");
+    }
+
+    [Fact]
+    public async Task An_older_copy_beside_a_newer_log_stops_it_or_is_sound()
+    {
+        await MakeAsync();
+        var older = await File.ReadAllBytesAsync(_folder.DatabasePath);
+        await using (var server = await new ChatProcess { DatabasePath = _folder.DatabasePath, ["Chat:MessagesPerSecond"] = "0" }.StartAsync())
+        {
+            var alice = new HttpUser(server.Http, "alice");
+            await Task.WhenAll(Enumerable.Range(0, 100).Select(i => alice.SendAsync("carol", $"{i} {new string('y', 5000)}")));
+            server.Kill();
+            await server.ExitAsync();
+        }
+
+        await File.WriteAllBytesAsync(_folder.DatabasePath, older[..(older.Length / 4096 / 2 * 4096)]);
         await AssertRefusedAsync(new ChatProcess { DatabasePath = _folder.DatabasePath }, _folder.DatabasePath);
     }
 
     [Fact]
-    public async Task A_database_of_a_newer_server_stops_it()
+    public async Task A_log_without_its_database_stops_it_and_stays()
     {
-        await MakeAsync();
-        Execute("PRAGMA user_version = 4711");
-        await AssertRefusedAsync(new ChatProcess { DatabasePath = _folder.DatabasePath }, "4711");
+        await File.WriteAllTextAsync(_folder.DatabasePath + "-wal", "what was confirmed");
+        var before = Snapshot();
+        await AssertRefusedAsync(new ChatProcess { DatabasePath = _folder.DatabasePath }, "write-ahead log");
+        Assert.Equal(before, Snapshot());
     }
 
     [Theory]
@@ -148,6 +270,46 @@ public sealed class StartTests : IDisposable
         Assert.Equal(1, await server.RunAsync());
         Assert.Contains(named, Assert.Single(server.Errors), StringComparison.Ordinal);
         Assert.DoesNotContain(server.Output, line => line.TrimStart().StartsWith("at ", StringComparison.Ordinal)); // no stack trace
+    }
+
+    private static void AssertOwnersAlone(string[] files)
+    {
+        if (OperatingSystem.IsWindows())
+            return;
+        foreach (var file in files)
+            Assert.Equal((file, UnixFileMode.UserRead | UnixFileMode.UserWrite), (file, File.GetUnixFileMode(file)));
+    }
+
+    /// <summary>What is in the folder, byte for byte.</summary>
+    private SortedDictionary<string, string> Snapshot() => new(Directory.GetFiles(Path.GetDirectoryName(_folder.DatabasePath)!).ToDictionary(
+        file => file, file => Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(file)))));
+
+    /// <summary>Another application's database.</summary>
+    /// <param name="sql">What it did.</param>
+    /// <param name="isKilled">Whether what it did last is still in its log or its journal: a copy of its files is taken while it has them open.</param>
+    private async Task MakeForeignAsync(string sql, bool isKilled)
+    {
+        var made = _folder.File("made");
+        Directory.CreateDirectory(made);
+        await using (var connection = new SqliteConnection($"Data Source={Path.Combine(made, "chat.db")};Pooling=False"))
+        {
+            await connection.OpenAsync();
+            await using var command = connection.CreateCommand();
+            command.CommandText = sql;
+            await command.ExecuteNonQueryAsync();
+            if (isKilled)
+                Take();
+        }
+
+        if (!isKilled)
+            Take();
+        Directory.Delete(made, recursive: true);
+
+        void Take()
+        {
+            foreach (var file in Directory.GetFiles(made))
+                File.Copy(file, _folder.File(Path.GetFileName(file)));
+        }
     }
 
     /// <summary>A database of some hundred pages, all in the one file.</summary>

@@ -193,8 +193,6 @@ internal sealed class ChatDatabase : IDisposable
         if (!Version.TryParse(connection.ServerVersion, out var version) || version < OldestSoundSqlite)
             throw new StartException($"SQLite {connection.ServerVersion} is too old: {OldestSoundSqlite} or newer is needed. Update the package SQLitePCLRaw.lib.e_sqlite3.");
 
-        if (connection.QuerySingle<long>("PRAGMA user_version") == SchemaVersion)
-            return;
         using var stream = typeof(ChatDatabase).Assembly.GetManifestResourceStream("chat.db.sql")!;
         using var reader = new StreamReader(stream, Encoding.UTF8);
         connection.Execute($"BEGIN IMMEDIATE;\n{reader.ReadToEnd()}\nCOMMIT;");

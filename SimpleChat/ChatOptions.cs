@@ -35,6 +35,9 @@ internal sealed class ChatOptions
     /// <summary>A peer that takes nothing for so long is dropped. Pings cannot catch it: it may be talking all the while.</summary>
     public TimeSpan SendTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
+    /// <summary>Delivered messages that were sent longer ago than this are erased, in days; see <see cref="Retention"/>. 0 keeps everything.</summary>
+    public int RetainDays { get; init; }
+
     /// <summary>Browser origins besides the server's own that may use the chat, such as <c>https://chat.example.org</c>.</summary>
     public string[] AllowedOrigins { get; init; } = [];
 
@@ -45,6 +48,8 @@ internal sealed class ChatOptions
             yield return $"Chat:MaxMessageBytes is {MaxMessageBytes}; it must be from 256 to {16 * 1024 * 1024}.";
         if (MessagesPerSecond is < 0 or > 1_000_000)
             yield return $"Chat:MessagesPerSecond is {MessagesPerSecond}; it must be from 0 (no limit) to 1000000.";
+        if (RetainDays is < 0 or > 36_500)
+            yield return $"Chat:RetainDays is {RetainDays}; it must be from 0 (everything is kept) to 36500.";
         if (ConnectionsPerUser < 1)
             yield return $"Chat:ConnectionsPerUser is {ConnectionsPerUser}; it must be at least 1.";
         if (RequestsPerUser < 1)

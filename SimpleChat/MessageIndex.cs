@@ -34,6 +34,8 @@ internal sealed class MessageIndex
 
     private readonly Dictionary<(string Sender, string ClientMessageId), long> _repeats = []; // above the mark
     private readonly List<Entry> _open = []; // what was inserted in the open transaction
+    private readonly List<long> _erasing = []; // what was erased in the open transaction
+    private readonly HashSet<long> _erased = []; // above the mark, and not to be indexed any more
     private readonly ArrayBufferWriter<byte> _ids = new();
     private Lot _gathering = new(), _going = new();
     private Place _next, _nextBefore; // in the lot that goes: what goes next, and what would if the open transaction were undone
@@ -62,6 +64,9 @@ internal sealed class MessageIndex
         if (clientMessageId is not null)
             _repeats[(message.From, clientMessageId)] = message.Id;
     }
+
+    /// <summary>A message was erased in the open transaction, with all index rows that it has so far.</summary>
+    public void Erase(long id) => _erasing.Add(id);
 
     /// <summary>The id of the message that <paramref name="sender"/> sent under this clientMessageId, ever; null if there is none.</summary>
     public long? Find(string sender, string clientMessageId)
@@ -99,12 +104,16 @@ internal sealed class MessageIndex
         foreach (var entry in _open)
             _gathering.Add(entry);
         _open.Clear();
+        _erased.UnionWith(_erasing);
+        _erasing.Clear();
         _nextBefore = _next;
 
         if (_going.Count > 0 && _next.Row == _going.Rows.Count)
         {
-            foreach (var (sender, clientMessageId) in _going.ClientMessageIds)
-                _repeats.Remove((sender, clientMessageId));
+            foreach (var name in _going.Names)
+                ((ICollection<KeyValuePair<(string, string), long>>)_repeats).Remove(name); // but not a later message's of the same name, when the first was erased
+            var mark = _going.UpTo;
+            _erased.RemoveWhere(id => id <= mark);
             _going.Clear();
         }
 
@@ -122,6 +131,7 @@ internal sealed class MessageIndex
     public void RolledBack()
     {
         Forget(0);
+        _erasing.Clear();
         _next = _nextBefore;
     }
 
@@ -142,13 +152,16 @@ internal sealed class MessageIndex
         var insert = _insert[(int)row.Table].Bind(1, row.First);
         if (row.Table == Table.ByClientMessageId)
         {
-            insert.Bind(2, row.ClientMessageIds[first]).Bind(3, row.Ids[first]).Run();
+            if (!IsErased(row.Ids[first]))
+                insert.Bind(2, row.ClientMessageIds[first]).Bind(3, row.Ids[first]).Run();
             return;
         }
 
         _ids.ResetWrittenCount();
         foreach (var id in CollectionsMarshal.AsSpan(row.Ids).Slice(first, count))
         {
+            if (IsErased(id))
+                continue;
             if (_ids.WrittenCount > 0)
                 _ids.Write(","u8);
             id.TryFormat(_ids.GetSpan(MaxDigits), out var length, default, CultureInfo.InvariantCulture);
@@ -159,6 +172,8 @@ internal sealed class MessageIndex
             insert.Bind(2, row.Second);
         insert.Bind(3, _ids.WrittenSpan).Run();
     }
+
+    private bool IsErased(long id) => _erased.Contains(id) || _erasing.Contains(id);
 
     /// <summary>At the start, and after a fault: indexes what is above the mark, all at once.</summary>
     private static void Complete(Func<string, Statement> prepare)
@@ -219,8 +234,9 @@ internal sealed class MessageIndex
 
         public long UpTo { get; private set; }
 
-        public IEnumerable<(string Sender, string ClientMessageId)> ClientMessageIds =>
-            _bySender.Values.SelectMany(row => row.ClientMessageIds, (row, clientMessageId) => (row.First, clientMessageId));
+        /// <summary>Each clientMessageId with its sender, and whose it is.</summary>
+        public IEnumerable<KeyValuePair<(string Sender, string ClientMessageId), long>> Names =>
+            _bySender.Values.SelectMany(row => row.ClientMessageIds.Zip(row.Ids, (name, id) => KeyValuePair.Create((row.First, name), id)));
 
         public void Add(Entry entry)
         {

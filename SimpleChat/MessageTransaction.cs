@@ -12,7 +12,7 @@ internal sealed class MessageTransaction : IDisposable
     private readonly ChatDatabase _database;
     private readonly SqliteConnection _connection;
     private readonly List<Statement> _statements = [];
-    private readonly Statement _begin, _commit, _rollback, _find, _insertMessage, _insertInbox, _remove, _removeRange, _isInInbox, _last, _touch;
+    private readonly Statement _begin, _commit, _rollback, _find, _insertMessage, _insertInbox, _remove, _removeRange, _isInInbox, _erase, _last, _touch;
     private readonly MessageIndex _index;
     private long _lastSentAt;
 
@@ -31,6 +31,7 @@ internal sealed class MessageTransaction : IDisposable
             _remove = Prepare("DELETE FROM InboxDB WHERE Recipient = ?1 AND MessageId = ?2 RETURNING Sender");
             _removeRange = Prepare("DELETE FROM InboxDB WHERE Recipient = ?1 AND MessageId > ?2 AND MessageId <= ?3 RETURNING MessageId, Sender");
             _isInInbox = Prepare("SELECT 1 FROM InboxDB WHERE Recipient = ?1 AND MessageId = ?2");
+            _erase = Prepare("DELETE FROM MessageDB WHERE Id = ?1");
             _last = Prepare("SELECT seq, coalesce((SELECT SentAt FROM MessageDB ORDER BY Id DESC LIMIT 1), 0) FROM sqlite_sequence WHERE name = 'MessageDB'");
             _touch = Prepare($"PRAGMA user_version = {ChatDatabase.SchemaVersion}");
             _index = new MessageIndex(Prepare);
@@ -132,6 +133,14 @@ internal sealed class MessageTransaction : IDisposable
         _removeRange.Bind(1, user).Bind(2, after).Bind(3, upTo);
         while (_removeRange.Read())
             receipts.Add(new Receipt(_removeRange.Int64(0), Name(_removeRange.Utf8(1)), user));
+    }
+
+    /// <summary>Erases messages; the trigger MessageDB_Erased erases what stands beside them.</summary>
+    public void Erase(List<long> ids)
+    {
+        foreach (var id in ids)
+            _erase.Bind(1, id).Run();
+        ids.ForEach(_index.Erase); // last: nothing fails any more
     }
 
     /// <summary>Whether the message waits in the user's inbox.</summary>

@@ -25,6 +25,9 @@ internal sealed partial class MessageWriter : IHostedService, IDisposable
     /// <summary>After a failed commit the disk is left alone for so long.</summary>
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
 
+    /// <summary>While nobody writes the files are looked at so often: what somebody has done to them, or a reader has found in them, is told without being asked.</summary>
+    private static readonly TimeSpan Look = TimeSpan.FromSeconds(1);
+
     private readonly ChatDatabase _database;
     private readonly ChatMetrics _metrics;
     private readonly TimeProvider _time;
@@ -180,8 +183,7 @@ internal sealed partial class MessageWriter : IHostedService, IDisposable
     }
 
     /// <summary>
-    /// Swaps what is waiting for the emptied batch; while storage fails, also if that is nothing, to try whether it still does. False when the server stops and
-    /// nothing is left.
+    /// Swaps what is waiting for the emptied batch; if nothing comes, that is nothing. False when the server stops and nothing is left.
     /// </summary>
     private bool TakeBatch()
     {
@@ -193,9 +195,8 @@ internal sealed partial class MessageWriter : IHostedService, IDisposable
             {
                 if (_stopping)
                     return false;
-                if (_fault is not null)
+                if (_fault is not null || !Monitor.Wait(_gate, Look))
                     break;
-                Monitor.Wait(_gate);
             }
 
             _batch = TakeWaiting(next: _batch);
@@ -216,6 +217,12 @@ internal sealed partial class MessageWriter : IHostedService, IDisposable
         try
         {
             _transaction ??= Reopen();
+            if (batch.Count == 0 && Fault is null)
+            {
+                _database.RequireSound();
+                return true;
+            }
+
             _transaction.Begin();
             if (batch.Count == 0)
                 _transaction.Touch();

@@ -32,6 +32,7 @@ try
     builder.Services.AddSingleton<MessageStore>();
     builder.Services.AddSingleton<MessageWriter>();
     builder.Services.AddHostedService(services => services.GetRequiredService<MessageWriter>());
+    builder.Services.AddHostedService<Retention>();
     Door.Register(builder.Services);
     builder.Services.AddSingleton<ConnectionRegistry>();
     builder.Services.AddSingleton<UserShares>();
@@ -97,6 +98,11 @@ catch (StartException e)
 catch (IOException e) when (e.InnerException is AddressInUseException)
 {
     Console.Error.WriteLine($"{e.Message} Stop the other server, or choose another address with --urls.");
+    return 1;
+}
+catch (Exception e) when (e is not HostAbortedException) // which whoever only wants the host built throws through here
+{
+    Console.Error.WriteLine($"SimpleChat cannot go on: {e.GetType().Name}: {e.Message.ReplaceLineEndings(" ")}");
     return 1;
 }
 

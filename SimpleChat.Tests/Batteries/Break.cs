@@ -47,6 +47,16 @@ internal sealed record Break(string Name, string Battery, params Break.Edit[] Ed
 
         new("a commit does not look whether the files are still what they were", nameof(StorageBattery),
             new Edit("MessageTransaction.cs", "_commit.Run();\n        _database.RequireSound();", "_commit.Run();")),
+        new("pages that somebody overwrites pass for a checkpoint", nameof(StorageBattery),
+            new Edit("OpenedFiles.cs", "if (index.Progress == _progress && !index.IsUnderWay)", "if (index.Frames == uint.MaxValue)")),
+        new("nobody looks for the log", nameof(StorageBattery),
+            new Edit("OpenedFiles.cs", "if (Now(\"-wal\")?.IsSameFile(_log) != true)", "if (Now(\"-wal\") is { Size: < 0 })")),
+        new("a log that is emptied is not noticed", nameof(StorageBattery),
+            new Edit("OpenedFiles.cs", "ReadLogSalt() != index.Salt && ReadIndex() == index", "ReadIndex() == null")),
+        new("what a deleted log held is not saved", nameof(StorageBattery),
+            new Edit("ChatDatabase.cs", "_files!.Save();", "")),
+        new("damage that a reader finds is forgotten", nameof(StorageBattery),
+            new Edit("ChatDatabase.cs", "Volatile.Write(ref _damage, e.Message);", "")),
         new("a batch that failed is confirmed and pushed all the same", nameof(StorageBattery),
             new Edit("MessageWriter.cs", """
                 foreach (var write in batch)

@@ -91,6 +91,17 @@ public sealed class StorageBattery(ITestOutputHelper output)
         }
     }
 
+    [TmpfsFact]
+    public async Task A_start_on_a_read_only_file_system_says_so()
+    {
+        using var disk = new Tmpfs("4m");
+        using (var mount = Process.Start("mount", ["-o", "remount,ro", Path.GetDirectoryName(disk.File("x"))!]))
+            await mount.WaitForExitAsync();
+        await using var server = new ChatProcess { DatabasePath = disk.File("chat.db") };
+        Assert.Equal(1, await server.RunAsync());
+        Assert.Contains("read-only file system", Assert.Single(server.Errors), StringComparison.Ordinal);
+    }
+
     [SystemCallFaultFact]
     public Task I9_Syncs_that_fail_are_survived() => AssertSurvivesCallsAsync("fsync,fdatasync", "EIO");
 
@@ -132,7 +143,7 @@ public sealed class StorageBattery(ITestOutputHelper output)
         for (var i = 0; i < Count; i++)
             Assert.Equal($"{i}", (await bob.ExpectAsync("message")).Body);
         Assert.Equal(200, (await alice.GetAsync("/messages")).Status);
-        Assert.Equal(200, (await alice.GetAsync("/health")).Status);
+        await Deadline.UntilAsync(async () => (await alice.GetAsync("/health")).Status == 200, "the recovery");
     }
 
     [Theory]
