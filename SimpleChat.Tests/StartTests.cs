@@ -167,20 +167,20 @@ public sealed class StartTests : IDisposable
     }
 
     [Fact]
-    public async Task A_damaged_page_under_messages_that_are_not_indexed_yet_stops_it()
+    public async Task Damaged_pages_under_messages_that_are_not_indexed_yet_stop_it()
     {
         await MakeAsync();
         await using (var file = File.OpenWrite(_folder.DatabasePath))
         {
             file.Position = file.Length / 4096 / 2 * 4096;
-            await file.WriteAsync(Enumerable.Repeat((byte)0xFF, 64).ToArray());
+            await file.WriteAsync(Enumerable.Repeat((byte)0xFF, 20 * 4096).ToArray()); // a leaf is among them
         }
 
         await AssertRefusedAsync(new ChatProcess { DatabasePath = _folder.DatabasePath }, "damaged");
     }
 
     [Fact]
-    public async Task An_older_copy_beside_a_newer_log_stops_it_or_is_sound()
+    public async Task A_truncated_older_copy_beside_a_newer_log_stops_it()
     {
         await MakeAsync();
         var older = await File.ReadAllBytesAsync(_folder.DatabasePath);
