@@ -315,7 +315,7 @@ public sealed class StartTests : IDisposable
     /// <summary>A database of some hundred pages, all in the one file.</summary>
     private async Task MakeAsync()
     {
-        await using (var server = await new ChatServer { InMemory = true, ["Chat:MessagesPerSecond"] = "0" }.StartAsync())
+        await using (var server = await new ChatServer { InMemory = true, ["Chat:MessagesPerSecond"] = "0", ["Chat:RequestsPerUser"] = "1000" }.StartAsync())
         {
             var alice = new HttpUser(server.Http, "alice");
             await Task.WhenAll(Enumerable.Range(0, 200).Select(i => alice.SendAsync("bob", $"{i} {new string('x', 5000)}")));
