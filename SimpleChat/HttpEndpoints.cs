@@ -75,7 +75,7 @@ internal static class HttpEndpoints
         var connection = new Connection(user.Share, messagesOnly: true);
         if (chat.Join(connection, position: null) is { } refusal)
             return new Refusal(refusal);
-        PeerSocket.KeepAlive(context, options);
+        using var peer = PeerSocket.Watch(context, options, time);
         try
         {
             using var deadline = new CancellationTokenSource(Patience(wait.Value, user.ExpiresAt - time.GetUtcNow()), time);

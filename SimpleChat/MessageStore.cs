@@ -54,7 +54,7 @@ internal sealed class MessageStore(ChatDatabase database)
     /// So many of a user's indexed messages are looked at for partners, newest first: some milliseconds. After that the other partners are looked up in the
     /// index of conversations, which takes as long as there are users, however many messages they wrote.
     /// </summary>
-    public const int RecentMessages = 4096;
+    public const int RecentMessages = 1024;
 
     /// <summary>A message, as <see cref="ReadMessage"/> expects it.</summary>
     private const string Columns = "m.Id, m.Sender, m.Recipient, m.Text, m.SentAt";

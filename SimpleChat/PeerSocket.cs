@@ -4,59 +4,80 @@ using Microsoft.AspNetCore.Connections.Features;
 
 namespace SimpleChat;
 
-/// <summary>What the operating system knows of a peer that is silent: a request that waits hears nothing of one that vanished without a word of TCP.</summary>
-internal static class PeerSocket
+/// <summary>
+/// Finds out that the peer of a request that stays has vanished without a word of TCP: it is looked every now and then whether the peer's TCP still answers, and
+/// if it does not, the request is aborted. Where the operating system is not Linux this is left to it: that may take some minutes.
+/// </summary>
+internal sealed class PeerSocket : IDisposable
 {
-    /// <summary>TCP_INFO of Linux, and where in it two numbers are (https://man7.org/linux/man-pages/man7/tcp.7.html, linux/tcp.h).</summary>
-    private const int IpProtoTcp = 6, TcpInfo = 11, Unacknowledged = 24, SinceAcknowledgement = 56, TcpInfoLength = 60;
+    /// <summary>TCP_INFO of Linux, and where in it some numbers are (https://man7.org/linux/man-pages/man7/tcp.7.html, linux/tcp.h).</summary>
+    private const int IpProtoTcp = 6, TcpInfo = 11, Probes = 3, Unacknowledged = 24, SinceAcknowledgement = 56, TcpInfoLength = 60;
 
-    /// <summary>Probes without an answer after which the operating system gives a peer up.</summary>
-    private const int Probes = 3;
+    /// <summary>Probes without an answer after which the operating system itself gives the peer up: long after this class does.</summary>
+    private const int MostProbes = 12;
 
-    /// <summary>
-    /// For a request that waits and writes nothing: the operating system asks the peer after <see cref="ChatOptions.KeepAliveInterval"/> of silence, and cuts the
-    /// connection when nothing came back for <see cref="ChatOptions.KeepAliveTimeout"/>. It counts in whole seconds, at least one each (RFC 9293, section 3.8.4).
-    /// </summary>
-    public static void KeepAlive(HttpContext context, ChatOptions options)
+    private readonly HttpContext _context;
+    private readonly Socket? _socket;
+    private readonly TimeSpan _patience;
+    private readonly ITimer? _timer;
+
+    private PeerSocket(HttpContext context, ChatOptions options, TimeProvider time)
     {
-        if (context.Features.Get<IConnectionSocketFeature>()?.Socket is not { } socket)
+        _context = context;
+        _socket = context.Features.Get<IConnectionSocketFeature>()?.Socket;
+        if (_socket is null || !OperatingSystem.IsLinux())
             return;
-        var probes = Math.Clamp(Seconds(options.KeepAliveTimeout), 1, Probes);
+        var look = options.KeepAliveInterval < options.KeepAliveTimeout ? options.KeepAliveInterval : options.KeepAliveTimeout;
+        var silence = Seconds(look / 2);
+        _patience = TimeSpan.FromSeconds(Math.Max(options.KeepAliveTimeout.TotalSeconds, silence + 1));
         try
         {
-            socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, Seconds(options.KeepAliveInterval));
-            socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, Seconds(options.KeepAliveTimeout / probes));
-            socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, probes);
-            socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
+            _socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, silence);
+            _socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, Seconds(options.KeepAliveTimeout / 3));
+            _socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, MostProbes);
+            _socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
+            _timer = time.CreateTimer(_ => Look(), null, look, look);
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
             // It has ended already, or is no TCP.
         }
-
-        static int Seconds(TimeSpan time) => Math.Max(1, (int)time.TotalSeconds);
     }
 
     /// <summary>
-    /// Whether something was sent to the peer, and the peer's TCP has acknowledged nothing for so long. One that merely reads nothing does acknowledge: it says that
-    /// it has no room. False where the operating system is not Linux, and gives up by itself after some minutes.
+    /// Watches the peer of a request until disposed. One that vanished is found after <see cref="ChatOptions.KeepAliveInterval"/> and
+    /// <see cref="ChatOptions.KeepAliveTimeout"/> at the latest; the operating system counts in whole seconds (RFC 9293, section 3.8.4).
     /// </summary>
-    public static bool HasVanished(HttpContext context, TimeSpan patience)
+    public static PeerSocket Watch(HttpContext context, ChatOptions options, TimeProvider time) => new(context, options, time);
+
+    public void Dispose() => _timer?.Dispose();
+
+    private void Look()
     {
-        if (!OperatingSystem.IsLinux() || context.Features.Get<IConnectionSocketFeature>()?.Socket is not { } socket)
-            return false;
+        if (HasVanished())
+            _context.Abort();
+    }
+
+    /// <summary>
+    /// Whether something was sent, a probe at least, and the peer's TCP has acknowledged nothing for too long. A peer that merely reads nothing does
+    /// acknowledge: it says that it has no room.
+    /// </summary>
+    private bool HasVanished()
+    {
         Span<byte> info = stackalloc byte[TcpInfoLength];
         try
         {
-            return socket.GetRawSocketOption(IpProtoTcp, TcpInfo, info) >= TcpInfoLength
-                && Number(info, Unacknowledged) > 0 && Number(info, SinceAcknowledgement) >= patience.TotalMilliseconds;
+            return _socket!.GetRawSocketOption(IpProtoTcp, TcpInfo, info) >= TcpInfoLength
+                && (info[Probes] > 0 || Number(info, Unacknowledged) > 0) && Number(info, SinceAcknowledgement) >= _patience.TotalMilliseconds;
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
-            return false; // it has ended already, or is no TCP
+            return false; // it has ended already
         }
 
         static uint Number(ReadOnlySpan<byte> info, int at) =>
             BitConverter.IsLittleEndian ? BinaryPrimitives.ReadUInt32LittleEndian(info[at..]) : BinaryPrimitives.ReadUInt32BigEndian(info[at..]);
     }
+
+    private static int Seconds(TimeSpan time) => Math.Max(1, (int)time.TotalSeconds);
 }

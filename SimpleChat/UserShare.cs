@@ -154,8 +154,8 @@ internal static class Work
     /// <summary>A request, whatever it asks.</summary>
     public const double Request = 1;
 
-    /// <summary>Looking for the user's conversations, beside the page: some thousand messages are looked at, at worst.</summary>
-    public const double Conversations = 50;
+    /// <summary>Looking for the user's conversations, beside the page: a thousand messages are looked at, and as many users.</summary>
+    public const double Conversations = 200;
 
     /// <summary>A frame of so many bytes, or a request's body.</summary>
     public static double Frame(int bytes) => 1 + bytes / 8192.0;

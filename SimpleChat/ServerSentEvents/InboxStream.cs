@@ -81,6 +81,7 @@ internal sealed class InboxStream(
         context.Features.Get<IHttpResponseBodyFeature>()?.DisableBuffering();
         if (context.Features.Get<IHttpMinResponseDataRateFeature>() is { } rate)
             rate.MinDataRate = null; // Chat:SendTimeout says how slow a reader may be
+        using var peer = PeerSocket.Watch(context, options, time);
         using var gone = context.RequestAborted.Register(() => connection.End(ConnectionEnd.PeerGone));
         _heart = time.CreateTimer(_ => Beat(), null, UntilBeat(), Timeout.InfiniteTimeSpan);
         try
@@ -143,14 +144,11 @@ internal sealed class InboxStream(
         _stall.End();
     }
 
-    /// <summary>
-    /// As often as a silent WebSocket is pinged, or as soon as one would have had to answer, if that is sooner; and once when the identity expires.
-    /// </summary>
+    /// <summary>As often as a silent WebSocket is pinged, and once when the identity expires.</summary>
     private TimeSpan UntilBeat()
     {
-        var beat = options.KeepAliveInterval < options.KeepAliveTimeout ? options.KeepAliveInterval : options.KeepAliveTimeout;
-        var left = user.ExpiresAt - time.GetUtcNow() ?? beat;
-        return left < TimeSpan.Zero ? TimeSpan.Zero : left < beat ? left : beat;
+        var left = user.ExpiresAt - time.GetUtcNow() ?? options.KeepAliveInterval;
+        return left < TimeSpan.Zero ? TimeSpan.Zero : left < options.KeepAliveInterval ? left : options.KeepAliveInterval;
     }
 
     private void Beat()
@@ -159,12 +157,6 @@ internal sealed class InboxStream(
             connection.End(ConnectionEnd.IdentityExpired);
         else
             _heart!.Change(UntilBeat(), Timeout.InfiniteTimeSpan);
-        if (PeerSocket.HasVanished(context, options.KeepAliveTimeout))
-        {
-            connection.End(ConnectionEnd.PeerGone);
-            context.Abort();
-        }
-
         Volatile.Write(ref _beatIsDue, true);
         connection.Wake();
     }

@@ -1,0 +1,34 @@
+using System.Diagnostics;
+
+namespace SimpleChat.Tests.Batteries;
+
+/// <summary>Chapter "The inbox over HTTP": presence of those who vanished.</summary>
+public sealed class VanishedPeerTests
+{
+    [CableFact]
+    public async Task A_stream_and_a_waiting_poll_are_online_until_the_keep_alive_time_out_after_the_peer_vanished_and_no_longer()
+    {
+        await using var server = await new ChatServer
+        {
+            ["urls"] = "http://0.0.0.0:0",
+            ["AllowedHosts"] = "*",
+            ["Chat:KeepAliveInterval"] = "00:00:02",
+            ["Chat:KeepAliveTimeout"] = "00:00:03",
+        }.StartAsync();
+        using var cable = new Cable();
+        cable.Ask(server.Url.Port, "/inbox/stream?user=streamer");
+        cable.Ask(server.Url.Port, "/inbox?wait=60&user=poller");
+        using var http = new HttpClient { BaseAddress = new UriBuilder(server.Url) { Host = "127.0.0.1" }.Uri };
+        var alice = new HttpUser(http, "alice");
+        await Deadline.UntilAsync(async () => await alice.SeesOnlineAsync("streamer") && await alice.SeesOnlineAsync("poller"), "both are online");
+        var there = Stopwatch.StartNew();
+        await Deadline.UntilAsync(() => Task.FromResult(there.Elapsed > TimeSpan.FromSeconds(6)), "longer than a vanished one would stay");
+        Assert.True(await alice.SeesOnlineAsync("streamer") && await alice.SeesOnlineAsync("poller"));
+
+        cable.Cut();
+        var gone = Stopwatch.StartNew();
+        await Deadline.UntilAsync(async () => !await alice.SeesOnlineAsync("streamer") && !await alice.SeesOnlineAsync("poller"), "both are offline");
+        Assert.InRange(gone.Elapsed.TotalSeconds, 0, 6); // 5, and what the machine takes
+        Assert.Empty(server.Log.Faults);
+    }
+}
