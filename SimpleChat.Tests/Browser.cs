@@ -77,7 +77,7 @@ public sealed class Browser : IAsyncLifetime
     }
 
     internal static string Address(Uri server, string? user, string? with = null) =>
-        new Uri(server, user is null ? "/" : $"/?user={user}" + (with is null ? "" : $"&with={with}")).AbsoluteUri;
+        new Uri(server, user is null ? "" : $"?user={user}" + (with is null ? "" : $"&with={with}")).AbsoluteUri;
 
     public async Task DisposeAsync()
     {

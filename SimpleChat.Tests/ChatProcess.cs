@@ -17,7 +17,11 @@ internal sealed partial class ChatProcess : IAsyncDisposable
 
     public string Environment { get; init; } = "Development";
 
+    /// <summary>Its file; empty for the program's own default.</summary>
     public required string DatabasePath { get; init; }
+
+    /// <summary>The folder that it is started from. The build puts SimpleChat.dll beside the tests.</summary>
+    public string WorkingDirectory { get; init; } = AppContext.BaseDirectory;
 
     /// <summary>Environment variables besides.</summary>
     public Dictionary<string, string> Variables { get; } = [];
@@ -68,10 +72,10 @@ internal sealed partial class ChatProcess : IAsyncDisposable
     /// <summary>Starts it and waits for nothing.</summary>
     public void Launch()
     {
-        string[] command = [.. Under, "dotnet", "SimpleChat.dll", "--urls", "http://127.0.0.1:0"];
+        string[] command = [.. Under, "dotnet", Path.Combine(AppContext.BaseDirectory, "SimpleChat.dll"), "--urls", "http://127.0.0.1:0"];
         var start = new ProcessStartInfo(command[0], command[1..])
         {
-            WorkingDirectory = AppContext.BaseDirectory, // the build puts SimpleChat.dll and its appsettings.json beside the tests
+            WorkingDirectory = WorkingDirectory,
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
@@ -81,7 +85,8 @@ internal sealed partial class ChatProcess : IAsyncDisposable
         start.Environment["DOTNET_EnableDiagnostics"] = "0"; // whoever is killed would leave its debugger's pipes in the temporary folder
         foreach (var (name, value) in Variables)
             start.Environment[name] = value;
-        start.ArgumentList.Add($"--ConnectionStrings:Chat=Data Source={DatabasePath}");
+        if (DatabasePath.Length > 0)
+            start.ArgumentList.Add($"--ConnectionStrings:Chat=Data Source={DatabasePath}");
         foreach (var (key, value) in _settings)
             start.ArgumentList.Add($"--{key}={value}");
 
@@ -167,6 +172,6 @@ internal sealed partial class ChatProcess : IAsyncDisposable
         _process.Dispose();
     }
 
-    [GeneratedRegex(@"http://127\.0\.0\.1:\d+")]
+    [GeneratedRegex(@"(?<=listens on )http://\S+:\d+")]
     private static partial Regex Address();
 }

@@ -111,7 +111,7 @@ public sealed class IdentityTests
     public async Task What_user_jwts_makes_works_out_of_the_box()
     {
         // The signing key is what `dotnet user-jwts create` leaves in the user secrets; the rest is in appsettings.Development.json.
-        var userJwts = new Jwt { From = "dotnet-user-jwts", For = "http://localhost:5000" };
+        var userJwts = new Jwt { From = "dotnet-user-jwts", For = "http://localhost:5080" };
         await using var server = await new ChatServer().With(userJwts.SigningKey).StartAsync();
         Assert.Equal(200, (await new HttpUser(server.Http, null, userJwts.Token("alice")).GetAsync("/inbox")).Status);
     }
@@ -144,7 +144,8 @@ public sealed class IdentityTests
         var other = new Jwt { From = issuer, For = audience };
         await using var server = await new ChatServer { Environment = "Production" }
             .With(_jwt.Settings.Except(_jwt.SigningKey))
-            .With(other.SigningKey) // the right key, so that nothing else is wrong with it
+            .With(other.SigningKey) // the right key, and trusted, so that nothing else is wrong with it
+            .With([("Authentication:Schemes:Bearer:SigningKeys:0:Issuer", Jwt.Issuer)])
             .StartAsync();
         (await new HttpUser(server.Http, null, other.Token("alice")).GetAsync("/inbox")).AssertProblem(401);
     }

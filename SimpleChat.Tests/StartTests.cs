@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Microsoft.Data.Sqlite;
 
 namespace SimpleChat.Tests;
@@ -264,6 +265,92 @@ public sealed class StartTests : IDisposable
         (await new HttpUser(server.Http, "alice").GetAsync("/inbox")).AssertProblem(401);
     }
 
+    [Theory]
+    [InlineData("Development")]
+    [InlineData("Production")]
+    public async Task Every_default_is_the_program_s_own_wherever_it_is_started_from(string environment)
+    {
+        var (jwt, foreign) = (new Jwt(), new Jwt());
+        await File.WriteAllTextAsync(_folder.File("appsettings.json"), JsonSerializer.Serialize(
+            foreign.SigningKey.Select((setting, i) => (Key: setting.Key.Replace(":0:", ":1:", StringComparison.Ordinal), setting.Value))
+                .Append(("AllowedHosts", "*")).Append(("ConnectionStrings:Chat", "Data Source=foreign.db")).ToDictionary()));
+        Directory.CreateDirectory(_folder.File("wwwroot"));
+        await File.WriteAllTextAsync(Path.Combine(_folder.File("wwwroot"), "index.html"), "foreign");
+
+        await using var server = new ChatProcess { DatabasePath = "", Environment = environment, WorkingDirectory = _folder.File("") };
+        foreach (var (key, value) in jwt.Settings)
+            server[key] = value;
+        await server.StartAsync();
+        Assert.True(File.Exists(_folder.DatabasePath)); // chat.db, as any program would make it
+        Assert.Contains("<title>SimpleChat</title>", await server.Http.GetStringAsync("/"), StringComparison.Ordinal);
+        Assert.Contains("class App", await server.Http.GetStringAsync("/app.js"), StringComparison.Ordinal);
+        Assert.Equal(200, (await new HttpUser(server.Http, null, jwt.Token("alice")).GetAsync("/inbox")).Status);
+        (await new HttpUser(server.Http, null, foreign.Token("alice")).GetAsync("/inbox")).AssertProblem(401);
+        using var line = await RawHttp.ConnectAsync(server.Url);
+        Assert.Equal(environment == "Development" ? 400 : 200, (await line.AskAsync("GET /alive HTTP/1.1\r\nHost: evil.example\r\n\r\n")).Status);
+        Assert.Empty(server.Errors);
+        Assert.DoesNotContain(server.Output, text => text.Contains("Microsoft.", StringComparison.Ordinal)); // the log's levels too
+    }
+
+    [Theory]
+    [InlineData("{ \"Chat\": ", "appsettings.json")]
+    [InlineData("nonsense", "appsettings.json")]
+    [InlineData("{ \"Chat\": { \"MaxMessageBytes\": \"many\" } }", "MaxMessageBytes")]
+    [InlineData("{ \"Chat\": { \"MaxMesageBytes\": 1024 } }", "MaxMesageBytes")]
+    [InlineData("{ \"Logging\": { \"LogLevel\": { \"Default\": \"Loud\" } } }", "Loud")]
+    public async Task A_settings_file_that_cannot_be_read_stops_it(string settings, string named)
+    {
+        await File.WriteAllTextAsync(_folder.File("appsettings.json"), settings);
+        await AssertRefusedAsync(new ChatProcess { DatabasePath = _folder.DatabasePath, ["contentRoot"] = _folder.File("") }, named);
+    }
+
+    [Theory]
+    [InlineData("urls", "nonsense")]
+    [InlineData("urls", "http://203.0.113.1:80")] // nobody's address here
+    [InlineData("AllowedHosts", "http://chat.example.org")]
+    [InlineData("AllowedHosts", ";")]
+    [InlineData("AllowedHosts", "*")] // Development alone needs a list
+    [InlineData("ForwardedHeaders:KnownProxies:0", "proxy.example.org")]
+    [InlineData("ForwardedHeaders:KnownIPNetworks:0", "10.0.0.0/33")]
+    [InlineData("ForwardedHeaders:KnownNetworks:0", "10.0.0.0/8")]
+    [InlineData("Authentication:Schemes:Bearer:SigningKeys:0:Value", "no base64!")]
+    [InlineData("Authentication:Schemes:Bearer:Authority", "http://login.example.org")]
+    [InlineData("Authentication:Schemes:Bearer:Authority", "login.example.org")]
+    [InlineData("Authentication:Schemes:Bearer:Audience", "simplechat")]
+    [InlineData("Authentication:Schemes:Bearer:RequireHttpsMetadata", "maybe")]
+    public async Task What_nobody_could_use_stops_it_in_Development_too(string key, string value) =>
+        await AssertRefusedAsync(new ChatProcess { DatabasePath = _folder.DatabasePath, [key] = value }, key == "urls" ? value == "nonsense" ? value : "--urls" : key.Split(':')[0]);
+
+    [Theory]
+    [InlineData("ValidIssuer", "ValidIssuer")]
+    [InlineData("ValidAudiences:0", "ValidAudiences")]
+    [InlineData("SigningKeys:0:Value", "SigningKeys")]
+    [InlineData("SigningKeys:0:Issuer", "SigningKeys")]
+    public async Task An_identity_set_up_in_which_nobody_could_sign_in_stops_it(string missing, string named)
+    {
+        var server = new ChatProcess { DatabasePath = _folder.DatabasePath, Environment = "Production" };
+        foreach (var (key, value) in new Jwt().Settings.Where(setting => !setting.Key.EndsWith(missing, StringComparison.Ordinal)))
+            server[key] = value;
+        await AssertRefusedAsync(server, named);
+    }
+
+    [Fact]
+    public async Task An_authority_without_an_audience_stops_it() => await AssertRefusedAsync(
+        new ChatProcess { DatabasePath = _folder.DatabasePath, Environment = "Production", ["Authentication:Schemes:Bearer:Authority"] = "https://login.example.org" },
+        "ValidAudiences");
+
+    [Theory]
+    [InlineData("http://0.0.0.0:0")]
+    [InlineData("http://[::]:0")]
+    public async Task Development_that_others_can_reach_says_so_and_its_line_to_try_works_here(string url)
+    {
+        await using var server = await new ChatProcess { DatabasePath = _folder.DatabasePath, ["urls"] = url }.StartAsync();
+        var port = server.Url.Port;
+        Assert.Contains(server.Output, line => line.EndsWith($"npx wscat -c \"ws://localhost:{port}/chat?user=alice\"", StringComparison.Ordinal));
+        await Deadline.UntilAsync(() => Task.FromResult(server.Errors.Count > 0), "a warning");
+        Assert.Contains("WARNING: this is Development", Assert.Single(server.Errors), StringComparison.Ordinal);
+    }
+
     private static async Task AssertRefusedAsync(ChatProcess server, string named)
     {
         await using var ending = server;
@@ -318,7 +405,8 @@ public sealed class StartTests : IDisposable
         await using (var server = await new ChatServer { InMemory = true, ["Chat:MessagesPerSecond"] = "0", ["Chat:RequestsPerUser"] = "1000" }.StartAsync())
         {
             var alice = new HttpUser(server.Http, "alice");
-            await Task.WhenAll(Enumerable.Range(0, 200).Select(i => alice.SendAsync("bob", $"{i} {new string('x', 5000)}")));
+            foreach (var some in Enumerable.Range(0, 200).Chunk(50)) // fewer at once than Chat:RequestsPerUser
+                await Task.WhenAll(some.Select(i => alice.SendAsync("bob", $"{i} {new string('x', 5000)}")));
             await server.StopAsync();
             File.Copy(server.DatabasePath, _folder.DatabasePath);
             if (File.Exists(server.DatabasePath + "-wal"))

@@ -323,6 +323,85 @@ public sealed class WebClientTests(Browser browser) : IClassFixture<Browser>, IA
         await Expect(alice.Locator(".message .stored")).ToBeVisibleAsync();
     }
 
+    [BrowserFact]
+    public async Task A_server_that_comes_back_with_a_backup_is_noticed_though_it_gives_the_same_ids_out_again()
+    {
+        using var folder = new TempFolder();
+        var backup = folder.File("backup.db");
+        await using var first = await new ChatProcess { DatabasePath = backup }.StartAsync();
+        await new HttpUser(first.Http, "bob").SendAsync("alice", "one");
+        first.Terminate();
+        await first.ExitAsync();
+        File.Copy(backup, folder.DatabasePath);
+
+        await using var second = await new ChatProcess { DatabasePath = folder.DatabasePath }.StartAsync();
+        var alice = await browser.OpenAsync(second.Url, "alice", "bob");
+        await Expect(alice.Locator("#status")).ToHaveTextAsync(Open);
+        await new HttpUser(second.Http, "bob").SendAsync("alice", "two");
+        await Expect(alice.Locator(".message .body")).ToHaveTextAsync(["one", "two"]);
+        second.Kill();
+        await second.ExitAsync();
+
+        string[] again = ["two again", "three"];
+        await using (var third = await new ChatProcess { DatabasePath = backup }.StartAsync())
+        {
+            foreach (var text in again)
+                await new HttpUser(third.Http, "bob").SendAsync("alice", text);
+            third.Terminate();
+            await third.ExitAsync();
+        }
+
+        await using var fourth = await new ChatProcess { DatabasePath = backup, ["urls"] = second.Url.AbsoluteUri }.StartAsync();
+        await Expect(alice.Locator(".message .body")).ToHaveTextAsync(["one", .. again], new() { Timeout = ByItself.Timeout });
+        await Expect(alice.Locator("#status")).ToHaveTextAsync(Open, ByItself);
+    }
+
+    [BrowserFact]
+    public async Task An_ack_that_is_lost_on_the_way_is_repeated_on_the_next_connection()
+    {
+        await using var server = await ChatServer.StartNewAsync();
+        var alice = await browser.OpenAsync(server.Url);
+        var isLost = false;
+        await alice.RouteWebSocketAsync("**/chat?**", page =>
+        {
+            var line = page.ConnectToServer();
+            page.OnMessage(frame =>
+            {
+                if (Volatile.Read(ref isLost) || frame.Text?.Contains("\"ack\"", StringComparison.Ordinal) != true)
+                {
+                    line.Send(frame.Text!);
+                    return;
+                }
+
+                Volatile.Write(ref isLost, true);
+                _ = line.CloseAsync();
+                _ = page.CloseAsync(new() { Code = 1001 });
+            });
+        });
+        await alice.GotoAsync(Browser.Address(server.Url, "alice", "bob"));
+        await Expect(alice.Locator("#status")).ToHaveTextAsync(Open);
+        await using var bob = await ChatClient.ConnectAsync(server.Url, "bob");
+        var sent = await bob.SendAndConfirmAsync("alice", "hi");
+        Assert.Equal(sent.Id, (await bob.FindAsync("delivered")).Id);
+        Assert.True(Volatile.Read(ref isLost));
+    }
+
+    [BrowserTheory]
+    [InlineData("constructor")]
+    [InlineData("__proto__")]
+    public async Task A_user_may_be_called_like_something_in_the_language(string name)
+    {
+        await using var server = await ChatServer.StartNewAsync();
+        await new HttpUser(server.Http, name).SendAsync("alice", "hi");
+        var alice = await browser.OpenAsync(server.Url, "alice");
+        await Expect(alice.Locator(".conversation")).ToContainTextAsync("1 unread");
+        await alice.Locator(".conversation").ClickAsync();
+        await Expect(alice.Locator(".conversation")).Not.ToContainTextAsync("unread");
+        await alice.ReloadAsync();
+        await Expect(alice.Locator(".conversation")).ToContainTextAsync("hi");
+        await Expect(alice.Locator(".conversation")).Not.ToContainTextAsync("unread");
+    }
+
     [BrowserTheory]
     [InlineData(ColorScheme.Light, 1280)]
     [InlineData(ColorScheme.Dark, 390)]

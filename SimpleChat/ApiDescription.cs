@@ -50,7 +50,7 @@ internal static class ApiDescription
     private static async Task<byte[]> WriteAsync(IServiceProvider services)
     {
         var document = await services.GetRequiredKeyedService<IOpenApiDocumentProvider>("v1").GetOpenApiDocumentAsync();
-        document.Servers = []; // whatever address the reader has reached it at
+        document.Servers = [new OpenApiServer { Url = ".." }]; // from wherever the reader has it, a proxy's path before it included
         using var stream = new MemoryStream();
         await document.SerializeAsJsonAsync(stream, OpenApiSpecVersion.OpenApi3_1);
         return stream.ToArray();

@@ -1,5 +1,3 @@
-using Microsoft.Extensions.Options;
-
 namespace SimpleChat;
 
 /// <summary>
@@ -73,24 +71,6 @@ internal sealed class ChatOptions
         }
     }
 
-    /// <summary>Binds the section when the host is built, checks it, and offers the result as <see cref="ChatOptions"/> itself.</summary>
-    public static void Register(IServiceCollection services)
-    {
-        services.AddOptions<ChatOptions>().BindConfiguration("Chat", binder => binder.ErrorOnUnknownConfiguration = true);
-        services.AddSingleton(provider =>
-        {
-            ChatOptions options;
-            try
-            {
-                options = provider.GetRequiredService<IOptions<ChatOptions>>().Value;
-            }
-            catch (InvalidOperationException e) // the binder: not a number, not a time, no such key
-            {
-                throw new StartException($"Section Chat of the configuration cannot be read: {e.Message}", e);
-            }
-
-            var complaints = string.Join(' ', options.Complaints());
-            return complaints.Length == 0 ? options : throw new StartException(complaints);
-        });
-    }
+    /// <summary>Offers the section as <see cref="ChatOptions"/>.</summary>
+    public static void Register(IServiceCollection services) => Settings.Register<ChatOptions>(services, "Chat", chat => chat.Complaints());
 }

@@ -1,5 +1,4 @@
 using Microsoft.AspNetCore.Authentication;
-using Microsoft.AspNetCore.Authentication.JwtBearer;
 using Microsoft.IdentityModel.Tokens;
 
 namespace SimpleChat;
@@ -19,50 +18,20 @@ internal sealed record CurrentUser(UserShare Share, DateTimeOffset? ExpiresAt, T
     /// <summary>Marks an endpoint that answers nobody without an identity.</summary>
     public sealed record Required;
 
-    /// <summary>There was a token, and it is none that counts.</summary>
-    /// <param name="Reason">Why, for the log and the metrics.</param>
-    private sealed record BadToken(string Reason);
-
     private static readonly ChatError NoIdentity = new(null,
         "Say who you are with a JWT: Authorization: Bearer <token>, or where a browser cannot set a header ?access_token=<token>.", StatusCodes.Status401Unauthorized);
     private static readonly ChatError NoIdentityInDevelopment = NoIdentity with { Message = "Say who you are: ?user=alice will do in Development, or Authorization: Bearer <token>." };
     private static readonly ChatError MalformedId = new(null,
         $"A user id is 1 to {UserId.MaxLength} characters out of {UserId.Characters} (in a query, + is written %2B).");
 
+    private static readonly ChatError ProviderAway = new(null,
+        "The identity provider does not answer, so that your token cannot be checked. Keep it, and try again in a moment.", StatusCodes.Status503ServiceUnavailable)
+    {
+        Reason = "identity_provider_away",
+    };
+
     /// <summary>Binds an endpoint's parameter to what <see cref="Identify"/> found.</summary>
     public static ValueTask<CurrentUser?> BindAsync(HttpContext context) => ValueTask.FromResult(context.Features.Get<CurrentUser>());
-
-    /// <summary>Bearer tokens as <c>dotnet user-jwts</c> sets them up: section <c>Authentication:Schemes:Bearer</c>.</summary>
-    public static void Register(WebApplicationBuilder builder)
-    {
-        var bearer = builder.Configuration.GetSection("Authentication:Schemes:Bearer");
-        if (!builder.Environment.IsDevelopment() && bearer["Authority"] is null && bearer["MetadataAddress"] is null && !bearer.GetSection("SigningKeys").GetChildren().Any())
-        {
-            throw new StartException(
-                $"Nobody could sign in: in the environment {builder.Environment.EnvironmentName} users come with a JWT, and nothing says whose to trust. " +
-                "Set Authentication:Schemes:Bearer:Authority and :ValidAudiences (or :SigningKeys, :ValidIssuer and :ValidAudiences), " +
-                "or set ASPNETCORE_ENVIRONMENT=Development to try the chat with ?user=alice.");
-        }
-
-        builder.Services.AddAuthentication(JwtBearerDefaults.AuthenticationScheme).AddJwtBearer();
-        builder.Services.AddOptions<JwtBearerOptions>(JwtBearerDefaults.AuthenticationScheme).Configure<TimeProvider>((options, time) =>
-        {
-            options.MapInboundClaims = false;
-            options.TimeProvider = time;
-            options.Events = new JwtBearerEvents
-            {
-                OnMessageReceived = context =>
-                {
-                    if (context.HttpContext.GetEndpoint()?.Metadata.GetMetadata<TokenInQuery>() is not null && !context.Request.Headers.ContainsKey("Authorization"))
-                        context.Token = context.Request.Query["access_token"];
-                    return Task.CompletedTask;
-                },
-            };
-            // To the second at its end, so that a connection's end and a refused handshake agree; lenient at its beginning, where another machine's clock decides.
-            options.TokenValidationParameters.LifetimeValidator = (from, to, _, parameters) =>
-                to > time.GetUtcNow().UtcDateTime && !(from > time.GetUtcNow().UtcDateTime + parameters.ClockSkew);
-        });
-    }
 
     /// <summary>The request is over.</summary>
     public void Dispose()
@@ -106,19 +75,19 @@ internal sealed record CurrentUser(UserShare Share, DateTimeOffset? ExpiresAt, T
         }
     }
 
-    /// <summary>Says who is asking, to be disposed of when the request ends; or answers it: without an identity 401, with a malformed user id 400; then the result is null.</summary>
+    /// <summary>Says who is asking, to be disposed of when the request ends; or answers it: without an identity 401, with a malformed user id 400, while nobody can check the token 503; then the result is null.</summary>
     /// <param name="context">The request.</param>
     /// <param name="environment">Whether <c>?user=</c> will do.</param>
     /// <param name="services">For a request that stays for days: its services afterwards. What reading a token takes then has a scope of its own, which ends here.</param>
     public static async Task<CurrentUser?> IdentifyAsync(HttpContext context, IHostEnvironment environment, IServiceProvider? services = null)
     {
-        var user = environment.IsDevelopment() && context.Request.Query.TryGetValue("user", out var name)
-            ? new Identity(name.ToString(), ExpiresAt: null)
-            : services is null ? await ReadTokenAsync(context) : await ReadTokenAsync(context, services);
+        var noIdentity = environment.IsDevelopment() ? NoIdentityInDevelopment : NoIdentity;
+        var (user, refusal) = environment.IsDevelopment() && context.Request.Query.TryGetValue("user", out var name)
+            ? (new Identity(name.ToString(), ExpiresAt: null), null)
+            : services is null ? await ReadTokenAsync(context, noIdentity) : await ReadTokenAsync(context, noIdentity, services);
         if (user is null)
         {
-            var error = environment.IsDevelopment() ? NoIdentityInDevelopment : NoIdentity;
-            await new Refusal(context.Features.Get<BadToken>() is { } bad ? error with { Reason = bad.Reason } : error).ExecuteAsync(context);
+            await new Refusal(refusal!).ExecuteAsync(context);
             return null;
         }
 
@@ -137,29 +106,31 @@ internal sealed record CurrentUser(UserShare Share, DateTimeOffset? ExpiresAt, T
         return null;
     }
 
-    /// <summary>Whom the token names; null without a valid one, and then the answer has its <c>WWW-Authenticate</c>, which says what is wrong with it.</summary>
-    private static async Task<Identity?> ReadTokenAsync(HttpContext context)
+    /// <summary>Whom the token names, or why nobody; an answer to a token that does not count then has its <c>WWW-Authenticate</c>, which says what is wrong with it.</summary>
+    private static async Task<(Identity? User, ChatError? Refusal)> ReadTokenAsync(HttpContext context, ChatError noIdentity)
     {
         var token = await context.AuthenticateAsync();
-        if (token.Principal?.FindFirst("sub")?.Value is not { } subject)
+        if (token.Failure is BearerTokens.ProviderAwayException)
+            return (null, ProviderAway);
+        if (token.Principal?.FindFirst("sub") is { } subject)
+            return (new Identity(subject.Value, token.Properties!.ExpiresUtc), null);
+        await context.ChallengeAsync();
+        return (null, token.Failure switch
         {
-            if (token.Failure is not null)
-                context.Features.Set(new BadToken(token.Failure is SecurityTokenInvalidLifetimeException ? "expired_token" : "invalid_token"));
-            await context.ChallengeAsync();
-            return null;
-        }
-
-        return new Identity(subject, token.Properties!.ExpiresUtc);
+            null => noIdentity,
+            SecurityTokenInvalidLifetimeException => noIdentity with { Reason = "expired_token" },
+            _ => noIdentity with { Reason = "invalid_token" },
+        });
     }
 
     /// <summary>The same in a scope that ends with it.</summary>
-    private static async Task<Identity?> ReadTokenAsync(HttpContext context, IServiceProvider services)
+    private static async Task<(Identity? User, ChatError? Refusal)> ReadTokenAsync(HttpContext context, ChatError noIdentity, IServiceProvider services)
     {
         await using var scope = services.CreateAsyncScope();
         context.RequestServices = scope.ServiceProvider;
         try
         {
-            return await ReadTokenAsync(context);
+            return await ReadTokenAsync(context, noIdentity);
         }
         finally
         {

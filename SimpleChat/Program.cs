@@ -1,15 +1,14 @@
-using Microsoft.AspNetCore.Connections;
-using Microsoft.AspNetCore.Hosting.Server;
-using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.Logging.Console;
 using SimpleChat;
 using SimpleChat.ServerSentEvents;
 using SimpleChat.Webhooks;
 
+var isStarted = false;
 try
 {
-    var builder = WebApplication.CreateBuilder(args);
+    var builder = WebApplication.CreateBuilder([.. Defaults.Arguments, .. args]);
+    Defaults.Add(builder);
     builder.WebHost.ConfigureKestrel(server => server.AddServerHeader = false);
     builder.Services.Configure<SocketTransportOptions>(sockets =>
     {
@@ -25,7 +24,9 @@ try
         (console.QueueFullMode, console.MaxQueueLength) = (ConsoleLoggerQueueFullMode.DropWrite, 10_000));
 
     ChatOptions.Register(builder.Services);
-    CurrentUser.Register(builder);
+    BearerTokens.Register(builder.Services);
+    Proxies.Register(builder.Services);
+    HostCheck.Register(builder.Services);
     OriginCheck.Register(builder.Services);
     builder.Services.AddSingleton(TimeProvider.System);
     builder.Services.AddSingleton(services => new ChatDatabase(services.GetRequiredService<IConfiguration>().GetConnectionString("Chat")));
@@ -59,7 +60,11 @@ try
 
     await using var app = builder.Build();
     app.Services.GetRequiredService<ChatService>();
+    BearerTokens.CheckSettings(app.Services);
     app.Use(PrivateAnswers.Mark);
+    app.UseForwardedHeaders();
+    app.Use(Proxies.TrimPrefix);
+    app.Use(app.Services.GetRequiredService<HostCheck>().Require);
     app.Use(OriginCheck.Require);
     app.Use(OutgoingBatch.Use);
     app.UseWebSockets();
@@ -78,31 +83,15 @@ try
     HealthEndpoints.Map(app);
     ApiDescription.Map(app);
 
-    // On a thread of its own, which a terminal that is stopped may hold as long as it likes.
-    app.Lifetime.ApplicationStarted.Register(() => new Thread(() =>
-    {
-        if (app.Services.GetRequiredService<Capacity>().Complaint(app.Services.GetRequiredService<ChatOptions>()) is { } complaint)
-            Console.WriteLine(complaint);
-        foreach (var address in app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()?.Addresses ?? [])
-            Console.WriteLine($"SimpleChat listens on {address}. Try: {WebSocketEndpoint.WscatLine(address, app.Environment.IsDevelopment() ? "alice" : null)}");
-    })
-    { IsBackground = true }.Start());
-    await app.RunAsync();
+    await app.StartAsync();
+    isStarted = true;
+    Greeting.Print(app);
+    await app.WaitForShutdownAsync();
     return 0;
-}
-catch (StartException e)
-{
-    Console.Error.WriteLine(e.Message);
-    return 1;
-}
-catch (IOException e) when (e.InnerException is AddressInUseException)
-{
-    Console.Error.WriteLine($"{e.Message} Stop the other server, or choose another address with --urls.");
-    return 1;
 }
 catch (Exception e) when (e is not HostAbortedException) // which whoever only wants the host built throws through here
 {
-    Console.Error.WriteLine($"SimpleChat cannot go on: {e.GetType().Name}: {e.Message.ReplaceLineEndings(" ")}");
+    Console.Error.WriteLine(StartException.Explain(e, isStarted));
     return 1;
 }
 

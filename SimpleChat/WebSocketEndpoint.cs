@@ -32,7 +32,7 @@ internal sealed class WebSocketEndpoint(
     /// <summary>Asks for no service of the request's own: a connection that stays for days has no container scope, and keeps none of what its token brought.</summary>
     private async Task HandleAsync(HttpContext context)
     {
-        if (Refuse(context) is { } malformed)
+        if (Refuse(context, environment) is { } malformed)
         {
             await malformed.ExecuteAsync(context);
             return;
@@ -85,7 +85,7 @@ internal sealed class WebSocketEndpoint(
     }
 
     /// <summary>What is wrong with the handshake, or null. The framework says of all of it merely "not a WebSocket request".</summary>
-    private static Refusal? Refuse(HttpContext context)
+    private static Refusal? Refuse(HttpContext context, IHostEnvironment environment)
     {
         var (request, headers) = (context.Request, context.Response.Headers);
         var isHttp2 = !HttpProtocol.IsHttp11(request.Protocol) && !HttpProtocol.IsHttp10(request.Protocol);
@@ -101,7 +101,7 @@ internal sealed class WebSocketEndpoint(
         if (!isUpgrade)
         {
             OfferUpgrade();
-            return Problem(StatusCodes.Status426UpgradeRequired, $"This address speaks WebSocket. Try: {WscatLine($"{request.Scheme}://{request.Host}", "alice")}");
+            return Problem(StatusCodes.Status426UpgradeRequired, $"This address speaks WebSocket. Try: {Greeting.WscatLine($"{request.Scheme}://{request.Host}{request.PathBase}", environment)}");
         }
 
         var version = request.Headers.SecWebSocketVersion.ToString();
@@ -126,15 +126,6 @@ internal sealed class WebSocketEndpoint(
             if (!isHttp2)
                 (headers.Upgrade, headers.Connection) = ("websocket", "Upgrade");
         }
-    }
-
-    /// <summary>A line ready to paste that opens the chat as <paramref name="user"/> in Development, or with a token where <paramref name="user"/> is null.</summary>
-    /// <param name="address">The server's http or https address.</param>
-    /// <param name="user">A user id.</param>
-    public static string WscatLine(string address, string? user)
-    {
-        var chat = string.Concat("ws", address.AsSpan("http".Length)).TrimEnd('/') + "/chat";
-        return user is null ? $"npx wscat -c {chat} -H \"Authorization: Bearer $TOKEN\"" : $"npx wscat -c \"{chat}?user={user}\"";
     }
 
     private static bool IsWebSocket(string? protocol) => string.Equals(protocol, "websocket", StringComparison.OrdinalIgnoreCase);

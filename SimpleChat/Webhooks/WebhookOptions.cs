@@ -1,6 +1,5 @@
 using System.Net;
 using System.Net.Sockets;
-using Microsoft.Extensions.Options;
 
 namespace SimpleChat.Webhooks;
 
@@ -94,26 +93,8 @@ internal sealed class WebhookOptions
         }
     }
 
-    /// <summary>Binds the section when the host is built, checks it, and offers the result as <see cref="WebhookOptions"/> itself.</summary>
-    public static void Register(IServiceCollection services)
-    {
-        services.AddOptions<WebhookOptions>().BindConfiguration("Webhooks", binder => binder.ErrorOnUnknownConfiguration = true);
-        services.AddSingleton(provider =>
-        {
-            WebhookOptions options;
-            try
-            {
-                options = provider.GetRequiredService<IOptions<WebhookOptions>>().Value;
-            }
-            catch (InvalidOperationException e)
-            {
-                throw new StartException($"Section Webhooks of the configuration cannot be read: {e.Message}", e);
-            }
-
-            var complaints = string.Join(' ', options.Complaints());
-            return complaints.Length == 0 ? options : throw new StartException(complaints);
-        });
-    }
+    /// <summary>Offers the section as <see cref="WebhookOptions"/>.</summary>
+    public static void Register(IServiceCollection services) => Settings.Register<WebhookOptions>(services, "Webhooks", webhooks => webhooks.Complaints());
 
     private static bool Matches(string pattern, string host) => pattern.StartsWith("*.", StringComparison.Ordinal)
         ? host.EndsWith(pattern[1..], StringComparison.OrdinalIgnoreCase)

@@ -5,9 +5,9 @@ import { Compare } from "./compare.js";
 import { Conversations } from "./conversations.js";
 import { $, arrange, element, timeOrDay } from "./dom.js";
 import { Drawer } from "./drawer.js";
-import { reason, request } from "./http.js";
+import { here, reason, request } from "./http.js";
 import { Identity } from "./identity.js";
-import { Line } from "./line.js";
+import { Line, positionOf } from "./line.js";
 import { Outbox } from "./outbox.js";
 import { Thread } from "./thread.js";
 import { wire } from "./wire.js";
@@ -18,6 +18,7 @@ const PAGE = 50;
 const RECENT = 200; // messages out of which the list of conversations is made at first
 const PRESENCE_EVERY = 15_000; // milliseconds, like the ones below
 const ACK_WITHIN = 20; // acks are gathered for so long
+const ACKS_PER_FRAME = 1_024; // the contract's; and when as many are under way the server is asked whether it has read them
 const RETRY_SEND_AFTER = 1_000; // rate_limited, storage_unavailable
 const POST_AT_ONCE = 1;
 const LOAD_AGAIN_AFTER = 3_000; // a page of history that did not come
@@ -37,7 +38,8 @@ class App {
     });
     this.open = null; // the conversation on the screen
     this.presence = new Map();
-    this.acks = new Set();
+    this.acks = new Set(); // ids that are to be acknowledged
+    this.acksUnderWay = new Map(); // id → when its ack was sent: until the server is known to have read it
     this.oldestLoaded = null;
   }
 
@@ -45,11 +47,12 @@ class App {
     this.#setUp();
     this.#showStatus();
     await this.#loadRecent();
-    this.line = new Line(this.identity, this.newestId);
+    this.line = new Line(this.identity, this.newest);
     this.line.addEventListener("connected", () => this.#connected());
     this.line.addEventListener("frame", event => this.#frame(event.detail));
     this.line.addEventListener("messages", event => event.detail.forEach(message => this.#arrived(message)));
     this.line.addEventListener("state", () => this.#stateChanged());
+    this.line.addEventListener("failed", () => this.line.isPolling && void this.#checkDatabase());
     this.line.addEventListener("refused", () => this.#signOut("Your token is no longer taken. Sign in again."));
     this.line.start();
     const asked = new URLSearchParams(location.search).get("with");
@@ -71,7 +74,7 @@ class App {
         if (answer.status === 200) {
           this.#takeHistory(answer.body, "older-conversations");
           this.conversations.assumeDeliveredIsRead();
-          this.newestId = answer.body.messages.at(-1)?.id ?? 0;
+          this.newest = answer.body.messages.at(-1) ?? null;
           for (const entry of this.outbox.all)
             this.conversations.with(entry.to);
           this.render();
@@ -139,6 +142,7 @@ class App {
     this.outbox.load();
     this.outbox.interruptedAll();
     this.#acknowledgeHistory();
+    this.#acknowledgeAgain();
     this.#flush();
     void this.#refreshReceipts();
     void this.#askPresence();
@@ -156,6 +160,13 @@ class App {
         break;
       case "delivered":
         this.#delivered(frame);
+        break;
+      case "pong":
+        for (const [id, sentAt] of this.acksUnderWay) {
+          if (sentAt < this.line.askedAt)
+            this.acksUnderWay.delete(id);
+        }
+
         break;
       case "error":
         this.#refused(frame.clientMessageId, frame.code, frame.message);
@@ -182,9 +193,32 @@ class App {
     this.acks.add(id);
     this.ackTimer ??= setTimeout(() => {
       this.ackTimer = null;
-      if (this.line.send({ type: "ack", ids: [...this.acks] })) // without a WebSocket the line's polls do it
-        this.acks.clear();
+      this.#sendAcks();
     }, ACK_WITHIN);
+  }
+
+  /** Without a WebSocket they wait, and meanwhile the line's polls acknowledge what they bring. */
+  #sendAcks() {
+    while (this.acks.size > 0) {
+      const ids = [...this.acks].slice(0, ACKS_PER_FRAME);
+      if (!this.line.send({ type: "ack", ids }))
+        return;
+      for (const id of ids) {
+        this.acks.delete(id);
+        this.acksUnderWay.set(id, performance.now());
+      }
+    }
+
+    if (this.acksUnderWay.size >= ACKS_PER_FRAME)
+      this.line.ask();
+  }
+
+  /** What was under way may be lost: the connection is another one, or storage did not take it. */
+  #acknowledgeAgain() {
+    for (const id of this.acksUnderWay.keys())
+      this.acks.add(id);
+    this.acksUnderWay.clear();
+    this.#sendAcks();
   }
 
   #acknowledgeHistory() {
@@ -250,16 +284,18 @@ class App {
     this.renderThread();
   }
 
-  /** HTTP works and the WebSocket does not: perhaps because the server's database is another one, and our position unknown to it. */
+  /**
+   * HTTP works and the WebSocket does not. A browser does not say with which status a handshake was refused, so history is asked for the same position:
+   * where the database is another one, or was put back to an earlier day, the answer is 409, and nothing of what is shown holds.
+   */
   async #checkDatabase() {
     try {
-      const answer = await request(this.identity, "GET", "/messages", { parameters: { limit: 1, days: EVER } });
-      if (answer.status !== 200 || (answer.body.messages[0]?.id ?? 0) >= this.line.position)
+      const answer = await request(this.identity, "GET", "/messages", { parameters: { after: positionOf(this.line.newest), limit: 1 } });
+      if (answer.status !== 409)
         return;
       this.conversations.clear();
-      this.line.position = 0;
       await this.#loadRecent();
-      this.line.position = this.newestId;
+      this.line.newest = this.newest;
       if (this.open)
         this.openConversation(this.open.other, { focus: false });
     } catch {
@@ -318,8 +354,12 @@ class App {
   }
 
   #refused(clientMessageId, code, message) {
-    if (!clientMessageId)
+    if (!clientMessageId) {
+      if (code === "storage_unavailable")
+        setTimeout(() => this.#acknowledgeAgain(), RETRY_SEND_AFTER);
       return;
+    }
+
     if (code === "rate_limited" || code === "storage_unavailable") {
       setTimeout(() => {
         this.outbox.interrupted(clientMessageId);
@@ -462,7 +502,7 @@ class App {
     const suggested = this.user === "bob" ? "alice" : "bob";
     for (const name of [$("suggested"), document.querySelector(".suggested")])
       name.textContent = suggested;
-    const second = this.identity.hasToken ? "/" : `/?${new URLSearchParams({ user: suggested, with: this.user })}`;
+    const second = this.identity.hasToken ? "." : `?${new URLSearchParams({ user: suggested, with: this.user })}`;
     $("second-user").href = second;
     $("second-user-here").href = second;
     $("sign-out").onclick = () => this.#signOut();
@@ -521,7 +561,7 @@ class App {
     if (why)
       sessionStorage.setItem("simplechat.problem", why);
     this.line?.stop();
-    location.assign("/");
+    location.assign(here("/"));
   }
 }
 
@@ -530,7 +570,7 @@ const drawer = new Drawer();
 /** In Development a name is enough; elsewhere the server does not take it. */
 async function isDevelopment() {
   try {
-    const answer = await fetch("/users/someone/presence?user=someone", { cache: "no-store" });
+    const answer = await fetch(here("/users/someone/presence?user=someone"), { cache: "no-store" });
     return answer.status === 200;
   } catch {
     return true;
@@ -558,7 +598,7 @@ async function main() {
   $(byName ? "name" : "token").focus();
   $("name-form").onsubmit = event => {
     event.preventDefault();
-    location.assign(`/?${new URLSearchParams({ user: $("name").value.trim() })}`);
+    location.assign(`?${new URLSearchParams({ user: $("name").value.trim() })}`);
   };
   $("token-form").onsubmit = event => {
     event.preventDefault();

@@ -2,6 +2,7 @@
 // acknowledges; when all of them have a message, it is acknowledged once, and the next may go.
 
 import { $, element } from "./dom.js";
+import { here } from "./http.js";
 import { newClientMessageId } from "./outbox.js";
 import { utf8Length } from "./wire.js";
 
@@ -51,7 +52,7 @@ class Way {
   async poll(wait) {
     const url = this.reader.url("/inbox", wait ? { wait } : {});
     this.count({ requests: 1, bytes: utf8Length(`GET ${url} HTTP/1.1\r\n`) });
-    const response = await fetch(url, { headers: this.reader.headers, signal: this.abort.signal, cache: "no-store" });
+    const response = await fetch(here(url), { headers: this.reader.headers, signal: this.abort.signal, cache: "no-store" });
     const body = await response.text();
     const headers = [...response.headers].reduce((sum, [name, value]) => sum + utf8Length(name + value) + 4, 0);
     this.count({ bytes: utf8Length(`HTTP/1.1 ${response.status} OK\r\n\r\n`) + headers + utf8Length(body) });
@@ -108,7 +109,7 @@ class ServerSentEvents extends Way {
 
   run() {
     const url = this.reader.openUrl("/inbox/stream");
-    this.source = new EventSource(url);
+    this.source = new EventSource(here(url));
     const head = `GET ${url} HTTP/1.1\r\nHTTP/1.1 200 OK\r\n\r\nretry: 1000\n\n`;
     this.source.addEventListener("open", () => this.count({ requests: 1, bytes: utf8Length(head) }));
     this.source.addEventListener("message", event => {
@@ -129,7 +130,7 @@ class OverWebSocket extends Way {
   }
 
   run() {
-    const address = new URL(this.reader.openUrl("/chat"), location.href);
+    const address = here(this.reader.openUrl("/chat"));
     address.protocol = address.protocol.replace("http", "ws");
     this.socket = new WebSocket(address, ["chat.ack"]);
     const head = `GET ${address.pathname}${address.search} HTTP/1.1\r\nHTTP/1.1 101 Switching Protocols\r\n\r\n`;
@@ -254,7 +255,7 @@ export class Compare {
   }
 
   async #inbox() {
-    const response = await fetch(this.reader.url("/inbox"), { headers: this.reader.headers, cache: "no-store" });
+    const response = await fetch(here(this.reader.url("/inbox")), { headers: this.reader.headers, cache: "no-store" });
     return response.ok ? (await response.json()).messages : [];
   }
 
@@ -264,7 +265,7 @@ export class Compare {
 
   #post(identity, path, body) {
     const headers = { ...identity.headers, "Content-Type": "application/json" };
-    return fetch(identity.url(path), { method: "POST", headers, body: JSON.stringify(body) });
+    return fetch(here(identity.url(path)), { method: "POST", headers, body: JSON.stringify(body) });
   }
 
   #setInterval() {

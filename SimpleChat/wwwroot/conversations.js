@@ -48,13 +48,13 @@ class Conversation {
 export class Conversations {
   #byOther = new Map();
   #key;
-  #read = {};
+  #read = new Map(); // other → the highest id that was read
 
   constructor(user) {
     this.user = user;
     this.#key = PREFIX + user;
     try {
-      this.#read = JSON.parse(localStorage.getItem(this.#key)) ?? {};
+      this.#read = new Map(Object.entries(JSON.parse(localStorage.getItem(this.#key)) ?? {}));
     } catch {
       // Nothing remembered.
     }
@@ -112,7 +112,7 @@ export class Conversations {
   }
 
   unread(conversation) {
-    const upTo = this.#read[conversation.other] ?? 0;
+    const upTo = this.#read.get(conversation.other) ?? 0;
     return conversation.messages.filter(message => message.from !== this.user && message.id > upTo).length;
   }
 
@@ -122,14 +122,14 @@ export class Conversations {
 
   markRead(conversation) {
     const last = conversation.messages.reduce((highest, message) => Math.max(highest, message.id), 0);
-    if (last > (this.#read[conversation.other] ?? 0))
+    if (last > (this.#read.get(conversation.other) ?? 0))
       this.#remember(conversation.other, last);
   }
 
   /** On a device that knows nothing yet, what was delivered elsewhere counts as read. */
   assumeDeliveredIsRead() {
     for (const conversation of this.#byOther.values()) {
-      if (this.#read[conversation.other] !== undefined)
+      if (this.#read.has(conversation.other))
         continue;
       const delivered = conversation.messages.filter(message => message.delivered).map(message => message.id);
       this.#remember(conversation.other, Math.max(0, ...delivered));
@@ -139,13 +139,13 @@ export class Conversations {
   /** The database is another one: nothing of this holds any more. */
   clear() {
     this.#byOther.clear();
-    this.#read = {};
+    this.#read.clear();
   }
 
   #remember(other, id) {
-    this.#read[other] = id;
+    this.#read.set(other, id);
     try {
-      localStorage.setItem(this.#key, JSON.stringify(this.#read));
+      localStorage.setItem(this.#key, JSON.stringify(Object.fromEntries(this.#read)));
     } catch {
       // Only this page knows, then.
     }

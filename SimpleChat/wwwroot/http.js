@@ -3,6 +3,9 @@
 import { Identity } from "./identity.js";
 import { utf8Length, wire } from "./wire.js";
 
+/** An address of this server's. Relative to the page, so that a proxy may have put a path before all of it. */
+export const here = path => new URL(`.${path}`, document.baseURI);
+
 /**
  * Makes a request. Throws only if no answer came; a refusal is an answer.
  * @returns {status, body}: body is the JSON object, or null.
@@ -14,7 +17,7 @@ export async function request(identity, method, path, { parameters, body, signal
   wire.record({ direction: "out", kind: "http", text: `${method} ${Identity.shown(url)}${text ? `\n${text}` : ""}` });
   try {
     const headers = { ...identity.headers, ...(text ? { "Content-Type": "application/json" } : {}) };
-    const response = await fetch(url, { method, headers, body: text, signal, cache: "no-store" });
+    const response = await fetch(here(url), { method, headers, body: text, signal, cache: "no-store" });
     const answer = await response.text();
     const took = Math.round(performance.now() - started);
     const head = `${response.status} for ${method} ${path} after ${took} ms`;

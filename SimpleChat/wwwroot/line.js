@@ -1,10 +1,10 @@
 // The line to the server: a WebSocket, and while none can be had the inbox by long polling. It never gives up.
 //
 // Events: "connected", "frame" (detail: a frame), "messages" (detail: what a poll brought), "state" (see the fields),
-// "refused" (the identity is no longer taken).
+// "failed" (a handshake that came to nothing), "refused" (the identity is no longer taken).
 
 import { Identity } from "./identity.js";
-import { request } from "./http.js";
+import { here, request } from "./http.js";
 import { wire } from "./wire.js";
 
 const HANDSHAKE_WITHIN = 8_000; // milliseconds, like all below
@@ -15,6 +15,9 @@ const LONGEST_PAUSE = 30_000; // a thousand pages do not come back in the same m
 const STEADY_AFTER = 5_000; // a connection that lasted so long starts the count anew
 const LONG_POLL = 25; // seconds
 
+/** Where to resume after a message: its id, and its sentAt as a proof that the server's database is the one that it is from. */
+export const positionOf = message => message ? `${message.id}@${message.sentAt}` : "0";
+
 const jittered = failures => Math.random() * Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** failures);
 
 export class Line extends EventTarget {
@@ -22,6 +25,7 @@ export class Line extends EventTarget {
   isPolling = false; // the last poll was answered
   retryAt = null; // when a WebSocket is tried again; a time of performance.now()
   closeCode = null; // of the last WebSocket
+  askedAt = 0; // when the ping was sent that the next pong answers, or an earlier one: what was sent before it is then known to have been read
 
   #identity;
   #socket = null;
@@ -30,15 +34,16 @@ export class Line extends EventTarget {
   #wake = () => {};
   #silence = null;
   #patience = null;
+  #pings = 0; // without a pong yet
 
-  /** @param position The highest message id this line has brought without a gap; it resumes there. */
-  constructor(identity, position) {
+  /** @param newest The message with the highest id that this page has without a gap; null for none. The line resumes after it. */
+  constructor(identity, newest) {
     super();
     this.#identity = identity;
-    this.position = position;
+    this.newest = newest;
     addEventListener("online", () => this.retryNow());
-    addEventListener("offline", () => this.#suspect());
-    document.addEventListener("visibilitychange", () => document.hidden || this.#suspect());
+    addEventListener("offline", () => this.ask());
+    document.addEventListener("visibilitychange", () => document.hidden || this.ask());
   }
 
   async start() {
@@ -47,6 +52,8 @@ export class Line extends EventTarget {
       const lasted = await this.#openSocket();
       if (this.#stopped)
         return;
+      if (lasted === 0)
+        this.dispatchEvent(new Event("failed"));
       failures = lasted >= STEADY_AFTER ? 0 : failures + 1;
       const pause = jittered(failures);
       this.#set({ retryAt: performance.now() + pause });
@@ -66,7 +73,7 @@ export class Line extends EventTarget {
   /** Tries now instead of later; does nothing while the line is open. */
   retryNow() {
     if (this.isOpen)
-      this.#suspect();
+      this.ask();
     else
       this.#wake();
   }
@@ -84,10 +91,10 @@ export class Line extends EventTarget {
   /** One WebSocket from handshake to end. Resolves to how long it was open, in milliseconds; 0 if it never was. */
   #openSocket() {
     return new Promise(done => {
-      const address = new URL(this.#identity.openUrl("/chat", { after: this.position }), location.href);
+      const path = this.#identity.openUrl("/chat", { after: positionOf(this.newest) });
+      const address = here(path);
       address.protocol = address.protocol.replace("http", "ws");
-      const path = Identity.shown(address.pathname + address.search);
-      wire.record({ direction: "out", kind: "ws", text: `GET ${path}\nUpgrade: websocket\nSec-WebSocket-Protocol: chat.ack` });
+      wire.record({ direction: "out", kind: "ws", text: `GET ${Identity.shown(path)}\nUpgrade: websocket\nSec-WebSocket-Protocol: chat.ack` });
       const socket = new WebSocket(address, ["chat.ack"]);
       this.#socket = socket;
       let openedAt = null;
@@ -122,16 +129,19 @@ export class Line extends EventTarget {
         wire.record({ direction: "in", kind: "ws", text: event.data });
         this.#heard();
         const frame = JSON.parse(event.data);
-        if (frame.type === "message")
-          this.position = Math.max(this.position, frame.id);
+        if (frame.type === "message" && frame.id > (this.newest?.id ?? 0))
+          this.newest = frame;
         if (frame.type === "connected") {
           openedAt = performance.now();
+          this.#pings = 0;
           clearTimeout(handshake);
           this.#stopPolling();
           this.#set({ isOpen: true, retryAt: null });
           this.dispatchEvent(new CustomEvent("connected", { detail: frame }));
         } else {
           this.dispatchEvent(new CustomEvent("frame", { detail: frame }));
+          if (frame.type === "pong")
+            this.#pings--;
         }
       });
     });
@@ -143,7 +153,7 @@ export class Line extends EventTarget {
     clearTimeout(this.#patience);
     clearTimeout(this.#silence);
     this.#patience = null;
-    this.#silence = setTimeout(() => this.#suspect(), PING_EVERY);
+    this.#silence = setTimeout(() => this.ask(), PING_EVERY);
   }
 
   #listenNoMore() {
@@ -153,9 +163,12 @@ export class Line extends EventTarget {
   }
 
   /** Asks the line whether it lives; one that does not answer is hung up. */
-  #suspect() {
-    if (this.#patience === null && this.send({ type: "ping" }))
-      this.#patience = setTimeout(() => this.#hangUp(), PONG_WITHIN);
+  ask() {
+    if (this.#patience !== null || !this.send({ type: "ping" }))
+      return;
+    if (this.#pings++ === 0)
+      this.askedAt = performance.now();
+    this.#patience = setTimeout(() => this.#hangUp(), PONG_WITHIN);
   }
 
   #startPolling() {
