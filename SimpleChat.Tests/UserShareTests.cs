@@ -12,15 +12,15 @@ public sealed class UserShareTests
     public void I8_Work_beyond_the_share_makes_a_debt_that_time_pays_and_the_burst_comes_back()
     {
         var share = new UserShare("mallory", _options, _time);
-        share.Charge(2000); // a burst of two seconds
+        share.Charge(3000); // a burst of a second
         Assert.Equal(TimeSpan.Zero, share.Debt);
-        share.Charge(500);
+        share.Charge(1500);
         Assert.Equal(0.5, share.Debt.TotalSeconds, tolerance: 0.01);
 
         _time.Advance(TimeSpan.FromSeconds(0.5));
         Assert.Equal(TimeSpan.Zero, share.Debt);
         _time.Advance(TimeSpan.FromSeconds(100));
-        share.Charge(2001);
+        share.Charge(3001);
         Assert.InRange(share.Debt, TimeSpan.FromTicks(1), TimeSpan.FromMilliseconds(2)); // no more than the burst was saved
     }
 
@@ -31,7 +31,7 @@ public sealed class UserShareTests
         for (var i = 0; i < 60 * _options.MessagesPerSecond; i++)
         {
             Assert.True(share.TakeMessage());
-            share.Charge(Work.Frame(_options.MaxMessageBytes));
+            share.Charge(Work.Frame(_options.MaxMessageBytes, _options.MaxMessageBytes));
             _time.Advance(TimeSpan.FromSeconds(1) / _options.MessagesPerSecond);
             Assert.Equal(TimeSpan.Zero, share.Debt);
         }
@@ -53,7 +53,7 @@ public sealed class UserShareTests
     {
         using var shares = new UserShares(_options, _time);
         var first = shares.Hold("mallory");
-        first.Charge(10_000);
+        first.Charge(30_000);
         first.Release();
         _time.Advance(TimeSpan.FromSeconds(6)); // it is looked for shares that nobody needs
         Assert.Same(first, shares.Hold("mallory"));

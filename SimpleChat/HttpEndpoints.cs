@@ -23,9 +23,9 @@ internal static class HttpEndpoints
         group.MapPost("/messages", SendAsync).WithSummary("Sends a message. Safe to repeat with the same clientMessageId.")
             .Accepts<SendBody>("application/json").RefusesBodies().Refuses(StatusCodes.Status409Conflict)
             .Produces<MessageBody>(StatusCodes.Status201Created).Produces<MessageBody>(StatusCodes.Status200OK);
-        group.MapGet("/messages", History).WithSummary("A page of history, oldest first: the newest messages, those below before, or the oldest above after.")
+        group.MapGet("/messages", HistoryAsync).WithSummary("A page of history, oldest first: the newest messages, those below before, or the oldest above after.")
             .Produces<HistoryBody>().Refuses(StatusCodes.Status409Conflict);
-        group.MapGet("/conversations", Conversations)
+        group.MapGet("/conversations", ConversationsAsync)
             .WithSummary("Whom the user has talked with, the most recent first, each with its last message: a page, those whose last message is below before.")
             .Produces<ConversationsBody>();
         group.MapGet("/inbox", InboxAsync).WithSummary("The oldest undelivered messages: at once, or with wait (in seconds) as soon as there is one.")
@@ -39,7 +39,7 @@ internal static class HttpEndpoints
 
     private static async Task<IResult> SendAsync(HttpContext context, CurrentUser user, ChatService chat, ChatOptions options, TimeProvider time)
     {
-        var (frame, error) = await ReadBodyAsync(context, ClientFrameType.Send, options, time);
+        var (frame, error) = await ReadBodyAsync(context, user, ClientFrameType.Send, options, time);
         if (error is not null)
             return new Refusal(error);
         var send = new RequestSend(chat, user.Share, new Draft(user.Id, frame.To, frame.Text, frame.ClientMessageId), time.GetUtcNow().ToUnixTimeMilliseconds());
@@ -52,7 +52,7 @@ internal static class HttpEndpoints
 
     private static async Task<IResult> AckAsync(HttpContext context, CurrentUser user, ChatService chat, ChatOptions options, TimeProvider time)
     {
-        var (frame, error) = await ReadBodyAsync(context, ClientFrameType.Ack, options, time);
+        var (frame, error) = await ReadBodyAsync(context, user, ClientFrameType.Ack, options, time);
         if (error is not null)
             return new Refusal(error);
         var reply = new TaskCompletionSource<ChatError?>(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -67,9 +67,10 @@ internal static class HttpEndpoints
     {
         if (wait is < 0 or > MaxWait)
             return Invalid($"\"wait\" must be a whole number of seconds from 0 to {MaxWait}.");
-        var inbox = ReadInbox(user, store);
+        var inbox = await ReadInboxAsync(context, user, store);
         if (!inbox.IsEmpty || wait is null or 0)
             return inbox;
+        inbox.Drop();
 
         // A connection like any other; this request drains it. What was committed before it joined the second look finds.
         var connection = new Connection(user.Share, messagesOnly: true);
@@ -81,7 +82,7 @@ internal static class HttpEndpoints
             using var deadline = new CancellationTokenSource(Patience(wait.Value, user.ExpiresAt - time.GetUtcNow()), time);
             using var patience = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, context.RequestAborted);
             using var impatience = patience.Token.Register(connection.Wake);
-            while ((inbox = ReadInbox(user, store)).IsEmpty && connection.Ending is null && !patience.IsCancellationRequested)
+            while ((inbox = await ReadInboxAsync(context, user, store)).IsEmpty && connection.Ending is null && !patience.IsCancellationRequested)
             {
                 inbox.Drop();
                 await connection.WaitAsync();
@@ -102,8 +103,8 @@ internal static class HttpEndpoints
         return untilExpiry is { } left && left < patience ? left > TimeSpan.Zero ? left : TimeSpan.Zero : patience;
     }
 
-    private static IResult History(
-        CurrentUser user, ChatService chat, MessageStore store, TimeProvider time,
+    private static async Task<IResult> HistoryAsync(
+        HttpContext context, CurrentUser user, ChatService chat, MessageStore store, TimeProvider time,
         string? with = null, long? before = null, string? after = null, int limit = DefaultLimit, int days = DefaultDays)
     {
         if (with is not null && !UserId.IsValid(with))
@@ -118,19 +119,21 @@ internal static class HttpEndpoints
             return new Refusal(lost);
 
         var since = time.GetUtcNow().AddDays(-days).ToUnixTimeMilliseconds();
-        return PageBody.Of("messages", store.ReadHistory(user.Id, with, position, before ?? long.MaxValue, since), limit,
-            (frames, row) => frames.Body(row), user.Share, reversed: position is null);
+        return await PageBody.OfAsync("messages", store.ReadHistory(user.Id, with, position, before ?? long.MaxValue, since), limit,
+            (frames, row) => frames.Body(row), user.Share, context.RequestAborted, reversed: position is null);
     }
 
     /// <summary>Whom the user has talked with.</summary>
-    private static IResult Conversations(CurrentUser user, MessageStore store, long? before = null, int limit = DefaultLimit)
+    private static async Task<IResult> ConversationsAsync(
+        HttpContext context, CurrentUser user, MessageStore store, long? before = null, int limit = DefaultLimit)
     {
         if (before is < 0)
             return InvalidBefore;
         if (limit is < 1 or > MaxLimit)
             return InvalidLimit;
         user.Share.Charge(Work.Conversations);
-        return PageBody.Of("conversations", store.ReadConversations(user.Id, before ?? long.MaxValue), limit, (frames, row) => frames.Body(row), user.Share);
+        return await PageBody.OfAsync("conversations", store.ReadConversations(user.Id, before ?? long.MaxValue), limit,
+            (frames, row) => frames.Body(row), user.Share, context.RequestAborted);
     }
 
     private static IResult Presence(string id, ChatService chat) => UserId.IsValid(id)
@@ -138,8 +141,9 @@ internal static class HttpEndpoints
         : Invalid($"A user id is 1 to {UserId.MaxLength} characters out of {UserId.Characters}.");
 
     /// <summary>The oldest undelivered messages to the user.</summary>
-    private static PageBody ReadInbox(CurrentUser user, MessageStore store) => PageBody.Of(
-        "messages", store.ReadInbox(user.Id, after: 0, upTo: long.MaxValue), MessageStore.PageSize, (frames, message) => frames.Body(message), user.Share, saysMore: false);
+    private static Task<PageBody> ReadInboxAsync(HttpContext context, CurrentUser user, MessageStore store) => PageBody.OfAsync(
+        "messages", store.ReadInbox(user.Id, after: 0, upTo: long.MaxValue), MessageStore.PageSize, (frames, message) => frames.Body(message),
+        user.Share, context.RequestAborted, saysMore: false);
 
     private static Refusal InvalidBefore => Invalid("\"before\" must be the id of a message.");
 
@@ -148,9 +152,15 @@ internal static class HttpEndpoints
     private static Refusal Invalid(string what) => new(new ChatError(null, what));
 
     /// <summary>Reads a request's body as it reads a frame: the same JSON, the same limits, the same errors.</summary>
-    private static async ValueTask<(ClientFrame Frame, ChatError? Error)> ReadBodyAsync(HttpContext context, ClientFrameType type, ChatOptions options, TimeProvider time)
+    private static async ValueTask<(ClientFrame Frame, ChatError? Error)> ReadBodyAsync(
+        HttpContext context, CurrentUser user, ClientFrameType type, ChatOptions options, TimeProvider time)
     {
-        var (frame, error) = await Body.ReadAsync(context, options, time, json => ClientFrame.ReadBody(json.Span, type));
+        var (frame, error) = await Body.ReadAsync(context, options, time, json =>
+        {
+            var read = ClientFrame.ReadBody(json.Span, type);
+            user.Share.Charge(Work.Frame(json.Length, read.Text.Length));
+            return read;
+        });
         return (frame, error ?? frame.Error);
     }
 

@@ -17,7 +17,7 @@ internal sealed partial class MessageWriter : IHostedService, IDisposable
     public const int Capacity = 32 * 1024;
 
     /// <summary>Row operations of one user that may wait, some milliseconds of work: what one user hands in holds up nobody else for longer.</summary>
-    public const int CapacityPerUser = Capacity / 8;
+    public const int CapacityPerUser = Capacity / 16;
 
     /// <summary>A sender is told "not known to be stored" after this long. Below the contract's 5 seconds by the time it takes to say so.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(4);

@@ -47,7 +47,7 @@ internal sealed class OutgoingBatch(Stream input, PipeWriter output) : Stream
     {
         _isControl = (buffer.Span[0] & 0x08) != 0; // the opcode's highest bit (RFC 6455, section 5.5)
         if (_isControl)
-            Share?.Charge(Work.Frame(buffer.Length)); // nearly always a pong: somebody asked for it
+            Share?.Charge(Work.Frame(buffer.Length, text: 0)); // nearly always a pong: somebody asked for it
         output.Write(buffer.Span);
         return ValueTask.CompletedTask;
     }

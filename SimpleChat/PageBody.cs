@@ -24,24 +24,28 @@ internal sealed class PageBody : IResult
     private int _length;
     private bool? _hasMore;
 
-    private PageBody(string name) => _name = name;
+    private UserShare? _share; // given back with the bytes
+
+    private PageBody(string name, UserShare share) => (_name, _share) = (name, share);
 
     /// <summary>Whether it has no row.</summary>
     public bool IsEmpty => _rows.Count == 0;
 
-    /// <summary>Takes a page out of these rows.</summary>
+    /// <summary>Takes a page out of these rows, when the user has not too many in hand.</summary>
     /// <param name="name">What they are called in the body.</param>
     /// <param name="rows">The rows. They are read no further than the page goes, and one row more.</param>
     /// <param name="limit">Rows at most.</param>
     /// <param name="serialise">Writes one of them as JSON.</param>
     /// <param name="share">The user's, who is charged for the page.</param>
+    /// <param name="cancel">The caller has left.</param>
     /// <param name="reversed">Whether the last row comes first in the body.</param>
     /// <param name="saysMore">Whether the body has <c>hasMore</c>.</param>
-    public static PageBody Of<T>(
-        string name, IEnumerable<T> rows, int limit, Func<FrameWriter, T, ReadOnlyMemory<byte>> serialise, UserShare share,
+    public static async Task<PageBody> OfAsync<T>(
+        string name, IEnumerable<T> rows, int limit, Func<FrameWriter, T, ReadOnlyMemory<byte>> serialise, UserShare share, CancellationToken cancel,
         bool reversed = false, bool saysMore = true)
     {
-        var page = new PageBody(name);
+        await share.TakePageAsync(cancel);
+        var page = new PageBody(name, share);
         var frames = FrameWriter.Pool.Get();
         try
         {
@@ -74,8 +78,11 @@ internal sealed class PageBody : IResult
     /// <summary>Lets go of a page that is not sent.</summary>
     public void Drop()
     {
+        if (_share is null)
+            return;
         ArrayPool<byte>.Shared.Return(_bytes);
-        _bytes = [];
+        _share.ReturnPage();
+        (_bytes, _share) = ([], null);
     }
 
     public async Task ExecuteAsync(HttpContext httpContext)

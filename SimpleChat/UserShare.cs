@@ -8,11 +8,14 @@ namespace SimpleChat;
 /// </summary>
 internal sealed class UserShare
 {
-    /// <summary>Work per second, in frames of a kilobyte or less, for each message per second that a user may send: acks, pings and mistakes need room beside the messages.</summary>
-    private const int WorkPerMessage = 10;
+    /// <summary>Work per second for each message per second that a user may send: acks, pings and mistakes need room beside the messages.</summary>
+    private const int WorkPerMessage = 30;
 
-    /// <summary>Work per second at least, however few messages a user may send.</summary>
-    private const int LeastWork = 1000;
+    /// <summary>Work per second at least, however few messages a user may send: about three hundredths of a core.</summary>
+    private const int LeastWork = 3000;
+
+    /// <summary>Pages of history, inbox and conversations that may be read or wait to be sent at once; those of more requests come one after another.</summary>
+    private const int MaxPages = 4;
 
     private readonly Lock _gate = new();
     private readonly TimeProvider _time;
@@ -20,6 +23,7 @@ internal sealed class UserShare
 
     // Under _gate.
     private readonly TokenBucket? _messages, _work;
+    private SemaphoreSlim? _pages;
     private int _requests, _holders;
     private bool _retired;
 
@@ -33,8 +37,9 @@ internal sealed class UserShare
         _maxRequests = options?.RequestsPerUser ?? int.MaxValue;
         if (options?.MessagesPerSecond is > 0 and var messages)
         {
-            _messages = new TokenBucket(messages, _time.GetTimestamp());
-            _work = new TokenBucket(Math.Max(LeastWork, WorkPerMessage * messages), _time.GetTimestamp());
+            _messages = new TokenBucket(messages, burst: 2 * messages, _time.GetTimestamp());
+            var work = Math.Max(LeastWork, WorkPerMessage * messages);
+            _work = new TokenBucket(work, burst: work, _time.GetTimestamp());
         }
     }
 
@@ -108,6 +113,16 @@ internal sealed class UserShare
         }
     }
 
+    /// <summary>Waits for one of the user's <see cref="MaxPages"/>. Each is given back with <see cref="ReturnPage"/>.</summary>
+    public Task TakePageAsync(CancellationToken cancel)
+    {
+        lock (_gate)
+            return (_pages ??= new SemaphoreSlim(MaxPages)).WaitAsync(cancel);
+    }
+
+    /// <summary>The page was sent, or will not be.</summary>
+    public void ReturnPage() => _pages!.Release();
+
     /// <summary>A request of this user has ended.</summary>
     public void EndRequest()
     {
@@ -145,35 +160,36 @@ internal sealed class UserShare
     }
 }
 
-/// <summary>What things cost in <see cref="UserShare.Charge"/>, from how long they kept a core busy. One is a small frame: some ten microseconds.</summary>
+/// <summary>What things cost in <see cref="UserShare.Charge"/>, from how long they kept a core busy: 1 is about ten microseconds.</summary>
 internal static class Work
 {
     /// <summary>A handshake, or a connection that joins.</summary>
-    public const double Handshake = 5;
+    public const double Handshake = 20;
 
     /// <summary>A request, whatever it asks.</summary>
-    public const double Request = 1;
-
-    /// <summary>Looking for the user's conversations, beside the page: a thousand messages are looked at, and as many users.</summary>
-    public const double Conversations = 200;
-
-    /// <summary>A frame of so many bytes, or a request's body.</summary>
-    public static double Frame(int bytes) => 1 + bytes / 8192.0;
+    public const double Request = 5;
 
     /// <summary>A part of a fragmented message.</summary>
     public const double Fragment = 0.1;
 
-    /// <summary>So many ids to be acknowledged: each is looked for in the inbox.</summary>
-    public static double Ack(int ids) => ids / 50.0;
+    /// <summary>Looking for the user's conversations, beside the page: a thousand messages are looked at, and as many users.</summary>
+    public const double Conversations = 200;
 
-    /// <summary>A page read out of the database.</summary>
+    /// <summary>A frame, or a request's body. Text is copied; what is not text is read piece by piece.</summary>
+    public static double Frame(int bytes, int text) => 1 + text / 8192.0 + (bytes - text) / 1024.0;
+
+    /// <summary>So many ids to be acknowledged: each is looked for in the inbox, and its sender may be told.</summary>
+    public static double Ack(int ids) => ids / 4.0;
+
+    /// <summary>A page read out of the database, and written.</summary>
     public static double Page(int rows, int bytes) => 1 + rows / 50.0 + bytes / 8192.0;
 }
 
-/// <summary>A token bucket that may be overdrawn: filled steadily up to two seconds' worth. Its owner locks.</summary>
-internal sealed class TokenBucket(double perSecond, long createdAt)
+/// <summary>A token bucket that may be overdrawn: filled steadily, until it holds a burst. Its owner locks.</summary>
+internal sealed class TokenBucket(double perSecond, double burst, long createdAt)
 {
-    private double _tokens = 2 * perSecond;
+    private readonly double _burst = burst;
+    private double _tokens = burst;
     private long _filledAt = createdAt;
 
     /// <summary>Takes one, if there is one.</summary>
@@ -206,13 +222,13 @@ internal sealed class TokenBucket(double perSecond, long createdAt)
     public bool IsFull(TimeProvider time)
     {
         Fill(time);
-        return _tokens >= 2 * perSecond;
+        return _tokens >= _burst;
     }
 
     private void Fill(TimeProvider time)
     {
         var now = time.GetTimestamp();
-        _tokens = Math.Min(2 * perSecond, _tokens + time.GetElapsedTime(_filledAt, now).TotalSeconds * perSecond);
+        _tokens = Math.Min(_burst, _tokens + time.GetElapsedTime(_filledAt, now).TotalSeconds * perSecond);
         _filledAt = now;
     }
 }

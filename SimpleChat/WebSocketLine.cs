@@ -282,8 +282,8 @@ internal sealed partial class WebSocketLine : IDisposable
     {
         // Both before the frame counts as unanswered: a fault in here must not keep the connection waiting for its answer.
         var receivedAt = _time.GetUtcNow().ToUnixTimeMilliseconds();
-        _connection.Share.Charge(Work.Frame(message.Length));
         var frame = ClientFrame.Read(message.Span, lastTo: _lastTo);
+        _connection.Share.Charge(Work.Frame(message.Length, frame.Text.Length));
         if (!_connection.TryBeginAnswer(out var turn))
             return;
         if (frame.Error is not null)
