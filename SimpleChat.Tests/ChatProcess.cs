@@ -39,7 +39,7 @@ internal sealed partial class ChatProcess : IAsyncDisposable
         get
         {
             _process!.Refresh();
-            return _process.WorkingSet64;
+            return _process.HasExited ? 0 : _process.WorkingSet64;
         }
     }
 
@@ -55,6 +55,9 @@ internal sealed partial class ChatProcess : IAsyncDisposable
 
     /// <summary>Files and sockets that it has open (on Linux).</summary>
     public int Handles => Directory.GetFileSystemEntries($"/proc/{_process!.Id}/fd").Length;
+
+    /// <summary>Whether it has ended.</summary>
+    public bool IsOver => _process!.HasExited;
 
     public HttpClient Http => _http;
 

@@ -6,7 +6,7 @@ namespace SimpleChat.Tests.Batteries;
 /// <summary>
 /// What the batteries have in common. Each has a short run within <c>dotnet test</c> and a long one that differs only in numbers from the
 /// environment:
-/// <c>ROUNDS</c>, <c>MINUTES</c>, and <c>SEED</c> to play a run again. All of them stop by themselves.
+/// <c>ROUNDS</c>, <c>MINUTES</c>, <c>SECONDS</c>, and <c>SEED</c> to play a run again. All of them stop by themselves.
 /// </summary>
 internal static class Battery
 {
@@ -26,6 +26,9 @@ internal static class Battery
 
     /// <summary>How long, unless the environment says otherwise.</summary>
     public static TimeSpan Duration(TimeSpan unlessTold) => TimeSpan.FromMinutes(Number("MINUTES", unlessTold.TotalMinutes));
+
+    /// <summary>How long each part of it, unless the environment says otherwise.</summary>
+    public static TimeSpan Part(TimeSpan unlessTold) => TimeSpan.FromSeconds(Number("SECONDS", unlessTold.TotalSeconds));
 
     private static double Number(string variable, double unlessTold) =>
         Environment.GetEnvironmentVariable(variable) is { Length: > 0 } value ? double.Parse(value, CultureInfo.InvariantCulture) : unlessTold;

@@ -247,18 +247,6 @@ public sealed class SoakBattery(ITestOutputHelper output)
 
     private readonly record struct Sample(long Resident, int Handles, long Log, int Present);
 
-    /// <summary>Of some times, in milliseconds.</summary>
-    private readonly record struct Latency(double P50, double P99)
-    {
-        public static Latency Of(IEnumerable<double> times)
-        {
-            double[] sorted = [.. times.Order()];
-            return new Latency(sorted[sorted.Length / 2], sorted[sorted.Length * 99 / 100]);
-        }
-
-        public override string ToString() => $"p50 {P50:F2} p99 {P99:F2} ms";
-    }
-
     /// <summary>A part of the run: the highest of what may not grow.</summary>
     private sealed record Part(Latency Sent, Latency Pushed, long Resident, int Handles, long Log, double Present)
     {

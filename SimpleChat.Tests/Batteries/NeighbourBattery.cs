@@ -1,0 +1,190 @@
+using System.Diagnostics;
+using System.Globalization;
+using Xunit.Abstractions;
+
+namespace SimpleChat.Tests.Batteries;
+
+/// <summary>
+/// I8: what one does is that one's problem alone. Every <see cref="Attack"/> in turn, beside a pair that chats, against a server with its own defaults and as
+/// few descriptors as many containers give. The pair is refused nothing, waits hardly longer than in peace, and the server's memory stays
+/// what it was. The long run: <c>SECONDS=10 dotnet test -c Release --filter NeighbourBattery</c>; <c>ATTACK=inbox</c> picks those with that in their names.
+/// </summary>
+[Trait("Category", Battery.Category)]
+public sealed class NeighbourBattery(ITestOutputHelper output)
+{
+    /// <summary>Files and sockets that the server may have open.</summary>
+    public const int Descriptors = 1024;
+
+    /// <summary>Resident memory: how much more it may be during an attack, and some seconds afterwards.</summary>
+    private const long Growth = 100 << 20, Rest = 50 << 20;
+
+    /// <summary>Messages of the attacker's, most of them small; the newest ones fill pages with 13 MB, or with 78 MB where each character is escaped.</summary>
+    private const int Large = 200, LargeText = 65_000;
+
+    /// <summary>So many seconds that each attack is a run of its own, with a server of its own, and latencies mean something.</summary>
+    private static readonly TimeSpan Long = TimeSpan.FromSeconds(5);
+
+    private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(1), Peace = TimeSpan.FromSeconds(2), Recovery = TimeSpan.FromSeconds(10);
+
+    private readonly Jwt _issuer = new();
+    private readonly TimeSpan _time = Battery.Part(TimeSpan.FromSeconds(0.7));
+
+    private bool IsLong => _time >= Long;
+
+    [Fact]
+    public async Task I8_Whatever_one_user_or_one_stranger_does_a_pair_beside_them_goes_on_chatting()
+    {
+        using var folder = new TempFolder();
+        await FillAsync(folder.File("filled.db"), small: IsLong ? 100_000 : 10_000);
+        var attacks = Attack.All.Where(attack => attack.Name.Contains(Environment.GetEnvironmentVariable("ATTACK") ?? "", StringComparison.Ordinal));
+        output.WriteLine($"{_time.TotalSeconds:F1} s each; {Cores.Description}.");
+        output.WriteLine(Row.Head);
+
+        var failed = new List<string>();
+        ChatProcess? server = null;
+        Experience? peace = null;
+        foreach (var attack in attacks)
+        {
+            if (server is null)
+            {
+                File.Copy(folder.File("filled.db"), folder.DatabasePath, overwrite: true);
+                server = await StartAsync(folder.DatabasePath);
+                peace = await PeaceAsync(server);
+                output.WriteLine(new Row("(nobody)", peace, 0, 0, 0, "", []).ToString());
+            }
+
+            var row = await TryAsync(server, attack, peace!);
+            output.WriteLine(row.ToString());
+            if (row.Faults.Count > 0)
+                failed.Add($"{attack}: {string.Join("; ", row.Faults)}");
+            if (IsLong || server.IsOver)
+            {
+                await server.DisposeAsync();
+                server = null;
+            }
+        }
+
+        if (server is not null)
+            await server.DisposeAsync();
+        Assert.True(failed.Count == 0, $"{failed.Count} attacks harm others:\n{string.Join('\n', failed)}");
+    }
+
+    /// <summary>What the pair goes through while nobody attacks.</summary>
+    private async Task<Experience> PeaceAsync(ChatProcess server)
+    {
+        using var pair = new Bystanders(server.Url, _issuer, between: WarmUp);
+        await Task.Delay(WarmUp);
+        var began = Stopwatch.GetTimestamp();
+        await Task.Delay(Peace);
+        var peace = await pair.BetweenAsync(began, Stopwatch.GetTimestamp());
+        Assert.Empty(peace.Complaints);
+        return peace;
+    }
+
+    private async Task<Row> TryAsync(ChatProcess server, Attack attack, Experience peace)
+    {
+        var (before, most) = (server.ResidentBytes, 0L);
+        using var pair = new Bystanders(server.Url, _issuer, between: TimeSpan.FromSeconds(Math.Min(1, _time.TotalSeconds / 2)));
+        var began = Stopwatch.GetTimestamp();
+        var (ended, times, told) = (0L, 0L, "");
+        using (var attacker = new Attacker(server.Url, _issuer, attack))
+        {
+            using var tick = new PeriodicTimer(TimeSpan.FromMilliseconds(50));
+            while (Stopwatch.GetElapsedTime(began) < _time && await tick.WaitForNextTickAsync())
+                most = Math.Max(most, server.ResidentBytes);
+            (ended, times, told) = (Stopwatch.GetTimestamp(), attacker.Times, attacker.Told);
+        }
+
+        var during = await pair.BetweenAsync(began, ended);
+
+        // The pair goes on meanwhile: on a server with nothing to do nothing is collected either.
+        var after = await AfterAsync(server, before + Rest);
+        return new Row(attack.ToString(), during, before, most, after, $"{times / _time.TotalSeconds:F0}/s; {told}", [.. Faults()]);
+
+        IEnumerable<string> Faults()
+        {
+            if (server.IsOver)
+                yield return $"the server is over: {string.Join(' ', server.Errors.Take(3))}";
+            foreach (var complaint in during.Complaints.CountBy(complaint => complaint).Take(5))
+                yield return $"{complaint.Value} times {complaint.Key}";
+            if (IsTooSlow(during.Sent, peace.Sent) is { } sent)
+                yield return $"sent {sent}";
+            if (IsTooSlow(during.Pushed, peace.Pushed) is { } pushed)
+                yield return $"pushed {pushed}";
+            if (most > before + Growth)
+                yield return $"{(most - before) >> 20} MiB more";
+            if (after > before + Rest)
+                yield return $"{(after - before) >> 20} MiB left";
+        }
+    }
+
+    /// <summary>In a long run what must hold; in a short one, beside other tests, what a busy machine cannot be the cause of.</summary>
+    private string? IsTooSlow(Latency during, Latency peace)
+    {
+        var p99 = IsLong ? Math.Max(5 * peace.P99, 50) : Math.Max(20 * peace.P99, 1000);
+        var p50 = IsLong ? p99 : Math.Max(20 * peace.P50, 250);
+        return during.P99 > p99 || during.P50 > p50 ? $"{during}, at most {p50:F0} and {p99:F0}" : null;
+    }
+
+    /// <summary>Resident memory when it is at most so much again, or when nobody would wait any longer.</summary>
+    private static async Task<long> AfterAsync(ChatProcess server, long atMost)
+    {
+        var waiting = Stopwatch.StartNew();
+        using var tick = new PeriodicTimer(TimeSpan.FromMilliseconds(50));
+        while (!server.IsOver && server.ResidentBytes > atMost && waiting.Elapsed < Recovery)
+            await tick.WaitForNextTickAsync();
+        return server.IsOver ? 0 : server.ResidentBytes;
+    }
+
+    /// <summary>With its own defaults. Everybody has a token, as in production.</summary>
+    private async Task<ChatProcess> StartAsync(string path)
+    {
+        var server = new ChatProcess
+        {
+            DatabasePath = path,
+            Environment = "Production",
+            Under = OperatingSystem.IsWindows() ? [] : ["sh", "-c", $"ulimit -n {Descriptors}; exec \"$@\"", "sh"],
+            ["Webhooks:AllowedHosts:0"] = "127.0.0.1",
+            ["Webhooks:AllowedNetworks:0"] = "127.0.0.0/8",
+        };
+        server.Variables["DOTNET_TC_DelaySingleProcMultiplier"] = "1"; // on a single core .NET would put off its optimisations for a second more
+        foreach (var (key, value) in _issuer.Settings)
+            server[key] = value;
+        Cores.StartServer(server.Launch);
+        return await server.ListensAsync();
+    }
+
+    /// <summary>Makes a database in which the attacker has an inbox and a history: <paramref name="small"/> messages, and the newest are large.</summary>
+    private async Task FillAsync(string path, int small)
+    {
+        await using var server = new ChatProcess { DatabasePath = path, ["Chat:MessagesPerSecond"] = "0" };
+        await server.StartAsync();
+        await using var friend = await ChatClient.ConnectAsync(server.Url, "friend");
+        var sending = SendAsync();
+        for (var i = 0; i < small + Large; i++)
+            await friend.ExpectAsync("sent");
+        await sending;
+        server.Terminate();
+        Assert.Equal(0, await server.ExitAsync());
+
+        async Task SendAsync()
+        {
+            var escaped = new string('\u007f', LargeText); // six bytes each in an answer
+            for (var i = 0; i < small; i++)
+                await friend.SendAsync(Attacker.Name, "hi");
+            for (var i = 0; i < Large; i++)
+                await friend.RawTextAsync($$"""{"to":"{{Attacker.Name}}","text":"{{escaped}}"}""");
+        }
+    }
+
+    /// <summary>One attack: what the bystanders went through, the server's resident memory, what the attacker did and was told, and what was wrong.</summary>
+    private sealed record Row(string Name, Experience During, long Before, long Most, long After, string Attacker, List<string> Faults)
+    {
+        public static string Head { get; } =
+            $"{"attack (connections)",-68} {"sent p50",8} {"p99",7} {"max",6} {"push p50",8} {"p99",7} {"max",6} ms {"asked",6} ms  MiB before/most/after";
+
+        public override string ToString() => string.Create(CultureInfo.InvariantCulture,
+            $"{Name,-68} {During.Sent.P50,8:F1} {During.Sent.P99,7:F1} {During.Sent.Max,6:F0} {During.Pushed.P50,8:F1} {During.Pushed.P99,7:F1} {During.Pushed.Max,6:F0} ms " +
+            $"{During.Asked.Max,6:F0} ms  {Before >> 20,4}/{Most >> 20,4}/{After >> 20,4}  {(Faults.Count == 0 ? "holds" : "FAILS: " + string.Join("; ", Faults))}  [{Attacker}]");
+    }
+}
