@@ -42,7 +42,7 @@ internal sealed record Attack(string Name, int Connections, Action<Attacker, int
         new("posts acknowledgements of 1,024 ids", Requests, (attacker, _) => attacker.Ask(attacker.Request("POST /inbox/ack", Ack(1024, Unknown)))),
         new("posts messages beyond the limit", Requests, (attacker, _) => attacker.Ask(attacker.Request("POST /messages", Message("hi")))),
         new("posts bodies that never end", Requests, DribbleABody),
-        new("reads pages of large messages", Requests, (attacker, _) => attacker.Ask(attacker.Request("GET /messages?limit=200"))),
+        new("reads pages of large messages", Requests, (attacker, _) => attacker.Ask(attacker.Request("GET /messages?with=friend&limit=200"))),
         new("asks for pages of large messages and does not read them", Requests, AskForPagesAndRead(0)),
         new("asks for pages of large messages and reads them slowly", Requests, AskForPagesAndRead(60)),
         new("polls its inbox", Requests, (attacker, _) => attacker.Ask(attacker.Request("GET /inbox"))),
@@ -93,7 +93,7 @@ internal sealed record Attack(string Name, int Connections, Action<Attacker, int
     private static Action<Attacker, int> AskForPagesAndRead(int bytesAtATime) => (attacker, _) =>
     {
         using var line = attacker.Connect(receiveBuffer: 4096);
-        line.Send(attacker.Request("GET /messages?limit=200"));
+        line.Send(attacker.Request("GET /messages?with=friend&limit=200"));
         attacker.Count();
         while (attacker.Wait(TimeSpan.FromMilliseconds(100)))
         {

@@ -35,7 +35,8 @@ public sealed class NeighbourBattery(ITestOutputHelper output)
     public async Task I8_Whatever_one_user_or_one_stranger_does_a_pair_beside_them_goes_on_chatting()
     {
         using var folder = new TempFolder();
-        await FillAsync(folder.File("filled.db"), small: IsLong ? 100_000 : 10_000);
+        var (filled, servers) = (folder.DatabasePath, 0);
+        await FillAsync(filled, small: IsLong ? 100_000 : 10_000);
         var attacks = Attack.All.Where(attack => attack.Name.Contains(Environment.GetEnvironmentVariable("ATTACK") ?? "", StringComparison.Ordinal));
         output.WriteLine($"{_time.TotalSeconds:F1} s each; {Cores.Description}.");
         output.WriteLine(Row.Head);
@@ -47,8 +48,9 @@ public sealed class NeighbourBattery(ITestOutputHelper output)
         {
             if (server is null)
             {
-                File.Copy(folder.File("filled.db"), folder.DatabasePath, overwrite: true);
-                server = await StartAsync(folder.DatabasePath);
+                var path = folder.File($"{++servers}.db");
+                File.Copy(filled, path);
+                server = await StartAsync(path);
                 peace = await PeaceAsync(server);
                 output.WriteLine(new Row("(nobody)", peace, 0, 0, 0, "", []).ToString());
             }
@@ -57,7 +59,7 @@ public sealed class NeighbourBattery(ITestOutputHelper output)
             output.WriteLine(row.ToString());
             if (row.Faults.Count > 0)
                 failed.Add($"{attack}: {string.Join("; ", row.Faults)}");
-            if (IsLong || server.IsOver)
+            if (IsLong || row.Faults.Count > 0) // what one attack has left behind is not the next one's
             {
                 await server.DisposeAsync();
                 server = null;
@@ -89,8 +91,9 @@ public sealed class NeighbourBattery(ITestOutputHelper output)
         var (ended, times, told) = (0L, 0L, "");
         using (var attacker = new Attacker(server.Url, _issuer, attack))
         {
+            var attacking = Stopwatch.StartNew();
             using var tick = new PeriodicTimer(TimeSpan.FromMilliseconds(50));
-            while (Stopwatch.GetElapsedTime(began) < _time && await tick.WaitForNextTickAsync())
+            while (attacking.Elapsed < _time && await tick.WaitForNextTickAsync())
                 most = Math.Max(most, server.ResidentBytes);
             (ended, times, told) = (Stopwatch.GetTimestamp(), attacker.Times, attacker.Told);
         }
