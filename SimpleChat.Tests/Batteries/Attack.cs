@@ -17,6 +17,9 @@ internal sealed record Attack(string Name, int Connections, Action<Attacker, int
     /// <summary>From here on there are no messages.</summary>
     private const long Unknown = 1_000_000_000;
 
+    /// <summary>As large a page as there is.</summary>
+    private const string LargePage = "GET /messages?with=friend&limit=200";
+
     /// <summary>The largest message that the server takes.</summary>
     private const int Largest = 64 * 1024;
 
@@ -34,22 +37,23 @@ internal sealed record Attack(string Name, int Connections, Action<Attacker, int
         new("sends WebSocket pings of 125 bytes", WebSockets,
             (attacker, _) => attacker.Flood(Hundred(RawWebSocket.Build(Opcode.Ping, new byte[125])), 100)),
         new("sends messages beyond the limit", WebSockets, (attacker, _) => attacker.Flood(Hundred(Text(Message("hi"))), 100)),
-        new("sends messages of 64 KB beyond the limit", WebSockets, (attacker, _) => attacker.Flood(Text(Filled("{\"to\":\"bob\",\"text\":\"", "\"}")))),
+        new("sends messages of 64 KB beyond the limit", WebSockets,
+            (attacker, _) => attacker.Flood(Text(Filled("{\"to\":\"bob\",\"text\":\"", "\"}")))),
         new("sends messages and does not read the answers", WebSockets, SendWithoutReading),
 
         // Over HTTP.
-        new("posts acknowledgements of 32,000 ids", Requests, (attacker, _) => attacker.Ask(attacker.Request("POST /inbox/ack", Ack(32_000)))),
-        new("posts acknowledgements of 1,024 ids", Requests, (attacker, _) => attacker.Ask(attacker.Request("POST /inbox/ack", Ack(1024, Unknown)))),
-        new("posts messages beyond the limit", Requests, (attacker, _) => attacker.Ask(attacker.Request("POST /messages", Message("hi")))),
+        new("posts acknowledgements of 32,000 ids", Requests, Ask("POST /inbox/ack", Ack(32_000))),
+        new("posts acknowledgements of 1,024 ids", Requests, Ask("POST /inbox/ack", Ack(1024, Unknown))),
+        new("posts messages beyond the limit", Requests, Ask("POST /messages", Message("hi"))),
         new("posts bodies that never end", Requests, DribbleABody),
-        new("reads pages of large messages", Requests, (attacker, _) => attacker.Ask(attacker.Request("GET /messages?with=friend&limit=200"))),
+        new("reads pages of large messages", Requests, Ask(LargePage)),
         new("asks for pages of large messages and does not read them", Requests, AskForPagesAndRead(0)),
         new("asks for pages of large messages and reads them slowly", Requests, AskForPagesAndRead(60)),
-        new("polls its inbox", Requests, (attacker, _) => attacker.Ask(attacker.Request("GET /inbox"))),
+        new("polls its inbox", Requests, Ask("GET /inbox")),
         new("begins long polls and leaves", Requests, (attacker, _) => Leave(attacker, attacker.Request("GET /inbox?wait=60"))),
-        new("asks who is there", Requests, (attacker, _) => attacker.Ask(attacker.Request("GET /users/bob/presence"))),
-        new("asks whom it has talked with", Requests, (attacker, _) => attacker.Ask(attacker.Request("GET /conversations?limit=200"))),
-        new("registers its webhook again and again", WebSockets, (attacker, _) => attacker.Ask(attacker.Request("PUT /webhook", Webhook))),
+        new("asks who is there", Requests, Ask("GET /users/bob/presence")),
+        new("asks whom it has talked with", Requests, Ask("GET /conversations?limit=200")),
+        new("registers its webhook again and again", WebSockets, Ask("PUT /webhook", Webhook)),
 
         // By connecting.
         new("connects and leaves", WebSockets, ConnectAndLeave("")),
@@ -60,11 +64,12 @@ internal sealed record Attack(string Name, int Connections, Action<Attacker, int
         new("opens a large inbox and does not read it", WebSockets, OpenTheInbox),
 
         // A stranger.
-        new("stranger asks for the API's description", 32, (attacker, _) => attacker.Ask(attacker.Request("GET /openapi/v1.json", token: ""))),
-        new("stranger asks for the page", 32, (attacker, _) => attacker.Ask(attacker.Request("GET /", token: ""))),
-        new("stranger asks for /health", Requests, (attacker, _) => attacker.Ask(attacker.Request("GET /health", token: ""))),
-        new("stranger brings tokens of 8 KB", 32, (attacker, _) => attacker.Ask(attacker.Request("GET /inbox", token: new string('x', 8000)))),
-        new("stranger's web pages ask for WebSockets", WebSockets, (attacker, _) => attacker.Ask(Attacker.Upgrade("", origin: "https://evil.example"))),
+        new("stranger asks for the API's description", 32, Ask("GET /openapi/v1.json", token: "")),
+        new("stranger asks for the page", 32, Ask("GET /", token: "")),
+        new("stranger asks for /health", Requests, Ask("GET /health", token: "")),
+        new("stranger brings tokens of 8 KB", 32, Ask("GET /inbox", token: new string('x', 8000))),
+        new("stranger's web pages ask for WebSockets", WebSockets,
+            (attacker, _) => attacker.Ask(Attacker.Upgrade("", origin: "https://evil.example"))),
         new("stranger opens connections and says nothing", 8, OpenAndSayNothing),
         new("stranger connects and leaves", WebSockets, (attacker, _) => Leave(attacker, [])),
         new("stranger sends a header byte by byte", 8, DribbleHeaders),
@@ -78,6 +83,10 @@ internal sealed record Attack(string Name, int Connections, Action<Attacker, int
         $$"""{"url":"http://127.0.0.1:9/","secret":"whsec_{{Convert.ToBase64String(new byte[32])}}"}""";
 
     public override string ToString() => $"{Name} ({Connections})";
+
+    /// <summary>A request, again and again.</summary>
+    private static Action<Attacker, int> Ask(string what, string? body = null, string? token = null) =>
+        (attacker, _) => attacker.Ask(attacker.Request(what, body, token));
 
     private static void SendWithoutReading(Attacker attacker, int number)
     {
@@ -93,7 +102,7 @@ internal sealed record Attack(string Name, int Connections, Action<Attacker, int
     private static Action<Attacker, int> AskForPagesAndRead(int bytesAtATime) => (attacker, _) =>
     {
         using var line = attacker.Connect(receiveBuffer: 4096);
-        line.Send(attacker.Request("GET /messages?with=friend&limit=200"));
+        line.Send(attacker.Request(LargePage));
         attacker.Count();
         while (attacker.Wait(TimeSpan.FromMilliseconds(100)))
         {
@@ -161,7 +170,9 @@ internal sealed record Attack(string Name, int Connections, Action<Attacker, int
 
     private static void DribbleHeaders(Attacker attacker, int number) => Hold(attacker, 16, "GET /", "x");
 
-    /// <summary>Opens so many connections, says something on each, and more ten times a second; those that are cut off are opened again.</summary>
+    /// <summary>
+    /// Opens so many connections, says something on each, and more ten times a second; those that are cut off are opened again.
+    /// </summary>
     private static void Hold(Attacker attacker, int count, string first, string more)
     {
         var lines = new BlockingLine?[count];

@@ -5,8 +5,8 @@ using System.Text;
 namespace SimpleChat.Tests.Batteries;
 
 /// <summary>
-/// One user, or one stranger, at work: as many connections as the attack wants, each with a thread on the attackers' core that begins anew as soon
-/// as it is cut off. It stops when it is disposed of, and everything that it has opened is closed then.
+/// One user, or one stranger, at work: as many connections as the attack wants, each with a thread on the attackers' core that begins anew
+/// as soon as it is cut off. It stops when it is disposed of, and everything that it has opened is closed then.
 /// </summary>
 internal sealed class Attacker : IDisposable
 {
@@ -47,20 +47,13 @@ internal sealed class Attacker : IDisposable
     /// <summary>What it was told: error codes and statuses, the most frequent first.</summary>
     public string Told => string.Join(", ", _told.OrderByDescending(told => told.Value).Take(3).Select(told => $"{told.Value} {told.Key}"));
 
-    /// <summary>The request for a WebSocket, with a user's token.</summary>
-    public static byte[] Upgrade(string token, string query = "", string protocol = "chat.ack", string? origin = null) => Encoding.ASCII.GetBytes(
-        $"""
-        GET /chat{query} HTTP/1.1
-        Host: 127.0.0.1
-        Connection: Upgrade
-        Upgrade: websocket
-        Sec-WebSocket-Version: 13
-        Sec-WebSocket-Key: {Handshake.ExampleKey}
-        Sec-WebSocket-Protocol: {protocol}
-        Authorization: Bearer {token}
-        {(origin is null ? "" : $"Origin: {origin}\n")}
-
-        """.ReplaceLineEndings("\r\n"));
+    /// <summary>The request for a WebSocket.</summary>
+    /// <param name="token">A user's.</param>
+    /// <param name="query">What follows the path, such as <c>?after=0</c>.</param>
+    /// <param name="origin">The web page that asks; null for a program.</param>
+    public static byte[] Upgrade(string token, string query = "", string? origin = null) => Encoding.ASCII.GetBytes(
+        new Handshake { Target = $"/chat{query}", Protocols = [WebSocketEndpoint.Acknowledged], Origin = origin }
+            .For(new Uri("http://127.0.0.1")).Replace("\r\n\r\n", $"\r\nAuthorization: Bearer {token}\r\n\r\n", StringComparison.Ordinal));
 
     /// <summary>It did it once more.</summary>
     public void Count(int times = 1) => Interlocked.Add(ref _times, times);

@@ -12,7 +12,7 @@ namespace SimpleChat.Tests.Batteries;
 /// </summary>
 internal sealed class BlockingLine : IDisposable
 {
-    /// <summary>The address from which attackers come, so that they and the bystanders are not the same stranger. Linux has the whole 127.0.0.0/8.</summary>
+    /// <summary>The address from which attackers come, so that they and the bystanders are not one stranger.</summary>
     public static readonly IPAddress? Elsewhere = OperatingSystem.IsLinux() ? IPAddress.Parse("127.0.0.2") : null;
 
     private readonly Socket _socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };

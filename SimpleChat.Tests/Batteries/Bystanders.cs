@@ -14,9 +14,9 @@ namespace SimpleChat.Tests.Batteries;
 internal sealed record Experience(int Exchanges, Latency Sent, Latency Pushed, Latency Asked, IReadOnlyList<string> Complaints);
 
 /// <summary>
-/// Two users who only want to chat: one sends 50 messages a second, and does not wait for one before it sends the next; the other receives and
-/// acknowledges them. Beside them somebody asks for <c>/health</c> now and then, over a new connection, and a newcomer says hello. Each has a thread on the
-/// server's core, and nothing in common with the attackers.
+/// Two users who only want to chat: one sends 50 messages a second, and does not wait for one before it sends the next; the other receives
+/// and acknowledges them. Beside them somebody asks for <c>/health</c> now and then, over a new connection, and a newcomer comes by. Each
+/// has a thread on the server's core, and nothing in common with the attackers.
 /// </summary>
 internal sealed class Bystanders : IDisposable
 {
@@ -64,15 +64,15 @@ internal sealed class Bystanders : IDisposable
         lock (_gate)
         {
             var exchanges = _exchanges.FindAll(exchange => exchange.Due >= from && exchange.Due < to);
-            List<string> complaints = [.. _complaints.Where(complaint => complaint.At >= from).Select(complaint => complaint.What)];
+            var complaints = _complaints.Where(complaint => complaint.At >= from).Select(complaint => complaint.What).ToList();
             if (exchanges.Count(exchange => exchange is { Pushed: 0, IsRefused: false }) is > 0 and var missing)
                 complaints.Add($"{missing} of {exchanges.Count} messages did not arrive");
             return new Experience(
                 exchanges.Count, Times(exchange => exchange.Sent), Times(exchange => exchange.Pushed),
                 Of(_asked.Where(asked => asked.At >= from && asked.At < to).Select(asked => asked.Took)), complaints);
 
-            Latency Times(Func<Exchange, long> end) => Of(exchanges.Select(exchange =>
-                Stopwatch.GetElapsedTime(exchange.Due, end(exchange) is 0 ? Stopwatch.GetTimestamp() : end(exchange)).TotalMilliseconds));
+            Latency Times(Func<Exchange, long> end) => Of(exchanges.Select(exchange => Stopwatch.GetElapsedTime(
+                exchange.Due, end(exchange) is 0 ? Stopwatch.GetTimestamp() : end(exchange)).TotalMilliseconds));
         }
 
         static Latency Of(IEnumerable<double> times) => Latency.Of(times.DefaultIfEmpty());
@@ -91,7 +91,7 @@ internal sealed class Bystanders : IDisposable
     private bool IsSettled(long to)
     {
         lock (_gate)
-            return _exchanges.Count > 0 && _exchanges[^1].Due >= to && _exchanges.TrueForAll(exchange => exchange.Due >= to || exchange.IsSettled);
+            return _exchanges is [.., var last] && last.Due >= to && _exchanges.TrueForAll(exchange => exchange.Due >= to || exchange.IsSettled);
     }
 
     private BlockingLine Open()

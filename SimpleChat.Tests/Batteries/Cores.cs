@@ -4,8 +4,8 @@ using System.Runtime.InteropServices;
 namespace SimpleChat.Tests.Batteries;
 
 /// <summary>
-/// Who runs on which core: the server and the bystanders on the first one that we may use, the attackers on the second. Linux alone offers it,
-/// through masks of at most 64 cores (sched_setaffinity(2)). Elsewhere, and with a single core, nothing is pinned.
+/// Who runs on which core: the server and the bystanders on the first one that we may use, the attackers on the second. Linux alone offers
+/// it, through masks of at most 64 cores (sched_setaffinity(2)). Elsewhere, and with a single core, nothing is pinned.
 /// </summary>
 internal static class Cores
 {
@@ -14,9 +14,10 @@ internal static class Cores
     private static readonly ulong Attackers = (All ^ Servers) & (~(All ^ Servers) + 1);
 
     /// <summary>In words, for the table.</summary>
-    public static string Description => Attackers != 0
-        ? $"server and bystanders on core {BitOperations.TrailingZeroCount(Servers)}, attackers on core {BitOperations.TrailingZeroCount(Attackers)}"
-        : "one core only, or no way to pin: the attackers take their time from the server and from the bystanders";
+    public static string Description => Attackers == 0
+        ? "one core only, or no way to pin: the attackers take their time from the server and from the bystanders"
+        : $"server and bystanders on core {BitOperations.TrailingZeroCount(Servers)}, " +
+            $"attackers on core {BitOperations.TrailingZeroCount(Attackers)}";
 
     /// <summary>From now on the calling thread runs beside the server.</summary>
     public static void JoinServers() => Pin(Servers);

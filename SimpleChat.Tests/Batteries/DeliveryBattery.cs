@@ -6,8 +6,9 @@ using Xunit.Abstractions;
 namespace SimpleChat.Tests.Batteries;
 
 /// <summary>
-/// I2 and I4, where much is on its way and the reader is not what one wishes: what is called delivered was delivered, who reads slowly is not taken for
-/// one who does not, and a close frame arrives. The long run: <c>ROUNDS=50 dotnet test -c Release --filter DeliveryBattery</c>.
+/// I2 and I4, where much is on its way and the reader is not what one wishes: what is called delivered was delivered, who reads slowly is
+/// not taken for one who does not, and a close frame arrives. The long run:
+/// <c>ROUNDS=50 dotnet test -c Release --filter DeliveryBattery</c>.
 /// </summary>
 [Trait("Category", Battery.Category)]
 public sealed class DeliveryBattery(ITestOutputHelper output)
@@ -15,11 +16,11 @@ public sealed class DeliveryBattery(ITestOutputHelper output)
     /// <summary>One message's text, and how many of them are more than both kernels hold for a reader that takes nothing.</summary>
     private const int TextLength = 1000, Hoard = 8000;
 
-    /// <summary>The slow readers' times are this much shorter than the server's own defaults, and their bytes come so much faster.</summary>
+    /// <summary>The slow readers' times are shorter than the server's own defaults by this, and their bytes come faster by this.</summary>
     private const int Hurry = 15;
 
     [Fact]
-    public async Task I2_After_kill_minus_9_what_was_confirmed_is_in_the_inbox_or_in_the_socket_of_a_reader_that_had_stalled()
+    public async Task I2_After_kill_minus_9_what_was_confirmed_is_in_the_inbox_or_in_the_socket_of_a_stalled_reader()
     {
         var random = new Random(Battery.Seed(output));
         var (inInbox, inSocket) = (0, 0);
@@ -36,7 +37,7 @@ public sealed class DeliveryBattery(ITestOutputHelper output)
             var read = await MessagesAsync(bob, int.MaxValue);
             var waiting = StoredState.Read(folder.DatabasePath).Inbox.Select(row => row.Id).ToHashSet();
             var lost = confirmed.Except(read).Except(waiting).ToList();
-            Assert.True(lost.Count == 0, $"{lost.Count} messages are neither in the inbox nor in the socket, the first is {lost.FirstOrDefault()}.");
+            Assert.True(lost.Count == 0, $"{lost.Count} are neither in the inbox nor in the socket; the first is {lost.FirstOrDefault()}.");
             (inInbox, inSocket) = (inInbox + waiting.Count, inSocket + read.Count);
         }
 
@@ -116,7 +117,7 @@ public sealed class DeliveryBattery(ITestOutputHelper output)
                 while (taken < bytesPerSecond * clock.Elapsed.TotalSeconds)
                 {
                     var frame = await bob.ReadAsync();
-                    Assert.True(frame is not null, $"Cut off at {bytesPerSecond / Hurry} bytes a second, after {clock.Elapsed.TotalSeconds * Hurry:F0} s as it were.");
+                    Assert.True(frame is not null, $"Cut off at {bytesPerSecond / Hurry} bytes a second, after {clock.Elapsed * Hurry}.");
                     taken += frame.Payload.Length;
                     if (frame.Opcode == Opcode.Ping)
                         await bob.FrameAsync(Opcode.Pong, frame.Payload);
@@ -230,7 +231,7 @@ public sealed class DeliveryBattery(ITestOutputHelper output)
         return ids;
     }
 
-    /// <summary>How many messages wait in bob's inbox, once they are fewer than <paramref name="below"/>, and have been as many for a while.</summary>
+    /// <summary>How many messages wait for bob, once they are fewer than <paramref name="below"/> and remain as many for a while.</summary>
     private static async Task<long> SettledAsync(string path, long below = long.MaxValue)
     {
         using var database = new SqliteConnection($"Data Source={path};Mode=ReadOnly;Pooling=False");

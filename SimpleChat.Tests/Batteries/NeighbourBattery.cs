@@ -1,13 +1,13 @@
 using System.Diagnostics;
-using System.Globalization;
 using Xunit.Abstractions;
 
 namespace SimpleChat.Tests.Batteries;
 
 /// <summary>
-/// I8: what one does is that one's problem alone. Every <see cref="Attack"/> in turn, beside a pair that chats, against a server with its own defaults and as
-/// few descriptors as many containers give. The pair is refused nothing, waits hardly longer than in peace, and the server's memory stays
-/// what it was. The long run: <c>SECONDS=10 dotnet test -c Release --filter NeighbourBattery</c>; <c>ATTACK=inbox</c> picks those with that in their names.
+/// I8: what one does is that one's problem alone. Every <see cref="Attack"/> in turn, beside a pair that chats, against a server with its
+/// own defaults and as few descriptors as many containers give. The pair is refused nothing, waits hardly longer than in peace, and the
+/// server's memory stays what it was. The long run: <c>SECONDS=10 dotnet test -c Release --filter NeighbourBattery</c>; with
+/// <c>ATTACK=inbox</c> it runs the attacks with that in their names.
 /// </summary>
 [Trait("Category", Battery.Category)]
 public sealed class NeighbourBattery(ITestOutputHelper output)
@@ -18,7 +18,7 @@ public sealed class NeighbourBattery(ITestOutputHelper output)
     /// <summary>Resident memory: how much more it may be during an attack, and some seconds afterwards.</summary>
     private const long Growth = 100 << 20, Rest = 50 << 20;
 
-    /// <summary>Messages of the attacker's, most of them small; the newest ones fill pages with 13 MB, or with 78 MB where each character is escaped.</summary>
+    /// <summary>The attacker's newest messages are large: together 13 MB, and 78 MB as JSON, which escapes each character.</summary>
     private const int Large = 200, LargeText = 65_000;
 
     /// <summary>So many seconds that each attack is a run of its own, with a server of its own, and latencies mean something.</summary>
@@ -37,7 +37,8 @@ public sealed class NeighbourBattery(ITestOutputHelper output)
         using var folder = new TempFolder();
         var (filled, servers) = (folder.DatabasePath, 0);
         await FillAsync(filled, small: IsLong ? 100_000 : 10_000);
-        var attacks = Attack.All.Where(attack => attack.Name.Contains(Environment.GetEnvironmentVariable("ATTACK") ?? "", StringComparison.Ordinal));
+        var picked = Environment.GetEnvironmentVariable("ATTACK") ?? "";
+        var attacks = Attack.All.Where(attack => attack.Name.Contains(picked, StringComparison.Ordinal));
         output.WriteLine($"{_time.TotalSeconds:F1} s each; {Cores.Description}.");
         output.WriteLine(Row.Head);
 
@@ -150,14 +151,14 @@ public sealed class NeighbourBattery(ITestOutputHelper output)
             ["Webhooks:AllowedHosts:0"] = "127.0.0.1",
             ["Webhooks:AllowedNetworks:0"] = "127.0.0.0/8",
         };
-        server.Variables["DOTNET_TC_DelaySingleProcMultiplier"] = "1"; // on a single core .NET would put off its optimisations for a second more
+        server.Variables["DOTNET_TC_DelaySingleProcMultiplier"] = "1"; // on a single core .NET would put off its optimisations
         foreach (var (key, value) in _issuer.Settings)
             server[key] = value;
         Cores.StartServer(server.Launch);
         return await server.ListensAsync();
     }
 
-    /// <summary>Makes a database in which the attacker has an inbox and a history: <paramref name="small"/> messages, and the newest are large.</summary>
+    /// <summary>Makes a database in which <paramref name="small"/> messages and some large ones wait for the attacker.</summary>
     private async Task FillAsync(string path, int small)
     {
         await using var server = new ChatProcess { DatabasePath = path, ["Chat:MessagesPerSecond"] = "0" };
@@ -180,14 +181,28 @@ public sealed class NeighbourBattery(ITestOutputHelper output)
         }
     }
 
-    /// <summary>One attack: what the bystanders went through, the server's resident memory, what the attacker did and was told, and what was wrong.</summary>
+    /// <summary>One attack.</summary>
+    /// <param name="Name">Its name.</param>
+    /// <param name="During">What the bystanders went through.</param>
+    /// <param name="Before">Resident memory of the server, in bytes: before it,</param>
+    /// <param name="Most">at its highest,</param>
+    /// <param name="After">and some seconds after it.</param>
+    /// <param name="Attacker">What the attacker did, and was told.</param>
+    /// <param name="Faults">What must not be.</param>
     private sealed record Row(string Name, Experience During, long Before, long Most, long After, string Attacker, List<string> Faults)
     {
         public static string Head { get; } =
-            $"{"attack (connections)",-68} {"sent p50",8} {"p99",7} {"max",6} {"push p50",8} {"p99",7} {"max",6} ms {"asked",6} ms  MiB before/most/after";
+            Line("attack (connections)", "sent p50", "p99", "max", "pushed p50", "p99", "max", "asked", "MiB before/most/after", "");
 
-        public override string ToString() => string.Create(CultureInfo.InvariantCulture,
-            $"{Name,-68} {During.Sent.P50,8:F1} {During.Sent.P99,7:F1} {During.Sent.Max,6:F0} {During.Pushed.P50,8:F1} {During.Pushed.P99,7:F1} {During.Pushed.Max,6:F0} ms " +
-            $"{During.Asked.Max,6:F0} ms  {Before >> 20,4}/{Most >> 20,4}/{After >> 20,4}  {(Faults.Count == 0 ? "holds" : "FAILS: " + string.Join("; ", Faults))}  [{Attacker}]");
+        public override string ToString() => Line(
+            Name, $"{During.Sent.P50:F1}", $"{During.Sent.P99:F1}", $"{During.Sent.Max:F0}",
+            $"{During.Pushed.P50:F1}", $"{During.Pushed.P99:F1}", $"{During.Pushed.Max:F0}", $"{During.Asked.Max:F0}",
+            $"{Before >> 20}/{Most >> 20}/{After >> 20}",
+            $"{(Faults.Count == 0 ? "holds" : "FAILS: " + string.Join("; ", Faults))}  [{Attacker}]");
+
+        private static string Line(
+            string name, string sent, string sent99, string sentMax, string pushed, string pushed99, string pushedMax,
+            string asked, string memory, string verdict) =>
+            $"{name,-66}{sent,9}{sent99,8}{sentMax,7}{pushed,12}{pushed99,8}{pushedMax,7}{asked,7}{memory,23}  {verdict}";
     }
 }
