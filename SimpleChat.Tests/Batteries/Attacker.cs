@@ -10,9 +10,6 @@ namespace SimpleChat.Tests.Batteries;
 /// </summary>
 internal sealed class Attacker : IDisposable
 {
-    /// <summary>The user, whose inbox and history are large.</summary>
-    public const string Name = "mallory";
-
     private readonly Uri _url;
     private readonly string _token;
     private readonly CancellationTokenSource _over = new();
@@ -26,7 +23,7 @@ internal sealed class Attacker : IDisposable
     /// <param name="attack">What to do.</param>
     public Attacker(Uri server, Jwt issuer, Attack attack)
     {
-        (_url, _token) = (server, issuer.Token(Name));
+        (_url, _token) = (server, issuer.Token(attack.User));
         for (var connection = 0; connection < attack.Connections; connection++)
         {
             var number = connection;

@@ -18,8 +18,8 @@ public sealed class NeighbourBattery(ITestOutputHelper output)
     /// <summary>Resident memory: how much more it may be during an attack, and some seconds afterwards.</summary>
     private const long Growth = 100 << 20, Rest = 50 << 20;
 
-    /// <summary>The attacker's newest messages are large: together 13 MB, and 78 MB as JSON, which escapes each character.</summary>
-    private const int Large = 200, LargeText = 65_000;
+    /// <summary>The newest messages of an attacker with a large inbox are large too, and six times as large as JSON, which escapes each character.</summary>
+    private const int LargeText = 65_000;
 
     /// <summary>So many seconds that each attack is a run of its own, with a server of its own, and latencies mean something.</summary>
     private static readonly TimeSpan Long = TimeSpan.FromSeconds(5);
@@ -35,10 +35,8 @@ public sealed class NeighbourBattery(ITestOutputHelper output)
     public async Task I8_Whatever_one_user_or_one_stranger_does_a_pair_beside_them_goes_on_chatting()
     {
         using var folder = new TempFolder();
-        var (filled, servers) = (folder.DatabasePath, 0);
-        await FillAsync(filled, small: IsLong ? 100_000 : 10_000);
         var picked = Environment.GetEnvironmentVariable("ATTACK") ?? "";
-        var attacks = Attack.All.Where(attack => attack.Name.Contains(picked, StringComparison.Ordinal));
+        Attack[] attacks = [.. Attack.All.Where(attack => attack.Name.Contains(picked, StringComparison.Ordinal))];
         output.WriteLine($"{_time.TotalSeconds:F1} s each; {Cores.Description}.");
         output.WriteLine(Row.Head);
 
@@ -49,8 +47,8 @@ public sealed class NeighbourBattery(ITestOutputHelper output)
         {
             if (server is null)
             {
-                var path = folder.File($"{++servers}.db");
-                File.Copy(filled, path);
+                var path = folder.File($"{attack.User}.db");
+                await FillAsync(path, IsLong ? [attack] : attacks[Array.IndexOf(attacks, attack)..]);
                 server = await StartAsync(path);
                 peace = await PeaceAsync(server);
                 output.WriteLine(new Row("(nobody)", peace, 0, 0, 0, "", []).ToString());
@@ -158,26 +156,31 @@ public sealed class NeighbourBattery(ITestOutputHelper output)
         return await server.ListensAsync();
     }
 
-    /// <summary>Makes a database in which <paramref name="small"/> messages and some large ones wait for the attacker.</summary>
-    private async Task FillAsync(string path, int small)
+    /// <summary>Makes a database in which much waits for those that attack a large inbox.</summary>
+    private async Task FillAsync(string path, Attack[] attacks)
     {
+        var (small, large) = IsLong ? (100_000, 200) : (2000, 20);
         await using var server = new ChatProcess { DatabasePath = path, ["Chat:MessagesPerSecond"] = "0" };
         await server.StartAsync();
         await using var friend = await ChatClient.ConnectAsync(server.Url, "friend");
-        var sending = SendAsync();
-        for (var i = 0; i < small + Large; i++)
-            await friend.ExpectAsync("sent");
-        await sending;
+        var escaped = new string('\u007f', LargeText);
+        foreach (var attack in attacks.Where(attack => attack.HasInbox))
+        {
+            var sending = SendAsync(attack.User);
+            for (var i = 0; i < small + large; i++)
+                await friend.ExpectAsync("sent");
+            await sending;
+        }
+
         server.Terminate();
         Assert.Equal(0, await server.ExitAsync());
 
-        async Task SendAsync()
+        async Task SendAsync(string user)
         {
-            var escaped = new string('\u007f', LargeText); // six bytes each in an answer
             for (var i = 0; i < small; i++)
-                await friend.SendAsync(Attacker.Name, "hi");
-            for (var i = 0; i < Large; i++)
-                await friend.RawTextAsync($$"""{"to":"{{Attacker.Name}}","text":"{{escaped}}"}""");
+                await friend.SendAsync(user, "hi");
+            for (var i = 0; i < large; i++)
+                await friend.RawTextAsync($$"""{"to":"{{user}}","text":"{{escaped}}"}""");
         }
     }
 
