@@ -85,7 +85,7 @@ internal sealed record Attack(string Name, int Connections, Action<Attacker, int
     public bool HasInbox { get; init; }
 
     /// <summary>Port 9 is where nobody listens: a call costs the server what a call costs, and nobody else anything.</summary>
-    private static string Webhook { get; } =
+    private static string Webhook =>
         $$"""{"url":"http://127.0.0.1:9/","secret":"whsec_{{Convert.ToBase64String(new byte[32])}}"}""";
 
     public override string ToString() => $"{Name} ({Connections})";
