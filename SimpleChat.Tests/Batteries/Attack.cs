@@ -35,6 +35,7 @@ internal sealed record Attack(string Name, int Connections, Action<Attacker, int
         new("sends one byte in a fragment", WebSockets, (attacker, _) => attacker.Flood(Fragments(size: 1))),
         new("sends fragments with nothing in them", WebSockets, (attacker, _) => attacker.Flood(Fragments(size: 0))),
         new("sends 64 KB of an unknown property", WebSockets, (attacker, _) => attacker.Flood(Text(Filled("{\"unknown\":\"", "\"}")))),
+        new("sends 64 KB of small properties", WebSockets, (attacker, _) => attacker.Flood(Text(Properties(9000)))),
         new("sends what is not JSON", WebSockets, (attacker, _) => attacker.Flood(Hundred(Text("{\"to\":")), 100)),
         new("sends JSON pings", WebSockets, (attacker, _) => attacker.Flood(Hundred(Text("{\"type\":\"ping\"}")), 100)),
         new("sends WebSocket pings of 125 bytes", WebSockets,
@@ -224,6 +225,8 @@ internal sealed record Attack(string Name, int Connections, Action<Attacker, int
 
     /// <summary>As large as a message may be.</summary>
     private static string Filled(string start, string end) => start + new string('x', Largest - start.Length - end.Length) + end;
+
+    private static string Properties(int count) => $"{{{string.Join(',', Enumerable.Repeat("\"a\":0", count))}}}";
 
     private static byte[] Text(string text) => RawWebSocket.Build(Opcode.Text, Encoding.UTF8.GetBytes(text));
 

@@ -91,7 +91,7 @@ internal sealed class Bystanders : IDisposable
     private bool IsSettled(long to)
     {
         lock (_gate)
-            return _exchanges is [.., var last] && last.Due >= to && _exchanges.TrueForAll(exchange => exchange.Due >= to || exchange.IsSettled);
+            return _exchanges is [.., var last] && last.Due >= to && _exchanges.TrueForAll(one => one.Due >= to || one.IsSettled);
     }
 
     private BlockingLine Open()
