@@ -175,7 +175,8 @@ internal sealed class Attacker : IDisposable
         {
             Cores.JoinAttackers();
             act();
-        }, maxStackSize: 256 * 1024) { IsBackground = true };
+        }, maxStackSize: 256 * 1024)
+        { IsBackground = true };
         _threads.Add(thread);
         thread.Start();
     }

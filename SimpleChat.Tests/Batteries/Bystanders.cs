@@ -239,7 +239,8 @@ internal sealed class Bystanders : IDisposable
                 if (!_over.IsSet)
                     Complain(Stopwatch.GetTimestamp(), $"{act.Method.Name} was cut off: {e.Message}");
             }
-        }) { IsBackground = true };
+        })
+        { IsBackground = true };
         thread.Start();
         return thread;
     }

@@ -21,7 +21,7 @@ public sealed class NeighbourBattery(ITestOutputHelper output)
     /// </summary>
     private const long Growth = 100 << 20, Rest = 80 << 20;
 
-    /// <summary>A short run has one server for all attacks, on a machine that has other things to do: what they leave, it collects later.</summary>
+    /// <summary>A short run has one server for all attacks, on a busy machine: what they leave is collected later.</summary>
     private const long Later = 80 << 20;
 
     /// <summary>The newest messages of an attacker with a large inbox are large: six times this in JSON, with its escapes.</summary>
