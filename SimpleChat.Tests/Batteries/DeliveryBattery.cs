@@ -24,12 +24,12 @@ public sealed class DeliveryBattery(ITestOutputHelper output)
     {
         var random = new Random(Battery.Seed(output));
         var (inInbox, inSocket) = (0, 0);
-        for (var round = 0; round < Battery.Rounds(2); round++)
+        for (var round = 0; round < Battery.Rounds(4); round++)
         {
             using var folder = new TempFolder();
             await using var server = await StartAsync(folder.DatabasePath);
             using var bob = await RawWebSocket.ConnectAsync(server.Url, "bob", WebSocketEndpoint.Plain, receiveBuffer: 4096);
-            var confirmed = await HoardAsync(server.Url);
+            var confirmed = await HoardAsync(server.Url, 1000, atOnce: 1 + random.Next(8)); // few in a commit, so few in a write
             await Task.Delay(random.Next(300)); // a random moment, not a wait for something
             server.Kill();
             await server.ExitAsync();
@@ -193,9 +193,14 @@ public sealed class DeliveryBattery(ITestOutputHelper output)
     }
 
     /// <summary>Messages to bob, all of them confirmed when it returns.</summary>
+    /// <param name="url">The server's.</param>
+    /// <param name="messages">How many.</param>
+    /// <param name="length">How long their texts are.</param>
+    /// <param name="atOnce">How many may be unanswered at a time.</param>
     /// <returns>Their ids.</returns>
-    private static async Task<List<long>> HoardAsync(Uri url, int messages = Hoard, int length = TextLength)
+    private static async Task<List<long>> HoardAsync(Uri url, int messages = Hoard, int length = TextLength, int atOnce = Hoard)
     {
+        using var room = new SemaphoreSlim(atOnce);
         await using var alice = await ChatClient.ConnectAsync(url, "alice");
         var text = new string('x', length);
         var sending = SendAsync();
@@ -207,6 +212,7 @@ public sealed class DeliveryBattery(ITestOutputHelper output)
                 continue;
             Assert.Equal("sent", frame.Type);
             confirmed.Add(frame.Id);
+            room.Release();
         }
 
         await sending;
@@ -215,7 +221,10 @@ public sealed class DeliveryBattery(ITestOutputHelper output)
         async Task SendAsync()
         {
             for (var i = 0; i < messages; i++)
+            {
+                await room.WaitAsync();
                 await alice.SendAsync("bob", text);
+            }
         }
     }
 
