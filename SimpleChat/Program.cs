@@ -85,7 +85,7 @@ try
 
     await app.StartAsync();
     isStarted = true;
-    Greeting.Print(app);
+    new Thread(() => Greeting.Print(app)) { IsBackground = true }.Start(); // whoever does not read it holds nothing up
     await app.WaitForShutdownAsync();
     return 0;
 }
