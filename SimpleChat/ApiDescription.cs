@@ -36,7 +36,9 @@ internal static class ApiDescription
     /// <summary>Serves the description. It is the same for everybody until the server ends, so it is written once: strangers may ask for it as often as they like.</summary>
     public static void Map(IEndpointRouteBuilder routes)
     {
-        var description = new Lazy<Task<byte[]>>(() => WriteAsync(routes.ServiceProvider));
+        // On a thread of its own: it keeps one busy for a second, and requests would wait for the thread pool to grow meanwhile.
+        var description = new Lazy<Task<byte[]>>(() => Task.Factory.StartNew(
+            () => WriteAsync(routes.ServiceProvider), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default).Unwrap());
         routes.MapGet("/openapi/v1.json", async context =>
         {
             PrivateAnswers.Share(context);

@@ -46,9 +46,14 @@ internal sealed class HealthProbe(MessageWriter writer, MessageStore store, Time
     private Task<string?> _latest = Task.FromResult<string?>(null); // under _gate
     private long? _startedAt;
 
-    /// <summary>What is wrong with storage, in words; null if nothing is. Joins the probe that is under way, or takes the answer of the last second's.</summary>
+    /// <summary>
+    /// What is wrong with storage, in words; null if nothing is. What the writer knows already needs no probe. Otherwise joins the one that is under way,
+    /// or takes the answer of the last second's.
+    /// </summary>
     public Task<string?> FaultAsync()
     {
+        if (writer.Fault is { } fault)
+            return Task.FromResult<string?>(fault);
         lock (_gate)
         {
             if (_latest.IsCompleted && !(_startedAt is { } start && time.GetElapsedTime(start) < Interval))
