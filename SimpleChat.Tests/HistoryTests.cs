@@ -120,7 +120,7 @@ public sealed class HistoryTests
     [Fact]
     public async Task A_page_has_from_1_to_200_messages()
     {
-        await using var server = await new ChatServer { InMemory = true, ["Chat:MessagesPerSecond"] = "0" }.StartAsync();
+        await using var server = await new ChatServer { InMemory = true, ["Chat:MessagesPerSecond"] = "0", ["Chat:RequestsPerUser"] = "1000" }.StartAsync();
         var alice = new HttpUser(server.Http, "alice");
         await Task.WhenAll(Enumerable.Range(0, 205).Select(i => alice.SendAsync("bob", $"{i}")));
         var largest = await alice.GetAsync("/messages?limit=200");

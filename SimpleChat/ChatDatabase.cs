@@ -30,8 +30,8 @@ internal sealed class ChatDatabase : IDisposable
     private readonly string _writerConnectionString;
     private DatabaseLock? _lock;
     private OpenedFiles? _files;
-    private string? _damage;
-    private ReadFault? _unreadable;
+    private string? _damage; // found by the check: the writer's thread alone
+    private ReadFault? _suspicion, _unreadable;
 
     /// <param name="connectionString"><c>ConnectionStrings:Chat</c>.</param>
     /// <exception cref="StartException">It names no file.</exception>
@@ -150,10 +150,18 @@ internal sealed class ChatDatabase : IDisposable
     /// <exception cref="SqliteException">It is not so; <see cref="Explain"/> says why and what to do.</exception>
     public void RequireSound()
     {
-        if (Volatile.Read(ref _damage) is { } damage)
-            throw new SqliteException(damage, raw.SQLITE_CORRUPT);
+        if (_damage is not null)
+            throw new SqliteException(_damage, raw.SQLITE_CORRUPT);
         if (Volatile.Read(ref _unreadable) is { } unreadable && Stopwatch.GetElapsedTime(unreadable.At) < Unreadable)
             throw new SqliteException("Reading failed.", raw.SQLITE_IOERR, unreadable.Code);
+        if (Volatile.Read(ref _suspicion) is { } suspicion)
+        {
+            if (Stopwatch.GetElapsedTime(suspicion.At) < Unreadable)
+                throw new SqliteException("Something seems to be damaged.", raw.SQLITE_CORRUPT, suspicion.Code);
+            Check();
+            Interlocked.CompareExchange(ref _suspicion, null, suspicion);
+        }
+
         try
         {
             _files?.RequireUntouched();
@@ -214,11 +222,27 @@ internal sealed class ChatDatabase : IDisposable
             Volatile.Write(ref _unreadable, new ReadFault(e.SqliteExtendedErrorCode, Stopwatch.GetTimestamp()));
     }
 
-    /// <summary>A statement failed, on any thread: what is damaged does not heal, and the writer confirms nothing more.</summary>
+    /// <summary>
+    /// A statement failed, on any thread: the writer confirms nothing more before all was looked through. Damage does not heal; but a disk that cannot
+    /// be read for a moment looks like it, because SQLite reports EIO as damage.
+    /// </summary>
     private void NoticeDamage(SqliteException e)
     {
         if (e.SqliteErrorCode is raw.SQLITE_CORRUPT or raw.SQLITE_NOTADB || e.SqliteExtendedErrorCode == raw.SQLITE_IOERR_SHORT_READ)
-            Volatile.Write(ref _damage, e.Message);
+            Volatile.Write(ref _suspicion, new ReadFault(e.SqliteExtendedErrorCode, Stopwatch.GetTimestamp()));
+    }
+
+    /// <summary>Looks through the whole file, which takes as long as reading it does. What it finds stays: only a restart may serve the file again.</summary>
+    /// <exception cref="SqliteException">It found damage, or cannot read.</exception>
+    private void Check()
+    {
+        using var connection = new SqliteConnection(_readerConnectionString);
+        connection.Open();
+        var found = connection.ExecuteScalar<string>("PRAGMA quick_check(1)");
+        if (found == "ok")
+            return;
+        _damage = found;
+        throw new SqliteException(found ?? "", raw.SQLITE_CORRUPT);
     }
 
     /// <param name="Code">SQLite's extended one.</param>

@@ -17,7 +17,7 @@ internal static class Defaults
         ["Logging:LogLevel:Microsoft.Hosting.Lifetime"] = "Warning", // Program prints the one line that matters
     };
 
-    /// <summary>Development takes a name on trust. Hence it serves this machine alone, and webhooks call nothing else.</summary>
+    /// <summary>Development takes a name on trust. Hence it serves this machine alone.</summary>
     private static readonly Dictionary<string, string?> InDevelopment = new()
     {
         ["AllowedHosts"] = "localhost;127.0.0.1;[::1]",
@@ -25,11 +25,6 @@ internal static class Defaults
         ["Authentication:Schemes:Bearer:ValidIssuer"] = "dotnet-user-jwts",
         ["Authentication:Schemes:Bearer:ValidAudiences:0"] = "http://localhost:5080",
         ["Logging:LogLevel:SimpleChat"] = "Debug",
-        ["Webhooks:AllowedHosts:0"] = "localhost",
-        ["Webhooks:AllowedHosts:1"] = "127.0.0.1",
-        ["Webhooks:AllowedHosts:2"] = "[::1]",
-        ["Webhooks:AllowedNetworks:0"] = "127.0.0.0/8",
-        ["Webhooks:AllowedNetworks:1"] = "::1/128",
     };
 
     /// <summary>
@@ -39,12 +34,14 @@ internal static class Defaults
     public static string[] Arguments => [$"--{HostDefaults.ContentRootKey}={AppContext.BaseDirectory}"];
 
     /// <summary>Puts them below all other sources.</summary>
-    public static void Add(WebApplicationBuilder builder)
+    /// <param name="builder">The host's.</param>
+    /// <param name="wings">What else holds in Development.</param>
+    public static void Add(WebApplicationBuilder builder, IEnumerable<KeyValuePair<string, string?>> wings)
     {
         var sources = ((IConfigurationBuilder)builder.Configuration).Sources;
         sources.Insert(0, new MemoryConfigurationSource { InitialData = Everywhere });
         if (builder.Environment.IsDevelopment())
-            sources.Insert(1, new MemoryConfigurationSource { InitialData = InDevelopment });
+            sources.Insert(1, new MemoryConfigurationSource { InitialData = InDevelopment.Concat(wings) });
         builder.WebHost.UseStaticWebAssets(); // the page of a build that was not published is still in the project's folder
     }
 }

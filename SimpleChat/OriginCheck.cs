@@ -9,7 +9,8 @@ namespace SimpleChat;
 internal static class OriginCheck
 {
     private static readonly ChatError Foreign = new(null,
-        "This web page's origin may not use the chat. List it in Chat:AllowedOrigins if it should.", StatusCodes.Status403Forbidden) { Reason = "foreign_origin" };
+        "This web page's origin may not use the chat. List it in Chat:AllowedOrigins if it should.", StatusCodes.Status403Forbidden)
+    { Reason = "foreign_origin" };
 
     /// <summary>Tells browsers which origins are listed, so that they let those pages read the answers (https://fetch.spec.whatwg.org/#http-cors-protocol).</summary>
     public static void Register(IServiceCollection services)

@@ -8,7 +8,7 @@ var isStarted = false;
 try
 {
     var builder = WebApplication.CreateBuilder([.. Defaults.Arguments, .. args]);
-    Defaults.Add(builder);
+    Defaults.Add(builder, WebhookOptions.InDevelopment);
     builder.WebHost.ConfigureKestrel(server => server.AddServerHeader = false);
     builder.Services.Configure<SocketTransportOptions>(sockets =>
     {

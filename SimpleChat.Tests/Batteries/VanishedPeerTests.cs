@@ -11,7 +11,7 @@ public sealed class VanishedPeerTests
         await using var server = await new ChatServer
         {
             ["urls"] = "http://0.0.0.0:0",
-            ["AllowedHosts"] = "*",
+            ["AllowedHosts"] = "127.0.0.1;chat",
             ["Chat:KeepAliveInterval"] = "00:00:02",
             ["Chat:KeepAliveTimeout"] = "00:00:03",
         }.StartAsync();

@@ -93,6 +93,16 @@ internal sealed class WebhookOptions
         }
     }
 
+    /// <summary>What holds in Development where nobody says otherwise: webhooks call this machine and nothing else.</summary>
+    public static IReadOnlyDictionary<string, string?> InDevelopment { get; } = new Dictionary<string, string?>
+    {
+        ["Webhooks:AllowedHosts:0"] = "localhost",
+        ["Webhooks:AllowedHosts:1"] = "127.0.0.1",
+        ["Webhooks:AllowedHosts:2"] = "[::1]",
+        ["Webhooks:AllowedNetworks:0"] = "127.0.0.0/8",
+        ["Webhooks:AllowedNetworks:1"] = "::1/128",
+    };
+
     /// <summary>Offers the section as <see cref="WebhookOptions"/>.</summary>
     public static void Register(IServiceCollection services) => Settings.Register<WebhookOptions>(services, "Webhooks", webhooks => webhooks.Complaints());
 
