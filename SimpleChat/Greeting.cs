@@ -14,14 +14,15 @@ internal static class Greeting
     public static void Print(WebApplication app)
     {
         var complaint = app.Services.GetRequiredService<Capacity>().Complaint(app.Services.GetRequiredService<ChatOptions>());
+        var environment = app.Environment; // the thread may go on when the host is gone
         var addresses = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()?.Addresses.ToArray() ?? [];
-        var open = app.Environment.IsDevelopment() ? Array.FindAll(addresses, address => !IsLoopback(address)) : [];
+        var open = environment.IsDevelopment() ? Array.FindAll(addresses, address => !IsLoopback(address)) : [];
         var printing = new Thread(() =>
         {
             if (complaint is not null)
                 Console.WriteLine(complaint);
             foreach (var address in addresses)
-                Console.WriteLine($"SimpleChat listens on {address}. Try: {WscatLine(Reachable(address), app.Environment)}");
+                Console.WriteLine($"SimpleChat listens on {address}. Try: {WscatLine(Reachable(address), environment)}");
             if (open.Length > 0)
             {
                 Console.Error.WriteLine(

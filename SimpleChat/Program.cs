@@ -85,7 +85,7 @@ try
 
     await app.StartAsync();
     isStarted = true;
-    new Thread(() => Greeting.Print(app)) { IsBackground = true }.Start(); // whoever does not read it holds nothing up
+    Greeting.Print(app);
     await app.WaitForShutdownAsync();
     return 0;
 }

@@ -58,7 +58,7 @@ internal sealed record Break(string Name, string Battery, params Break.Edit[] Ed
         new("what a deleted log held is not saved", nameof(StorageBattery),
             new Edit("ChatDatabase.cs", "_files!.Save();", "")),
         new("damage that a reader finds is forgotten", nameof(StorageBattery),
-            new Edit("ChatDatabase.cs", "Volatile.Write(ref _damage, e.Message);", "")),
+            new Edit("ChatDatabase.cs", "Volatile.Write(ref _suspicion, new ReadFault(e.SqliteExtendedErrorCode, Stopwatch.GetTimestamp()));", ";")),
         new("a batch that failed is confirmed and pushed all the same", nameof(StorageBattery),
             new Edit("MessageWriter.cs", "Answer(write, isCommitted: false);", "Answer(write, isCommitted: write is not PendingSend { Message: null });")),
         new("a read that fails ends the connection", nameof(StorageBattery),
