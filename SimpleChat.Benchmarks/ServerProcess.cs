@@ -90,7 +90,7 @@ internal sealed partial class ServerProcess : IDisposable
     {
         var port = FreePort();
         var info = Executable(serverFolder, "SimpleChat");
-        info.WorkingDirectory = serverFolder; // appsettings.json is read from there
+        info.WorkingDirectory = serverFolder; // whatever it writes stays out of the way
         info.Environment["ASPNETCORE_ENVIRONMENT"] = "Development";
         info.Environment["ASPNETCORE_URLS"] = $"http://127.0.0.1:{port}";
         info.Environment["ConnectionStrings__Chat"] = $"Data Source={database}";

@@ -83,6 +83,19 @@ public sealed class LimitsTests
     }
 
     [Fact]
+    public async Task A_peer_that_answers_no_ping_is_offline_after_the_keep_alive_interval_and_time_out()
+    {
+        await using var server = await new ChatServer { ["Chat:KeepAliveInterval"] = "00:00:04", ["Chat:KeepAliveTimeout"] = "00:00:02" }.StartAsync();
+        var alice = new HttpUser(server.Http, "alice");
+        using var bob = await RawWebSocket.ConnectAsync(server.Url, "bob"); // reads nothing, and so answers nothing
+        var silent = Stopwatch.StartNew();
+        Assert.True(await alice.SeesOnlineAsync("bob"));
+
+        await Deadline.UntilAsync(async () => !await alice.SeesOnlineAsync("bob"), "bob is offline");
+        Assert.InRange(silent.Elapsed.TotalSeconds, 2, 7); // 6, and what the machine takes
+    }
+
+    [Fact]
     public async Task A_rate_of_0_is_no_limit()
     {
         await using var server = await new ChatServer { ["Chat:MessagesPerSecond"] = "0" }.StartAsync();

@@ -47,11 +47,19 @@ internal sealed partial record Capacity(int? Limit, int Strangers, int Users, in
         var chat = room - strangers - requests;
         return chat >= FewestChat
             ? new Capacity(limit, strangers, room - strangers, Math.Min(wanted, chat))
-            : throw new StartException(
-                $"The process may have {limit} files and sockets open: too few to serve anybody (Chat:MaxConnections), it needs at least " +
-                $"{open + Reserve + (2 * FewestStrangers) + FewestChat}. " +
-                "Raise the limit: ulimit -n, LimitNOFILE= of a systemd unit, --ulimit nofile= of a container.");
+            : throw new StartException(TooFew(limit, open));
     }
+
+    /// <summary>
+    /// One line if there are so few descriptors that not even the code could be loaded; otherwise null. Asked before anything else, because later on
+    /// there may be none left to say it with.
+    /// </summary>
+    public static string? FirstLook() => ReadLimit() is { } limit && limit < Reserve + (2 * FewestStrangers) + FewestChat ? TooFew(limit, CountOpen()) : null;
+
+    private static string TooFew(int limit, int open) =>
+        $"The process may have {limit} files and sockets open: too few to serve anybody (Chat:MaxConnections), it needs at least " +
+        $"{open + Reserve + (2 * FewestStrangers) + FewestChat}. " +
+        "Raise the limit: ulimit -n, LimitNOFILE= of a systemd unit, --ulimit nofile= of a container.";
 
     /// <summary>One line for whoever starts the server, if it holds fewer connections than the settings say; otherwise null.</summary>
     public string? Complaint(ChatOptions options) => Chat < options.MaxConnections

@@ -50,6 +50,9 @@ internal sealed class ChatDatabase : IDisposable
         if (settings.DataSource is "" or ":memory:" || settings.DataSource.StartsWith("file:", StringComparison.Ordinal) || settings.Mode == SqliteOpenMode.Memory)
             throw new StartException($"ConnectionStrings:Chat is '{connectionString}', which names no file; expected something like 'Data Source=chat.db'.");
 
+        if (settings.Mode == SqliteOpenMode.ReadOnly)
+            throw new StartException("ConnectionStrings:Chat has Mode=ReadOnly; the server must be able to write. Leave it out.");
+
         var file = new FileInfo(settings.DataSource);
         _path = file.LinkTarget is null ? file.FullName : file.ResolveLinkTarget(returnFinalTarget: true)!.FullName;
         settings.DataSource = _path;

@@ -4,6 +4,12 @@ using SimpleChat;
 using SimpleChat.ServerSentEvents;
 using SimpleChat.Webhooks;
 
+if (Capacity.FirstLook() is { } tooFew)
+{
+    Console.Error.WriteLine(tooFew);
+    return 1;
+}
+
 var isStarted = false;
 try
 {
@@ -53,8 +59,9 @@ try
         json.SerializerOptions.NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.Strict; // numbers are numbers, and are described as such
     });
     builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(4));
+    // The framework looks at its clock four times in an interval: it may be half as long again before an unanswered ping is sent and seen to be one.
     builder.Services.AddOptions<WebSocketOptions>().Configure<ChatOptions>((socket, chat) =>
-        (socket.KeepAliveInterval, socket.KeepAliveTimeout) = (chat.KeepAliveInterval, chat.KeepAliveTimeout));
+        (socket.KeepAliveInterval, socket.KeepAliveTimeout) = (0.6 * chat.KeepAliveInterval, chat.KeepAliveTimeout));
     builder.Services.AddOptions<Microsoft.AspNetCore.Server.Kestrel.Core.KestrelServerOptions>().Configure<ChatOptions>((server, chat) =>
         server.Limits.RequestHeadersTimeout = chat.MessageTimeout);
 
@@ -87,6 +94,10 @@ try
     isStarted = true;
     Greeting.Print(app);
     await app.WaitForShutdownAsync();
+    return 0;
+}
+catch (OperationCanceledException) when (!isStarted) // asked to stop while it started
+{
     return 0;
 }
 catch (Exception e) when (e is not HostAbortedException) // which whoever only wants the host built throws through here
