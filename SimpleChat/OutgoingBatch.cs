@@ -21,9 +21,16 @@ internal sealed class OutgoingBatch(Stream input, PipeWriter output) : Stream
     private const int BatchSize = 16 * 1024;
 
     private bool _isControl; // the frame just written
+    private ValueTask<FlushResult> _passing; // the flush before, if nobody waited for it
 
     /// <summary>Whether more frames follow the next one. Set by whoever sends, before each frame.</summary>
     public bool MoreFollow { get; set; }
+
+    /// <summary>
+    /// Whether each flush waits until the operating system has the bytes, because that counts as delivered. If not, a flush waits for the one before it, which
+    /// is most often over by then: a batch is on its way while the next one is made.
+    /// </summary>
+    public bool WaitsForNetwork { get; set; }
 
     /// <summary>Who pays for what comes in; null until it is known.</summary>
     public UserShare? Share { get; set; }
@@ -58,19 +65,38 @@ internal sealed class OutgoingBatch(Stream input, PipeWriter output) : Stream
     {
         if (MoreFollow && !_isControl && output.UnflushedBytes < BatchSize)
             return Task.CompletedTask;
+        var before = _passing;
+        _passing = default;
+        if (!before.IsCompletedSuccessfully)
+            return FlushAfterAsync(before);
+        return before.Result.IsCompleted ? Task.FromException(Gone()) : PassOnAsync();
+    }
+
+    private async Task FlushAfterAsync(ValueTask<FlushResult> before)
+    {
+        if ((await before).IsCompleted)
+            throw Gone();
+        await PassOnAsync();
+    }
+
+    private Task PassOnAsync()
+    {
         var flushing = output.FlushAsync(CancellationToken.None);
-        if (!flushing.IsCompletedSuccessfully)
+        if (flushing.IsCompletedSuccessfully)
+            return flushing.Result.IsCompleted ? Task.FromException(Gone()) : Task.CompletedTask;
+        if (WaitsForNetwork || _isControl)
             return WaitAsync(flushing);
-        return flushing.Result.IsCompleted ? Task.FromException(Gone()) : Task.CompletedTask;
+        _passing = flushing;
+        return Task.CompletedTask;
 
         static async Task WaitAsync(ValueTask<FlushResult> flushing)
         {
             if ((await flushing).IsCompleted)
                 throw Gone();
         }
-
-        static IOException Gone() => new("The peer takes nothing any more.");
     }
+
+    private static IOException Gone() => new("The peer takes nothing any more.");
 
     /// <summary>Waits first until the user's debt is paid.</summary>
     public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)

@@ -63,7 +63,7 @@ internal sealed partial class WebSocketLine : IDisposable
         _refusals = refusals;
         _log = log;
         if (batch is not null)
-            batch.Share = connection.Share;
+            (batch.Share, batch.WaitsForNetwork) = (connection.Share, writingDelivers);
         if (writingDelivers)
             _passed = new PassedMessages(chat, connection, time);
         if (expiresAt is { } end)
