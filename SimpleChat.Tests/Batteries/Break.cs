@@ -84,7 +84,7 @@ internal sealed record Break(string Name, string Battery, params Break.Edit[] Ed
         new("a message may take for ever to arrive", nameof(NetworkBattery),
             new Edit("WebSocketLine.cs", "Arm(ref _slow, _options.MessageTimeout, ConnectionEnd.MessageTooSlow);", "")),
         new("a peer that answers no ping is kept", nameof(NetworkBattery),
-            new Edit("Program.cs", "(socket.KeepAliveInterval, socket.KeepAliveTimeout) = (chat.KeepAliveInterval, chat.KeepAliveTimeout)", "socket.KeepAliveInterval = chat.KeepAliveInterval")),
+            new Edit("Program.cs", "(socket.KeepAliveInterval, socket.KeepAliveTimeout) = (0.6 * chat.KeepAliveInterval, chat.KeepAliveTimeout)", "socket.KeepAliveInterval = chat.KeepAliveInterval")),
 
         new("a finished write may still be in a buffer of the server's", nameof(DeliveryBattery),
             new Edit("Program.cs", "sockets.MaxWriteBufferSize = 1;", "")),
