@@ -12,7 +12,7 @@ public sealed class UserShareTests
     public void I8_Work_beyond_the_share_makes_a_debt_that_time_pays_and_the_burst_comes_back()
     {
         var share = new UserShare("mallory", _options, _time);
-        share.Charge(3000); // a burst of a second
+        share.Charge(1000); // a burst of a third of a second
         Assert.Equal(TimeSpan.Zero, share.Debt);
         share.Charge(1500);
         Assert.Equal(0.5, share.Debt.TotalSeconds, tolerance: 0.01);
@@ -20,7 +20,7 @@ public sealed class UserShareTests
         _time.Advance(TimeSpan.FromSeconds(0.5));
         Assert.Equal(TimeSpan.Zero, share.Debt);
         _time.Advance(TimeSpan.FromSeconds(100));
-        share.Charge(3001);
+        share.Charge(1001);
         Assert.InRange(share.Debt, TimeSpan.FromTicks(1), TimeSpan.FromMilliseconds(2)); // no more than the burst was saved
     }
 

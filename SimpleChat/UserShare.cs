@@ -39,7 +39,7 @@ internal sealed class UserShare
         {
             _messages = new TokenBucket(messages, burst: 2 * messages, _time.GetTimestamp());
             var work = Math.Max(LeastWork, WorkPerMessage * messages);
-            _work = new TokenBucket(work, burst: work, _time.GetTimestamp());
+            _work = new TokenBucket(work, burst: work / 3, _time.GetTimestamp()); // a longer burst would be felt by others
         }
     }
 

@@ -33,7 +33,7 @@ public sealed class NeighbourBattery(ITestOutputHelper output)
     private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(1), Peace = TimeSpan.FromSeconds(2), Recovery = TimeSpan.FromSeconds(10);
 
     private readonly Jwt _issuer = new();
-    private readonly TimeSpan _time = Battery.Part(TimeSpan.FromSeconds(0.7));
+    private readonly TimeSpan _time = Battery.Part(TimeSpan.FromSeconds(0.4));
 
     private bool IsLong => _time >= Long;
 
