@@ -136,9 +136,6 @@ internal sealed class ChatService
     /// <summary>Whether the user has a connection open.</summary>
     public bool IsOnline(string user) => _registry.Of(user).Any(connection => connection.IsAttended);
 
-    /// <summary>The oldest undelivered messages to the user, a page of them.</summary>
-    public List<Message> Inbox(string user) => Page.Of(_store.ReadInbox(user, 0, long.MaxValue), long.MaxValue).Messages;
-
     /// <summary>The one that takes out of a connection, just joined; its transport disposes of it.</summary>
     public Drain DrainOf(Connection connection) => new(connection, _store, _room, _time, _log);
 
