@@ -1,14 +1,14 @@
 // Requests to the server, each of them recorded on the wire.
 
 import { Identity } from "./identity.js";
-import { utf8Length, wire } from "./wire.js";
+import { wire } from "./wire.js";
 
 /** An address of this server's. Relative to the page, so that a proxy may have put a path before all of it. */
 export const here = path => new URL(`.${path}`, document.baseURI);
 
 /**
  * Makes a request. Throws only if no answer came; a refusal is an answer.
- * @returns {status, body}: body is the JSON object, or null.
+ * @returns {status, body, retryAfter}: body is the JSON object, or null; retryAfter is in milliseconds, 0 if the server did not say.
  */
 export async function request(identity, method, path, { parameters, body, signal } = {}) {
   const url = identity.url(path, parameters);
@@ -21,8 +21,8 @@ export async function request(identity, method, path, { parameters, body, signal
     const answer = await response.text();
     const took = Math.round(performance.now() - started);
     const head = `${response.status} for ${method} ${path} after ${took} ms`;
-    wire.record({ direction: "in", kind: "http", text: answer ? `${head}\n${answer}` : head, bytes: utf8Length(answer) });
-    return { status: response.status, body: parse(answer) };
+    wire.record({ direction: "in", kind: "http", text: answer ? `${head}\n${answer}` : head, body: answer });
+    return { status: response.status, body: parse(answer), retryAfter: 1000 * (Number(response.headers.get("Retry-After")) || 0) };
   } catch (error) {
     if (error.name !== "AbortError")
       wire.record({ direction: "note", kind: "http", text: `${method} ${path}: no answer` });

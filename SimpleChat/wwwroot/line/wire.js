@@ -1,36 +1,42 @@
 // What went over the wire, as it went, for the drawer "On the wire": the newest entries, and the way of each message that this page sent.
+// Noting an entry costs next to nothing: all else is done when somebody looks.
 
-const CAPACITY = 500;
+const ENTRIES = 500;
+const CHARACTERS = 2_000_000; // in all entries
 const encoder = new TextEncoder();
 
 export const utf8Length = text => encoder.encode(text).length;
 
 class Wire extends EventTarget {
   entries = [];
+  count = 0; // entries ever
   journeys = new Map(); // clientMessageId → what this page saw of the message's way
-  #next = 1;
+  #characters = 0;
 
-  /** @param entry {direction: "out" | "in" | "note", kind: "ws" | "http", text, bytes} */
+  /** @param entry {direction: "out" | "in" | "note", kind: "ws" | "http", text, body?: what of the text counts as bytes} */
   record(entry) {
-    const whole = { number: this.#next++, time: new Date(), bytes: entry.text === undefined ? 0 : utf8Length(entry.text), ...entry };
-    this.entries.push(whole);
-    if (this.entries.length > CAPACITY)
-      this.entries.shift();
-    this.dispatchEvent(new CustomEvent("entry", { detail: whole }));
+    entry.number = ++this.count;
+    entry.time = Date.now();
+    this.entries.push(entry);
+    this.#characters += entry.text.length;
+    while (this.entries.length > ENTRIES || this.#characters > CHARACTERS && this.entries.length > 1)
+      this.#characters -= this.entries.shift().text.length;
+    this.dispatchEvent(new Event("entry"));
   }
 
   clear() {
     this.entries = [];
-    this.dispatchEvent(new Event("clear"));
+    this.#characters = 0;
+    this.dispatchEvent(new Event("entry"));
   }
 
-  /** Notes a step of a message: {typed, out, via, stored, sentAt, delivered} are this page's clock, performance.now(), but for sentAt. */
+  /** Notes a step of a message: {typed, out, via, stored, sentAt, asked, delivered}; times are this page's, performance.now(), but for sentAt. */
   step(clientMessageId, seen) {
     const journey = this.journeys.get(clientMessageId) ?? { clientMessageId };
     for (const [name, value] of Object.entries(seen))
       journey[name] ??= value;
     this.journeys.set(clientMessageId, journey);
-    if (this.journeys.size > CAPACITY)
+    if (this.journeys.size > ENTRIES)
       this.journeys.delete(this.journeys.keys().next().value);
     this.dispatchEvent(new CustomEvent("journey", { detail: journey }));
   }

@@ -1,5 +1,7 @@
 // Building the page out of elements. Text is always text: nothing here, or anywhere, makes HTML out of a string.
 
+import { hueOf, initialOf } from "../chat/names.js";
+
 export const $ = id => document.getElementById(id);
 
 /** element("p", {class: "help", hidden: true}, "text", child) */
@@ -14,6 +16,19 @@ export function element(name, attributes = {}, ...children) {
 
   made.append(...children.filter(child => child !== null && child !== undefined));
   return made;
+}
+
+/** The circle with somebody's initial, in a colour that the name always has. */
+export function avatar(name) {
+  const circle = element("span", { class: "avatar", "aria-hidden": "true" }, initialOf(name));
+  circle.style.setProperty("--hue", hueOf(name));
+  return circle;
+}
+
+/** Sets a text only where it is another one: live regions speak when they are touched. */
+export function say(node, text) {
+  if (node.textContent !== text)
+    node.textContent = text;
 }
 
 /** Makes the parent's children be exactly these, moving and dropping as little as possible, so that focus and scroll stay. */
@@ -38,6 +53,9 @@ const exactClock = new Intl.DateTimeFormat(undefined,
   { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hourCycle: "h23" });
 const date = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
 const shortDate = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+
+/** "99+" is enough of anything unread. */
+export const countOf = unread => unread >= 100 ? "99+" : String(unread);
 
 /** Times are the reader's: zone, and way of writing. */
 export const timeOf = time => clock.format(time);

@@ -1,0 +1,84 @@
+// Acknowledgements: what has come is told to the server, a few at a time. Some get lost with their connection, or are refused:
+// so the inbox is looked into once things are quiet, and what still lies there is acknowledged again.
+
+import { request } from "../line/http.js";
+
+const WITHIN = 20; // milliseconds: acks are gathered for so long
+const IN_A_FRAME = 1_024; // the contract's
+const QUIET = 700; // milliseconds without a new message
+const AGAIN_AFTER = 3_000; // milliseconds
+
+export class Acks {
+  #identity;
+  #line;
+  #arrived;
+  #isSkipped;
+  #ids = new Set();
+  #timer = null;
+  #sweep = null;
+  #sweptAll = () => {};
+
+  /**
+   * @param arrived Takes a message out of the inbox.
+   * @param isSkipped Whether a message is somebody else's to acknowledge.
+   */
+  constructor(identity, line, arrived, isSkipped) {
+    this.#identity = identity;
+    this.#line = line;
+    this.#arrived = arrived;
+    this.#isSkipped = isSkipped;
+  }
+
+  add(id) {
+    this.#ids.add(id);
+    this.#timer ??= setTimeout(() => this.#send(), WITHIN);
+    if (this.#sweep)
+      this.sweep();
+  }
+
+  /** Without a WebSocket they wait, and meanwhile the polls acknowledge what they bring. */
+  #send() {
+    this.#timer = null;
+    while (this.#ids.size > 0) {
+      const ids = [...this.#ids].slice(0, IN_A_FRAME);
+      if (!this.#line.send({ type: "ack", ids }))
+        return;
+      ids.forEach(id => this.#ids.delete(id));
+    }
+  }
+
+  /** Looks into the inbox when it has been quiet for a while. done: called when nothing is left there. */
+  sweep(done = this.#sweptAll, after = QUIET) {
+    this.#sweptAll = done;
+    clearTimeout(this.#sweep);
+    this.#sweep = setTimeout(() => {
+      this.#sweep = null;
+      void this.#empty();
+    }, after);
+  }
+
+  async #empty() {
+    try {
+      this.#send();
+      while (this.#line.isOpen) {
+        const answer = await request(this.#identity, "GET", "/inbox");
+        if (answer.status !== 200)
+          break;
+        const messages = answer.body.messages.filter(message => !this.#isSkipped(message));
+        if (messages.length === 0)
+          return this.#sweptAll();
+        messages.forEach(this.#arrived);
+        const ids = messages.map(message => message.id);
+        const ack = await request(this.#identity, "POST", "/inbox/ack", { body: { ids } });
+        if (ack.status !== 204)
+          break;
+        ids.forEach(id => this.#ids.delete(id));
+      }
+    } catch {
+      // No answer.
+    }
+
+    if (this.#line.isOpen)
+      this.sweep(this.#sweptAll, AGAIN_AFTER);
+  }
+}

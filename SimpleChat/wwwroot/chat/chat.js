@@ -1,0 +1,188 @@
+// What the page knows, and how it stays true: puts together what comes over the line, what is sent, and what is read. It shows nothing.
+
+import { isOfComparison } from "../compare/comparison.js";
+import { request } from "../line/http.js";
+import { Line, positionOf } from "../line/line.js";
+import { wire } from "../line/wire.js";
+import { Acks } from "./acks.js";
+import { Conversations } from "./conversations.js";
+import { History } from "./history.js";
+import { Outbox } from "./outbox.js";
+import { Presence } from "./presence.js";
+import { Reading } from "./reading.js";
+import { Sender } from "./sender.js";
+import { UserStorage } from "./storage.js";
+
+const LIST_AGAIN_AFTER = 1_000; // milliseconds, like the ones below
+const RECEIPTS_AGAIN_AFTER = 3_000;
+const JUST_NOW = 5_000; // who wrote so lately is there
+
+/** Events: "news" (detail: a message that has just come from somebody), "listed", "started-over" (the database is another one). */
+export class Chat extends EventTarget {
+  isComparing = false; // the comparison acknowledges its own messages
+  #changed;
+  #isListing = false;
+  #wasOpen = false;
+
+  /** @param changed Called when there is something new to be shown. */
+  constructor(identity, changed) {
+    super();
+    this.#changed = changed;
+    this.identity = identity;
+    this.user = identity.user;
+    this.open = null; // the conversation on the screen
+    this.storage = new UserStorage(this.user);
+    this.reading = new Reading(this.storage);
+    this.reading.addEventListener("raised", changed);
+    this.conversations = new Conversations(this.user, this.reading);
+    this.outbox = new Outbox(this.storage, other => {
+      this.conversations.changed.add(this.conversations.with(other));
+      changed();
+    });
+    this.outbox.all.forEach(entry => this.conversations.with(entry.to));
+    this.history = new History(identity, this.conversations, this.reading, changed);
+    this.presence = new Presence(identity, changed);
+    const line = this.line = new Line(identity);
+    this.acks = new Acks(identity, line, message => this.#arrived(message), message => isOfComparison(message) && this.isComparing);
+    this.sender = new Sender(identity, line, this.outbox, {
+      stored: message => this.#keep({ ...message, from: this.user }),
+      lastIn: other => this.conversations.get(other)?.last?.id ?? 0,
+    });
+    line.addEventListener("connected", () => this.#connected());
+    line.addEventListener("frame", event => this.#frame(event.detail));
+    line.addEventListener("messages", event => event.detail.forEach(message => this.#arrived(message)));
+    line.addEventListener("state", () => this.#stateChanged());
+    line.addEventListener("failed", () => line.isPolling && void this.#checkDatabase());
+  }
+
+  send(text) {
+    const { clientMessageId, to } = this.outbox.add(this.open.other, text);
+    wire.step(clientMessageId, { to, text, typed: performance.now() });
+    this.sender.flush();
+    void this.presence.ask(to).then(asked => asked && wire.step(clientMessageId, { asked }));
+  }
+
+  /** Nothing is sent or kept any more. */
+  stop() {
+    this.line.stop();
+    this.storage.close();
+  }
+
+  #connected() {
+    this.outbox.interruptedAll();
+    this.sender.flush();
+    this.conversations.letGo();
+    void this.#list();
+    this.acks.sweep(() => void this.#receipts());
+    if (this.open)
+      void this.presence.ask(this.open.other);
+  }
+
+  #stateChanged() {
+    if (!this.line.isOpen && this.#wasOpen)
+      this.outbox.interruptedAll();
+    if (this.line.isPolling) {
+      void this.#list();
+      void this.#receipts();
+      this.sender.flush();
+    }
+
+    this.#wasOpen = this.line.isOpen;
+  }
+
+  /** The list of conversations, once there is a line; from then on it is kept up to date by what comes. */
+  async #list() {
+    if (this.#isListing || this.history.isListed && this.line.newest)
+      return;
+    this.#isListing = true;
+    try {
+      const newest = await this.history.list();
+      if ((newest?.id ?? 0) > (this.line.newest?.id ?? 0))
+        this.line.newest = newest;
+      this.dispatchEvent(new Event("listed"));
+    } catch {
+      setTimeout(() => (this.line.isOpen || this.line.isPolling) && void this.#list(), LIST_AGAIN_AFTER);
+    }
+
+    this.#isListing = false;
+  }
+
+  #frame(frame) {
+    switch (frame.type) {
+      case "message":
+        this.#arrived(frame);
+        break;
+      case "sent":
+        this.sender.stored(frame.clientMessageId, frame);
+        break;
+      case "delivered":
+        this.presence.isThere(frame.to);
+        this.#delivered(frame);
+        break;
+      case "error":
+        if (frame.clientMessageId)
+          this.sender.refused(frame.clientMessageId, frame.code, frame.message);
+        else
+          this.acks.sweep(); // an ack was refused
+        break;
+    }
+  }
+
+  #arrived(message) {
+    const isCompared = isOfComparison(message);
+    if (message.to === this.user && !(isCompared && this.isComparing))
+      this.acks.add(message.id);
+    if (!isCompared)
+      this.#keep(message);
+  }
+
+  #keep(message) {
+    message.delivered ??= message.to === this.user;
+    if (!this.conversations.arrived(this.conversations.read(message)) || message.from === this.user)
+      return this.#changed();
+    if (Date.now() - message.time < JUST_NOW)
+      this.presence.isThere(message.from);
+    this.dispatchEvent(new CustomEvent("news", { detail: message }));
+    return this.#changed();
+  }
+
+  #delivered({ id, to }) {
+    this.conversations.delivered(id, to);
+    const journey = wire.journeyOf(id);
+    if (journey)
+      wire.step(journey.clientMessageId, { delivered: performance.now() });
+    this.#changed();
+  }
+
+  /** Receipts that came while there was no WebSocket: asked for until they are known. */
+  async #receipts() {
+    try {
+      if (this.open)
+        await this.history.receipts(this.open, message => this.#delivered(message));
+    } catch {
+      setTimeout(() => this.line.isOpen && void this.#receipts(), RECEIPTS_AGAIN_AFTER);
+    }
+  }
+
+  /**
+   * HTTP works and the WebSocket does not. A browser does not say with which status a handshake was refused, so history is asked for the same position:
+   * where the database is another one, or was put back to an earlier day, the answer is 409, and nothing of what is shown holds.
+   */
+  async #checkDatabase() {
+    try {
+      const answer = await request(this.identity, "GET", "/messages", { parameters: { after: positionOf(this.line.newest) ?? 0, limit: 1 } });
+      if (answer.status !== 409)
+        return;
+    } catch {
+      return; // the line goes on trying; so does this
+    }
+
+    this.conversations.clear();
+    this.reading.forget();
+    this.history.isListed = false;
+    this.line.newest = null;
+    this.dispatchEvent(new Event("started-over"));
+    await this.#list();
+    this.line.retryNow();
+  }
+}

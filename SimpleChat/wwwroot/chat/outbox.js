@@ -1,0 +1,106 @@
+// What was typed and is not known to be stored. Each entry is a row of its own in the browser's storage: it survives a reload, and no tab
+// overwrites another's. It is sent until it is answered; its clientMessageId makes the repeats one message.
+
+/** A random id; crypto.randomUUID is there in secure contexts only. */
+export const newClientMessageId = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), byte => byte.toString(16).padStart(2, "0")).join("");
+
+export class Outbox {
+  #storage;
+  #changed;
+  #entries = new Map(); // clientMessageId → {clientMessageId, to, text, typedAt, failure?, after?}, in the order typed
+  #underWay = new Set();
+
+  /** @param changed Called with the conversation's name when an entry comes, goes or fails. */
+  constructor(storage, changed) {
+    this.#storage = storage;
+    this.#changed = changed;
+    const rows = storage.rows("outbox").map(([, value]) => parse(value)).filter(entry => entry);
+    rows.sort((one, other) => one.typedAt - other.typedAt).forEach(entry => this.#entries.set(entry.clientMessageId, entry));
+    storage.watch("outbox", (id, value) => this.#heard(id, value));
+  }
+
+  get all() {
+    return [...this.#entries.values()];
+  }
+
+  to(other) {
+    return this.#entries.size === 0 ? [] : this.all.filter(entry => entry.to === other);
+  }
+
+  /** What is to be sent now: neither under way nor refused. */
+  get due() {
+    return this.all.filter(entry => !entry.failure && !this.#underWay.has(entry.clientMessageId));
+  }
+
+  get isIdle() {
+    return this.#underWay.size === 0;
+  }
+
+  get(clientMessageId) {
+    return this.#entries.get(clientMessageId);
+  }
+
+  add(to, text) {
+    const entry = { clientMessageId: newClientMessageId(), to, text, typedAt: Date.now() };
+    this.#put(entry);
+    return entry;
+  }
+
+  started(clientMessageId) {
+    this.#underWay.add(clientMessageId);
+  }
+
+  /** Not known to be stored after all: due again. */
+  interrupted(clientMessageId) {
+    this.#underWay.delete(clientMessageId);
+  }
+
+  interruptedAll() {
+    this.#underWay.clear();
+  }
+
+  /** The server will not take it. It stays to be looked at, where it was: after the message with this id. */
+  failed(clientMessageId, failure, after) {
+    this.#underWay.delete(clientMessageId);
+    const entry = this.#entries.get(clientMessageId);
+    if (entry)
+      this.#put({ ...entry, failure, after });
+  }
+
+  /** It is stored, or was taken back. */
+  remove(clientMessageId) {
+    this.#underWay.delete(clientMessageId);
+    const entry = this.#entries.get(clientMessageId);
+    this.#entries.delete(clientMessageId);
+    this.#storage.remove(`outbox/${clientMessageId}`);
+    if (entry)
+      this.#changed(entry.to);
+  }
+
+  #put(entry) {
+    this.#entries.set(entry.clientMessageId, entry);
+    this.#storage.set(`outbox/${entry.clientMessageId}`, JSON.stringify(entry));
+    this.#changed(entry.to);
+  }
+
+  /** Another tab has typed something, or has had it stored. */
+  #heard(clientMessageId, value) {
+    const entry = value === null ? this.#entries.get(clientMessageId) : parse(value);
+    if (!entry)
+      return;
+    if (value !== null)
+      this.#entries.set(clientMessageId, entry);
+    else if (!this.#underWay.has(clientMessageId))
+      this.#entries.delete(clientMessageId);
+    this.#changed(entry.to);
+  }
+}
+
+function parse(value) {
+  try {
+    const entry = JSON.parse(value);
+    return typeof entry?.clientMessageId === "string" ? entry : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,98 @@
+// What the browser keeps for this page. Where it keeps nothing (blocked, or full) the page's own memory has to do, and the page says so.
+
+const PREFIX = "simplechat.";
+
+/** One of the browser's two storages, or this page's memory in its place. Event "lost": from now on something is not kept. */
+class Storage extends EventTarget {
+  isKept = true; // whether all that was put in survives a reload
+  #area = null;
+  #memory = new Map(); // what the browser did not take
+
+  constructor(name) {
+    super();
+    try {
+      this.#area = window[name]; // throws where storage is blocked
+      this.#area.setItem(`${PREFIX}try`, "");
+      this.#area.removeItem(`${PREFIX}try`);
+    } catch {
+      this.isKept = this.#area !== null && this.#area.length > 0; // full is found out when something is kept
+    }
+  }
+
+  get(key) {
+    return this.#memory.get(key) ?? this.#area?.getItem(PREFIX + key) ?? null;
+  }
+
+  set(key, value) {
+    try {
+      this.#area.setItem(PREFIX + key, value);
+      this.#memory.delete(key);
+    } catch {
+      this.#memory.set(key, value);
+      this.isKept = false;
+      this.dispatchEvent(new Event("lost"));
+    }
+  }
+
+  remove(key) {
+    this.#memory.delete(key);
+    this.#area?.removeItem(PREFIX + key);
+  }
+
+  /** All keys that begin so. */
+  keys(start) {
+    const stored = this.#area ? Object.keys(this.#area) : [];
+    const mine = stored.filter(key => key.startsWith(PREFIX)).map(key => key.slice(PREFIX.length));
+    return [...new Set([...mine, ...this.#memory.keys()])].filter(key => key.startsWith(start));
+  }
+}
+
+/** All tabs of this browser share it; it survives them. */
+export const local = new Storage("localStorage");
+
+/** This tab's alone; it survives a reload. */
+export const session = new Storage("sessionStorage");
+
+/** What is kept of one user, in rows: "outbox/7f3a", "draft/bob", "read/bob". */
+export class UserStorage {
+  #start;
+  #isClosed = false;
+
+  constructor(user) {
+    this.#start = `${user}/`; // no user id has a slash in it
+  }
+
+  get(row) {
+    return local.get(this.#start + row);
+  }
+
+  set(row, value) {
+    if (!this.#isClosed)
+      local.set(this.#start + row, value);
+  }
+
+  remove(row) {
+    local.remove(this.#start + row);
+  }
+
+  /** The names and values of one kind of rows. */
+  rows(kind) {
+    const start = `${this.#start}${kind}/`;
+    return local.keys(start).map(key => [key.slice(start.length), local.get(key)]);
+  }
+
+  /** Calls back with the name and the new value (null: removed) when another tab has changed a row of this kind. */
+  watch(kind, changed) {
+    const start = `${PREFIX}${this.#start}${kind}/`;
+    addEventListener("storage", event => {
+      if (event.key?.startsWith(start))
+        changed(event.key.slice(start.length), event.newValue);
+    });
+  }
+
+  /** Removes all rows; from now on none is kept: the user has signed out. */
+  close() {
+    this.#isClosed = true;
+    local.keys(this.#start).forEach(key => local.remove(key));
+  }
+}
