@@ -1,8 +1,8 @@
-// The page, put together. Reading order: this file; line/line.js, how it talks to the server; chat/chat.js, what it knows; chat/conversation.js and
-// chat/reading.js, what was said and what was read; chat/sender.js, what is sent; screen/thread.js, how it is shown; then whatever one is curious about.
+// The page, put together. Reading order: this file; line/line.js, how it talks to the server; state/chat.js, what it knows; state/conversation.js and
+// state/reading.js, what was said and what was read; state/sender.js, what is sent; screen/thread.js, how it is shown; then whatever one is curious about.
 
-import { Chat } from "./chat/chat.js";
-import { twinOf, whyNot } from "./chat/names.js";
+import { Chat } from "./state/chat.js";
+import { twinOf, whyNot } from "./state/names.js";
 import { Comparison } from "./compare/compare.js";
 import { Composer } from "./screen/composer.js";
 import { $, avatar, element, say } from "./screen/dom.js";
@@ -49,7 +49,6 @@ class App {
     const { line } = this.chat;
     line.addEventListener("state", () => showStatus(line));
     line.addEventListener("signed-out", () => this.#leave("Your token is no longer taken. Sign in again."));
-    void line.start();
     addEventListener("popstate", () => this.#route());
     addEventListener("pageshow", event => event.persisted && line.retryNow());
     document.addEventListener("visibilitychange", () => {
@@ -66,6 +65,7 @@ class App {
     };
     showStatus(line);
     this.#route({ focus: false });
+    void this.chat.start();
   }
 
   // ── What the user does ──────────────────────────────────────────────────────────────────────────────────────────

@@ -1,7 +1,7 @@
 // Signing in and out: by name where the server takes one on trust (Development), with a token elsewhere.
 
-import { whyNot } from "./chat/names.js";
-import { session, UserStorage } from "./chat/storage.js";
+import { whyNot } from "./state/names.js";
+import { session, UserStorage } from "./state/storage.js";
 import { here } from "./line/http.js";
 import { Identity } from "./line/identity.js";
 import { $, say } from "./screen/dom.js";

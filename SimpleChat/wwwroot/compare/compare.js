@@ -1,7 +1,7 @@
 // The view "Compare the ways": one inbox read by short polling, long polling, Server-Sent Events and WebSocket at once. When all four have a
 // message, it is acknowledged once, and the next may go.
 
-import { newClientMessageId } from "../chat/outbox.js";
+import { newClientMessageId } from "../state/outbox.js";
 import { here } from "../line/http.js";
 import { Identity } from "../line/identity.js";
 import { $ } from "../screen/dom.js";

@@ -63,7 +63,8 @@ export class Line extends EventTarget {
   }
 
   async start() {
-    for (let failures = 0; !this.#isStopped;) {
+    let failures = 0;
+    while (!this.#isStopped) {
       const lasted = await this.#openSocket();
       if (this.#isStopped)
         return;

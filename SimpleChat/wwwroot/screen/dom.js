@@ -1,6 +1,6 @@
 // Building the page out of elements. Text is always text: nothing here, or anywhere, makes HTML out of a string.
 
-import { hueOf, initialOf } from "../chat/names.js";
+import { hueOf, initialOf } from "../state/names.js";
 
 export const $ = id => document.getElementById(id);
 
@@ -48,7 +48,7 @@ export function arrange(parent, children) {
   }
 }
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const clock = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
 const exactClock = new Intl.DateTimeFormat(undefined,
   { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hourCycle: "h23" });
 const date = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long", year: "numeric" });

@@ -50,7 +50,7 @@ export class List {
   #more() {
     this.#wanted += AT_ONCE;
     if (this.#parts.conversations.all.length < this.#wanted && this.#parts.history.hasMoreConversations)
-      void this.#parts.history.list({ next: true }).catch(() => {});
+      void this.#parts.history.listMore().catch(() => {});
     this.#parts.changed();
   }
 

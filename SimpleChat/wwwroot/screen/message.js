@@ -1,6 +1,6 @@
 // One message on the screen: what it says, when, and how far it got. What is not sent yet looks like one, too.
 
-import { hueOf, initialOf } from "../chat/names.js";
+import { hueOf, initialOf } from "../state/names.js";
 import { element, timeOf } from "./dom.js";
 import { body } from "./text.js";
 

@@ -1,6 +1,6 @@
 // How the line to the server is, in the header: one sentence that people understand, and what the browser does not keep.
 
-import { local, session } from "../chat/storage.js";
+import { local, session } from "../state/storage.js";
 import { $, say } from "./dom.js";
 
 const says = {

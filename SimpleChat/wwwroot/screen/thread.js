@@ -5,6 +5,7 @@ import { $, arrange, countOf, dayKey, dayOf, element, say } from "./dom.js";
 import { messageNode, update, waitingNode } from "./message.js";
 
 const IN_DOCUMENT = 160; // messages
+const AT_THE_END = 60; // of these, while one follows the newest
 const STEP = 40; // messages that come at once
 const NEAR = 800; // pixels from the end of what is in the document
 const AT_BOTTOM = 40; // pixels
@@ -20,6 +21,7 @@ export class Thread {
   #newFrom = null; // the message under the line "new"
   #hadUnread = false;
   #isGoingToNew = false; // with this frame
+  #isEndShown = true; // with the last frame the newest message was in the document
   #nodes = new Map(); // by message id, or what else they show
   #shown = []; // [id, node] of the messages in the document
 
@@ -109,7 +111,7 @@ export class Thread {
       end = first + IN_DOCUMENT;
     } else if (this.#follows) {
       end = messages.length;
-      first = Math.max(Math.min(first, end - 2 * STEP), end - IN_DOCUMENT);
+      first = end - AT_THE_END;
     } else {
       const { scrollTop, scrollHeight, clientHeight } = $("scroll");
       const [isNearTop, isNearEnd] = [scrollTop < NEAR, scrollHeight - scrollTop - clientHeight < NEAR];
@@ -123,6 +125,7 @@ export class Thread {
 
     [first, end] = [Math.max(0, first), Math.min(messages.length, end)];
     [this.#first, this.#end] = [messages[first]?.id ?? null, messages[end - 1]?.id ?? null];
+    this.#isEndShown = end === messages.length && this.#conversation.reachesEnd;
     return [first, end];
   }
 
@@ -254,8 +257,7 @@ export class Thread {
 
   get #isAtBottom() {
     const { scrollTop, scrollHeight, clientHeight } = $("scroll");
-    const isAll = this.#conversation.reachesEnd && (this.#conversation.messages.at(-1)?.id ?? null) === this.#end;
-    return isAll && scrollHeight - scrollTop - clientHeight < AT_BOTTOM;
+    return this.#isEndShown && scrollHeight - scrollTop - clientHeight < AT_BOTTOM;
   }
 
   #scrolled() {

@@ -1,6 +1,6 @@
 // The header's tools, and the question before one signs out with something unsent.
 
-import { local } from "../chat/storage.js";
+import { local } from "../state/storage.js";
 import { $, avatar, element, say } from "./dom.js";
 
 /** @param actions {signOut(), toggleCompare()} */

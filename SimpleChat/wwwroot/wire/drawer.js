@@ -52,6 +52,7 @@ export class Drawer {
     $("wire").hidden = false;
     $("wire-toggle").setAttribute("aria-expanded", "true");
     this.#follows = true;
+    showJourney(this.#journey);
     this.#render();
     $("wire-filter").focus();
   }

@@ -1,11 +1,10 @@
 // Acknowledgements: what has come is told to the server, a few at a time. Some get lost with their connection, or are refused:
-// so the inbox is looked into once things are quiet, and what still lies there is acknowledged again.
+// so the inbox is looked into after each connection, and what still lies there is acknowledged again.
 
 import { request } from "../line/http.js";
 
 const WITHIN = 20; // milliseconds: acks are gathered for so long
 const IN_A_FRAME = 1_024; // the contract's
-const QUIET = 700; // milliseconds without a new message
 const AGAIN_AFTER = 3_000; // milliseconds
 
 export class Acks {
@@ -32,8 +31,6 @@ export class Acks {
   add(id) {
     this.#ids.add(id);
     this.#timer ??= setTimeout(() => this.#send(), WITHIN);
-    if (this.#sweep)
-      this.sweep();
   }
 
   /** Without a WebSocket they wait, and meanwhile the polls acknowledge what they bring. */
@@ -47,8 +44,8 @@ export class Acks {
     }
   }
 
-  /** Looks into the inbox when it has been quiet for a while. done: called when nothing is left there. */
-  sweep(done = this.#sweptAll, after = QUIET) {
+  /** Looks into the inbox in so many milliseconds. done: called when nothing is left there. */
+  sweep(after, done = this.#sweptAll) {
     this.#sweptAll = done;
     clearTimeout(this.#sweep);
     this.#sweep = setTimeout(() => {
@@ -79,6 +76,6 @@ export class Acks {
     }
 
     if (this.#line.isOpen)
-      this.sweep(this.#sweptAll, AGAIN_AFTER);
+      this.sweep(AGAIN_AFTER);
   }
 }

@@ -1,6 +1,7 @@
 // What the page knows, and how it stays true: puts together what comes over the line, what is sent, and what is read. It shows nothing.
 
 import { isOfComparison } from "../compare/comparison.js";
+import { pauseAfter } from "../line/backoff.js";
 import { request } from "../line/http.js";
 import { Line, positionOf } from "../line/line.js";
 import { wire } from "../line/wire.js";
@@ -13,7 +14,7 @@ import { Reading } from "./reading.js";
 import { Sender } from "./sender.js";
 import { UserStorage } from "./storage.js";
 
-const LIST_AGAIN_AFTER = 1_000; // milliseconds, like the ones below
+const SWEEP_AFTER = 1_000; // milliseconds, like the ones below: what is on its way may still come by itself
 const RECEIPTS_AGAIN_AFTER = 3_000;
 const JUST_NOW = 5_000; // who wrote so lately is there
 
@@ -21,8 +22,8 @@ const JUST_NOW = 5_000; // who wrote so lately is there
 export class Chat extends EventTarget {
   isComparing = false; // the comparison acknowledges its own messages
   #changed;
-  #isListing = false;
-  #wasOpen = false;
+  #asked = null; // the last request for the list
+  #wasConnected = false;
 
   /** @param changed Called when there is something new to be shown. */
   constructor(identity, changed) {
@@ -68,43 +69,44 @@ export class Chat extends EventTarget {
     this.storage.close();
   }
 
+  /** What there is already comes first: the line then goes on after it. */
+  async start() {
+    await this.#list();
+    await this.line.start();
+  }
+
   #connected() {
     this.outbox.interruptedAll();
     this.sender.flush();
     this.conversations.letGo();
-    void this.#list();
-    this.acks.sweep(() => void this.#receipts());
+    if (this.line.newest === null)
+      void this.#list(); // what came before the line was up
+    this.acks.sweep(this.#wasConnected ? SWEEP_AFTER : 0, () => void this.#receipts());
+    this.#wasConnected = true;
     if (this.open)
       void this.presence.ask(this.open.other);
   }
 
   #stateChanged() {
-    if (!this.line.isOpen && this.#wasOpen)
+    if (!this.line.isOpen)
       this.outbox.interruptedAll();
     if (this.line.isPolling) {
-      void this.#list();
       void this.#receipts();
       this.sender.flush();
     }
-
-    this.#wasOpen = this.line.isOpen;
   }
 
-  /** The list of conversations, once there is a line; from then on it is kept up to date by what comes. */
-  async #list() {
-    if (this.#isListing || this.history.isListed && this.line.newest)
-      return;
-    this.#isListing = true;
+  /** The list of conversations, asked for until it comes; from then on it is kept up to date by what comes. */
+  async #list(failures = 0) {
+    const asked = this.#asked = {};
     try {
-      const newest = await this.history.list();
+      const newest = await this.history.list(() => asked === this.#asked);
       if ((newest?.id ?? 0) > (this.line.newest?.id ?? 0))
         this.line.newest = newest;
       this.dispatchEvent(new Event("listed"));
     } catch {
-      setTimeout(() => (this.line.isOpen || this.line.isPolling) && void this.#list(), LIST_AGAIN_AFTER);
+      setTimeout(() => asked === this.#asked && void this.#list(failures + 1), pauseAfter(failures));
     }
-
-    this.#isListing = false;
   }
 
   #frame(frame) {
@@ -123,7 +125,7 @@ export class Chat extends EventTarget {
         if (frame.clientMessageId)
           this.sender.refused(frame.clientMessageId, frame.code, frame.message);
         else
-          this.acks.sweep(); // an ack was refused
+          this.acks.sweep(SWEEP_AFTER); // an ack was refused
         break;
     }
   }

@@ -31,21 +31,29 @@ export class History {
   isListed = false; // the list of conversations has come: until then nobody knows what is unread
   hasMoreConversations = false;
 
-  /** A page of the list of conversations: the first, or the next. Throws if it did not come. Returns the newest message of all. */
-  async list({ next = false } = {}) {
-    const before = next ? this.#listedUpTo : null;
-    const answer = await this.#get("/conversations", { before, limit: LONGEST_PAGE });
-    const { conversations, hasMore } = answer;
-    const newest = conversations[0]?.last ?? null;
-    if (!next)
-      this.#reading.assumeRead(newest?.id ?? 0);
+  /** The first page of the list of conversations. Throws if it did not come, or is not wanted any more. Returns the newest message of all. */
+  async list(isWanted) {
+    const page = await this.#get("/conversations", { limit: LONGEST_PAGE });
+    if (!isWanted())
+      throw new Error("another one was asked for");
+    const newest = page.conversations[0]?.last ?? null;
+    this.#reading.assumeRead(newest?.id ?? 0);
+    this.#take(page);
+    return newest;
+  }
+
+  /** The next page of it. */
+  async listMore() {
+    this.#take(await this.#get("/conversations", { before: this.#listedUpTo, limit: LONGEST_PAGE }));
+  }
+
+  #take({ conversations, hasMore }) {
     for (const { with: other, last } of conversations.filter(one => !isOfComparison(one.last)))
       this.#conversations.listed(other, this.#conversations.read(last));
     this.#listedUpTo = conversations.at(-1)?.last.id ?? null;
     this.hasMoreConversations = hasMore;
     this.isListed = true;
     this.#changed();
-    return newest;
   }
 
   /** What is to be seen when a conversation is opened: its end, or all around the first unread message. */
