@@ -1,0 +1,70 @@
+namespace SimpleChat.Tests.Ladder;
+
+/// <summary>
+/// The single files in <c>ladder/</c>: each builds, each loses what it says it loses and nothing that the steps before it keep.
+/// The checks are in <c>ladder/check.cs</c>, and go to a server by its address.
+/// </summary>
+/// <param name="builds">What they were built to.</param>
+public sealed class LadderTests(LadderBuilds builds) : IClassFixture<LadderBuilds>
+{
+    /// <summary>Lines that are to be typed from one step to the next, added or changed; the first step to Kestrel begins anew.</summary>
+    private const int LargestDiff = 60;
+
+    public static TheoryData<int> Steps => [.. Enumerable.Range(1, LadderBuilds.Steps.Length)];
+
+    public static TheoryData<string> Files =>
+        [.. Directory.GetFiles(Path.Combine(ArchitectureTests.Root, "ladder"), "*.cs", SearchOption.AllDirectories).Select(file => Path.GetFileName(file))];
+
+    [Theory]
+    [MemberData(nameof(Steps))]
+    public async Task Each_step_passes_the_checks_up_to_its_own_and_fails_the_next(int step)
+    {
+        Assert.EndsWith($"\nThis is step {step} of {LadderBuilds.Steps.Length}.", await builds.CheckAsync(step), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task SimpleChat_passes_all_of_them()
+    {
+        using var folder = new TempFolder();
+        await using var server = await new ChatProcess { DatabasePath = folder.DatabasePath }.StartAsync();
+        Assert.EndsWith($"\nThis is step {LadderBuilds.Steps.Length} of {LadderBuilds.Steps.Length}.", await builds.CheckAsync(server.Url), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [MemberData(nameof(Steps))]
+    public void Each_step_is_a_small_diff_from_the_one_before(int step)
+    {
+        if (step == 1)
+            return;
+        var (added, removed) = Diff(LinesOf(LadderBuilds.Steps[step - 2]), LinesOf(LadderBuilds.Steps[step - 1]));
+        Assert.InRange(step == 2 ? added : added + removed, 1, LargestDiff);
+    }
+
+    [Theory]
+    [MemberData(nameof(Files))]
+    public void Each_file_can_be_typed_in_and_read_from_top_to_bottom(string file)
+    {
+        var path = Directory.GetFiles(Path.Combine(ArchitectureTests.Root, "ladder"), file, SearchOption.AllDirectories).Single();
+        var lines = File.ReadAllLines(path);
+        if (file != "check.cs")
+            Assert.InRange(lines.Length, 1, path.Contains("ways", StringComparison.Ordinal) ? 60 : 120);
+        Assert.All(lines, line => Assert.InRange(line.Length, 0, 140));
+        for (var i = 2; i < lines.Length; i++)
+            Assert.False(Enumerable.Range(i - 2, 3).All(n => lines[n].TrimStart().StartsWith("//", StringComparison.Ordinal)), $"A comment of three lines at {i + 1}.");
+    }
+
+    private static string[] LinesOf(string file) => File.ReadAllLines(Path.Combine(ArchitectureTests.Root, "ladder", file));
+
+    /// <summary>By the longest common subsequence, as diff does it.</summary>
+    private static (int Added, int Removed) Diff(string[] before, string[] after)
+    {
+        var common = new int[before.Length + 1, after.Length + 1];
+        for (var i = 1; i <= before.Length; i++)
+        {
+            for (var j = 1; j <= after.Length; j++)
+                common[i, j] = before[i - 1] == after[j - 1] ? common[i - 1, j - 1] + 1 : Math.Max(common[i - 1, j], common[i, j - 1]);
+        }
+
+        return (after.Length - common[before.Length, after.Length], before.Length - common[before.Length, after.Length]);
+    }
+}
