@@ -19,7 +19,7 @@ public sealed class LadderTests(LadderBuilds builds) : IClassFixture<LadderBuild
     [MemberData(nameof(Steps))]
     public async Task Each_step_passes_the_checks_up_to_its_own_and_fails_the_next(int step)
     {
-        Assert.EndsWith($"\nThis is step {step} of {LadderBuilds.Steps.Length}.", await builds.CheckAsync(step), StringComparison.Ordinal);
+        AssertStep(step, await builds.CheckAsync(step));
     }
 
     [Fact]
@@ -27,7 +27,7 @@ public sealed class LadderTests(LadderBuilds builds) : IClassFixture<LadderBuild
     {
         using var folder = new TempFolder();
         await using var server = await new ChatProcess { DatabasePath = folder.DatabasePath }.StartAsync();
-        Assert.EndsWith($"\nThis is step {LadderBuilds.Steps.Length} of {LadderBuilds.Steps.Length}.", await builds.CheckAsync(server.Url), StringComparison.Ordinal);
+        AssertStep(LadderBuilds.Steps.Length, await builds.CheckAsync(server.Url));
     }
 
     [Theory]
@@ -52,6 +52,9 @@ public sealed class LadderTests(LadderBuilds builds) : IClassFixture<LadderBuild
         for (var i = 2; i < lines.Length; i++)
             Assert.False(Enumerable.Range(i - 2, 3).All(n => lines[n].TrimStart().StartsWith("//", StringComparison.Ordinal)), $"A comment of three lines at {i + 1}.");
     }
+
+    private static void AssertStep(int step, string output) =>
+        Assert.True(output.EndsWith($"\nThis is step {step} of {LadderBuilds.Steps.Length}.", StringComparison.Ordinal), output);
 
     private static string[] LinesOf(string file) => File.ReadAllLines(Path.Combine(ArchitectureTests.Root, "ladder", file));
 
