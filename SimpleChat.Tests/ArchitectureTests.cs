@@ -7,7 +7,7 @@ namespace SimpleChat.Tests;
 public sealed partial class ArchitectureTests
 {
     /// <summary>Files that bring the core to the outside, and may know who is outside.</summary>
-    private static readonly string[] Entrances = ["Program.cs", "HttpEndpoints.cs"];
+    private static readonly string[] Entrances = ["Program.cs", "InboxEndpoints.cs"];
 
     [Fact]
     public void I10_The_core_names_no_transport_beside_the_WebSocket_and_nothing_of_scaling_out()

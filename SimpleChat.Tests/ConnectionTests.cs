@@ -8,7 +8,7 @@ public sealed class ConnectionTests
     [Fact]
     public void I5_A_connection_removes_only_itself_and_removing_it_twice_changes_nothing()
     {
-        var map = new ConnectionRegistry(Roomy);
+        var map = new Connections(Roomy);
         var (older, newer) = (new Connection(new UserShare("bob")), new Connection(new UserShare("bob")));
         map.TryAdd(older);
         map.TryAdd(newer);
@@ -23,7 +23,7 @@ public sealed class ConnectionTests
     [Fact]
     public async Task I5_Whatever_comes_and_goes_at_once_the_map_knows_who_is_there()
     {
-        var map = new ConnectionRegistry(Roomy);
+        var map = new Connections(Roomy);
         var stayed = await Task.WhenAll(Enumerable.Range(0, 8).Select(worker => Task.Run(() =>
         {
             var random = new Random(worker);
@@ -61,13 +61,13 @@ public sealed class ConnectionTests
     [Fact]
     public void The_limits_of_the_map_are_exact_and_a_refused_connection_leaves_no_trace()
     {
-        var map = new ConnectionRegistry(new ChatOptions { ConnectionsPerUser = 2, MaxConnections = 3 });
+        var map = new Connections(new ChatOptions { ConnectionsPerUser = 2, MaxConnections = 3 });
         Connection[] bobs = [new(new UserShare("bob")), new(new UserShare("bob")), new(new UserShare("bob"))];
         Assert.Null(map.TryAdd(bobs[0]));
         Assert.Null(map.TryAdd(bobs[1]));
-        Assert.Equal(ChatError.TooManyConnections, map.TryAdd(bobs[2]));
+        Assert.Equal(Refusal.TooManyConnections, map.TryAdd(bobs[2]));
         Assert.Null(map.TryAdd(new Connection(new UserShare("alice"))));
-        Assert.Equal(ChatError.ServerFull, map.TryAdd(new Connection(new UserShare("carol"))));
+        Assert.Equal(Refusal.ServerFull, map.TryAdd(new Connection(new UserShare("carol"))));
         Assert.Equal(3, map.Count);
 
         map.Remove(bobs[0]);
@@ -82,7 +82,7 @@ public sealed class ConnectionTests
         for (var id = 1; id <= 10 * Connection.MessageCapacity; id++)
             connection.Offer(new Message(id, "alice", "bob", "hi"u8.ToArray(), 0));
 
-        Assert.True(connection.IsBehind);
+        Assert.True(connection.Position < connection.Mark);
         var mark = connection.Mark;
         Assert.Empty(connection.Take().Messages); // behind: the database is next
         connection.Passed(mark); // the drain has read it
@@ -101,7 +101,7 @@ public sealed class ConnectionTests
         var large = new byte[2 * Connection.TextCapacity];
 
         connection.Offer(new Message(1, "alice", "bob", large, 0));
-        Assert.False(connection.IsBehind);
+        Assert.False(connection.Position < connection.Mark);
 
         connection.Offer(new Message(2, "alice", "bob", "hi"u8.ToArray(), 0));
         Assert.Equal(2, connection.Mark);
@@ -114,7 +114,7 @@ public sealed class ConnectionTests
         connection.Offer(new Message(41, "alice", "bob", "hi"u8.ToArray(), 0)); // joined the map already
         connection.StartBehind(position: 0, inboxUpTo: 41, committed: 41);
 
-        Assert.True(connection.IsBehind);
+        Assert.True(connection.Position < connection.Mark);
         connection.Passed(41); // came out of the database
         Assert.Empty(connection.Take().Messages);
     }
@@ -128,21 +128,23 @@ public sealed class ConnectionTests
 
         var outbox = connection.Take();
         Assert.Empty(outbox.Receipts);
-        Assert.Equal((1, Connection.ReceiptCapacity + 1), outbox.MissedReceipts);
+        Assert.Equal(new IdRange(1, Connection.ReceiptCapacity + 1), outbox.MissedReceipts);
     }
 
     [Fact]
     public async Task I7_Whoever_waits_for_room_is_let_go_when_the_connection_ends()
     {
         var connection = new Connection(new UserShare("alice"));
-        for (var i = 0; i < Connection.AnswerCapacity; i++)
-            Assert.True(connection.TryBeginAnswer(out _));
-        var waiting = connection.WaitForRoomAsync();
+        var answers = new Answers(connection);
+        for (var i = 0; i < Answers.Capacity; i++)
+            Assert.NotNull(answers.Begin(clientMessageId: null));
+        var waiting = answers.WaitForRoomAsync();
         Assert.False(waiting.IsCompleted);
 
         connection.End(ConnectionEnd.PeerGone);
+        answers.End(); // as the line does when it writes no more
 
         await waiting.OrFail("the end of the wait");
-        Assert.False(connection.TryBeginAnswer(out _));
+        Assert.Null(answers.Begin(clientMessageId: null));
     }
 }

@@ -8,17 +8,17 @@ public sealed class MessageIndexTests : IDisposable
     private const int Messages = 12 * MessageIndex.LotSize;
 
     private readonly TempFolder _folder = new();
-    private readonly ChatDatabase _database;
-    private readonly MessageStore _store;
+    private readonly Database _database;
+    private readonly MessageReader _store;
     private readonly List<Message> _stored = [];
     private readonly Dictionary<(string, string), long> _named = [];
     private readonly Random _random = new(7);
 
     public MessageIndexTests()
     {
-        _database = new ChatDatabase($"Data Source={_folder.DatabasePath}");
+        _database = new Database($"Data Source={_folder.DatabasePath}");
         _database.Open();
-        _store = new MessageStore(_database);
+        _store = new MessageReader(_database);
     }
 
     [Fact]
@@ -27,7 +27,7 @@ public sealed class MessageIndexTests : IDisposable
         var marks = new HashSet<long>();
         for (var restart = 0; restart < 3; restart++)
         {
-            using var transaction = new MessageTransaction(_database);
+            using var transaction = new Transaction(_database);
             while (_stored.Count < (restart + 1) * Messages / 3)
             {
                 WriteBatch(transaction, size: _random.Next(1, 400), undone: _random.Next(8) == 0);
@@ -40,7 +40,7 @@ public sealed class MessageIndexTests : IDisposable
         }
 
         Assert.True(marks.Count > 3, "No lot was finished: nothing was tested.");
-        using (new MessageTransaction(_database))
+        using (new Transaction(_database))
         {
             Assert.Equal(_stored[^1].Id, Mark()); // a start completes them
             CheckIndexes();
@@ -57,7 +57,7 @@ public sealed class MessageIndexTests : IDisposable
         _folder.Dispose();
     }
 
-    private void WriteBatch(MessageTransaction transaction, int size, bool undone)
+    private void WriteBatch(Transaction transaction, int size, bool undone)
     {
         var batch = new List<(Message Message, string? Name)>();
         transaction.Begin();
@@ -111,7 +111,7 @@ public sealed class MessageIndexTests : IDisposable
         Assert.Equal(Newest(ours, position), History(user, other, null, position));
         Assert.Equal(mine.Where(message => message.Id > position).Take(50).Select(message => message.Id), History(user, null, position, long.MaxValue));
         Assert.Equal(
-            mine.Where(message => message.Id > position).Take(MessageStore.PageSize).Select(message => message.Id),
+            mine.Where(message => message.Id > position).Take(MessageReader.PageSize).Select(message => message.Id),
             Page.Of(_store.ReadConcerning(user, position, long.MaxValue), long.MaxValue).Messages.Select(message => message.Id));
     }
 

@@ -17,7 +17,7 @@ public sealed class RefusalLogTests : IDisposable
     public RefusalLogTests()
     {
         _services = new ServiceCollection().AddMetrics().AddLogging(logging => logging.AddProvider(_log))
-            .AddSingleton<ChatMetrics>().AddSingleton<TimeProvider>(_time).AddSingleton<RefusalLog>().BuildServiceProvider();
+            .AddSingleton<Metrics>().AddSingleton<TimeProvider>(_time).AddSingleton<RefusalLog>().BuildServiceProvider();
         _refusals = _services.GetRequiredService<RefusalLog>();
     }
 

@@ -38,14 +38,14 @@ public sealed class UserShareTests
     }
 
     [Fact]
-    public async Task Only_so_many_requests_of_a_user_are_under_way_at_once()
+    public void Only_so_many_requests_of_a_user_are_under_way_at_once()
     {
         var share = new UserShare("alice", new ChatOptions { RequestsPerUser = 2 }, _time);
-        Assert.True(await share.TryBeginRequestAsync(Work.Request, default));
-        Assert.True(await share.TryBeginRequestAsync(Work.Request, default));
-        Assert.False(await share.TryBeginRequestAsync(Work.Request, default));
+        Assert.True(share.TryBeginRequest(Work.Request));
+        Assert.True(share.TryBeginRequest(Work.Request));
+        Assert.False(share.TryBeginRequest(Work.Request));
         share.EndRequest();
-        Assert.True(await share.TryBeginRequestAsync(Work.Request, default));
+        Assert.True(share.TryBeginRequest(Work.Request));
     }
 
     [Fact]

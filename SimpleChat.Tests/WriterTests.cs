@@ -16,7 +16,7 @@ public sealed class WriterTests
     [InlineData(false)]
     public async Task I9_A_write_that_the_database_refuses_or_that_throws_fails_alone_and_its_neighbours_are_stored(bool isRefused)
     {
-        await using var writer = await Writer.StartAsync();
+        await using var writer = await WriterHost.StartAsync();
         var alice = writer.Join("alice");
         Assert.True(await writer.Enqueue(transaction => transaction.Insert(new Draft("alice", "bob", "acknowledged"u8.ToArray(), null), 0)).OrFail("a commit"));
         var release = await writer.HoldUpAsync(); // so that the next four are one batch
@@ -45,7 +45,7 @@ public sealed class WriterTests
     [Fact]
     public async Task I1_What_waits_together_is_committed_together_and_confirmed_in_order_of_ids()
     {
-        await using var writer = await Writer.StartAsync();
+        await using var writer = await WriterHost.StartAsync();
         var release = await writer.HoldUpAsync();
         var confirmed = new ConcurrentQueue<long>();
         var writes = Enumerable.Range(0, 100).Select(i =>
@@ -67,7 +67,7 @@ public sealed class WriterTests
     [Fact]
     public async Task SentAt_never_falls_even_when_the_clock_does()
     {
-        await using var writer = await Writer.StartAsync();
+        await using var writer = await WriterHost.StartAsync();
         var times = new List<long>();
         foreach (var clock in (long[])[1000, 500, 2000, 1999])
             Assert.True(await writer.Enqueue(transaction => times.Add(transaction.Insert(new Draft("alice", "bob", "hi"u8.ToArray(), null), clock).SentAt)).OrFail("a commit"));
@@ -77,7 +77,7 @@ public sealed class WriterTests
     [Fact]
     public async Task I9_A_disk_that_does_not_answer_is_reported_in_time_and_what_it_stores_after_all_counts()
     {
-        await using var writer = await Writer.StartAsync();
+        await using var writer = await WriterHost.StartAsync();
         using var stuck = new SemaphoreSlim(0);
         var write = writer.Enqueue(transaction =>
         {
@@ -94,7 +94,7 @@ public sealed class WriterTests
     [Fact]
     public async Task I9_A_commit_that_seems_to_fail_and_is_on_disk_all_the_same_is_news_to_everyone_receipts_included()
     {
-        await using var writer = await Writer.StartAsync();
+        await using var writer = await WriterHost.StartAsync();
         var (alice, bob) = (writer.Join("alice"), writer.Join("bob"));
         Assert.True(await writer.Enqueue(transaction => transaction.Insert(new Draft("alice", "bob", "one"u8.ToArray(), null), 0)).OrFail("a commit"));
         var release = await writer.HoldUpAsync(); // so that the next three are one batch
@@ -110,7 +110,7 @@ public sealed class WriterTests
         });
         release();
 
-        Assert.Equal(ChatError.StorageUnavailable, await ack.OrFail("the ack's answer"));
+        Assert.Equal(Refusal.StorageUnavailable, await ack.OrFail("the ack's answer"));
         Assert.False(await message.OrFail("the message's answer"));
         Assert.False(await fault.OrFail("the fault"));
         await Deadline.UntilAsync(() => Task.FromResult(bob.Mark == 2), "bob to be told that there is something to read");
@@ -120,7 +120,7 @@ public sealed class WriterTests
     [Fact]
     public async Task I8_Whoever_cannot_be_told_harms_nobody_else()
     {
-        await using var writer = await Writer.StartAsync();
+        await using var writer = await WriterHost.StartAsync();
         var release = await writer.HoldUpAsync();
         var left = writer.Enqueue(transaction => transaction.Insert(new Draft("alice", "bob", "left"u8.ToArray(), null), 0));
         _ = writer.Enqueue(_ => { }, confirmed: () => throw new InvalidOperationException("a listener of somebody else's"));
@@ -135,34 +135,34 @@ public sealed class WriterTests
     [Fact]
     public async Task I8_What_one_user_hands_in_fills_that_users_part_of_the_queue_and_no_more()
     {
-        await using var writer = await Writer.StartAsync();
+        await using var writer = await WriterHost.StartAsync();
         var release = await writer.HoldUpAsync();
         var mallory = new UserShare("mallory");
-        var ids = Enumerable.Range(1, ClientFrame.MaxAckIds).Select(id => (long)id).ToArray();
+        var ids = Enumerable.Range(1, IncomingFrame.MaxAckIds).Select(id => (long)id).ToArray();
         var acks = Enumerable.Range(0, 40).Select(_ => writer.AckAsync(mallory, ids)).ToArray(); // more than the whole queue holds
         var waiting = mallory.Waiting;
         var bystander = writer.AckAsync("bob", 1);
         release();
 
-        Assert.InRange(waiting, MessageWriter.CapacityPerUser, MessageWriter.CapacityPerUser + ids.Length);
+        Assert.InRange(waiting, WriteQueue.CapacityPerUser, WriteQueue.CapacityPerUser + ids.Length);
         Assert.Null(await bystander.OrFail("the bystander's answer"));
         Assert.True(acks.Count(ack => ack.IsCompleted) <= 2 * waiting / ids.Length, "The bystander waited behind more than mallory's part of the queue.");
         Assert.All(await Task.WhenAll(acks).OrFail("all acks"), Assert.Null); // slowed down, not refused
     }
 
     /// <summary>The writer on a database of its own.</summary>
-    private sealed class Writer : IAsyncDisposable
+    private sealed class WriterHost : IAsyncDisposable
     {
         private readonly TempFolder _folder = new();
         private readonly ServiceProvider _services = new ServiceCollection().AddMetrics().BuildServiceProvider();
-        private readonly ChatDatabase _database;
+        private readonly Database _database;
         private readonly MeterListener _listener = new();
-        private readonly ConnectionRegistry _registry = new(new ChatOptions());
-        private readonly ChatService _chat;
+        private readonly Connections _registry = new(new ChatOptions());
+        private readonly Chat _chat;
 
-        private Writer()
+        private WriterHost()
         {
-            _database = new ChatDatabase($"Data Source={_folder.DatabasePath}");
+            _database = new Database($"Data Source={_folder.DatabasePath}");
             var meters = _services.GetRequiredService<IMeterFactory>();
             _listener.InstrumentPublished = (instrument, listener) =>
             {
@@ -171,26 +171,26 @@ public sealed class WriterTests
             };
             _listener.SetMeasurementEventCallback<int>((_, size, _, _) => CommitSizes.Enqueue(size));
             _listener.Start();
-            var metrics = new ChatMetrics(meters);
-            Core = new MessageWriter(_database, metrics, TimeProvider.System, NullLogger<MessageWriter>.Instance);
+            var metrics = new Metrics(meters);
+            Core = new Writer(_database, metrics, TimeProvider.System, NullLogger<Writer>.Instance);
             var lifetime = new ApplicationLifetime(NullLogger<ApplicationLifetime>.Instance);
-            _chat = new ChatService(
-                _registry, Core, new MessageStore(_database), new PageRoom(16), metrics, TimeProvider.System, lifetime, NullLogger<Drain>.Instance);
+            _chat = new Chat(
+                _registry, Core, new MessageReader(_database), new PageRoom(16), metrics, TimeProvider.System, lifetime, NullLogger<Drain>.Instance);
         }
 
-        public MessageWriter Core { get; }
+        public Writer Core { get; }
 
         public ConcurrentQueue<int> CommitSizes { get; } = [];
 
-        public static async Task<Writer> StartAsync()
+        public static async Task<WriterHost> StartAsync()
         {
-            var writer = new Writer();
+            var writer = new WriterHost();
             await writer.Core.StartAsync(default);
             return writer;
         }
 
         /// <returns>Whether it was confirmed or refused, whichever came first.</returns>
-        public Task<bool> Enqueue(Action<MessageTransaction> write, Action? confirmed = null)
+        public Task<bool> Enqueue(Action<Transaction> write, Action? confirmed = null)
         {
             var pending = new Scripted(write, confirmed);
             _ = Core.EnqueueAsync(pending).AsTask();
@@ -199,14 +199,14 @@ public sealed class WriterTests
 
         /// <summary>An ack as it comes from a client.</summary>
         /// <returns>Its answer: null, or the refusal.</returns>
-        public Task<ChatError?> AckAsync(string user, long id) => AckAsync(new UserShare(user), [id]);
+        public Task<Refusal?> AckAsync(string user, long id) => AckAsync(new UserShare(user), [id]);
 
         /// <inheritdoc cref="AckAsync(string, long)"/>
-        public async Task<ChatError?> AckAsync(UserShare share, long[] ids)
+        public async Task<Refusal?> AckAsync(UserShare share, long[] ids)
         {
-            var reply = new TaskCompletionSource<ChatError?>(TaskCreationOptions.RunContinuationsAsynchronously);
-            await _chat.DeliverAsync(new PendingAck(_chat, share, ids, reply.SetResult));
-            return await reply.Task;
+            var reply = new Reply();
+            await _chat.Writer.EnqueueAsync(new Delivery(_chat, share, ids, reply));
+            return await reply.Outcome;
         }
 
         /// <summary>A connection of this user's, to hear what is delivered.</summary>
@@ -255,13 +255,13 @@ public sealed class WriterTests
             _folder.Dispose();
         }
 
-        private sealed class Scripted(Action<MessageTransaction> write, Action? confirmed) : PendingWrite
+        private sealed class Scripted(Action<Transaction> write, Action? confirmed) : Write
         {
             public TaskCompletionSource<bool> Answer { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-            public override void Write(MessageTransaction transaction) => write(transaction);
+            public override void Store(Transaction db) => write(db);
 
-            public override void Committed()
+            public override void Stored()
             {
                 confirmed?.Invoke();
                 Answer.TrySetResult(true);

@@ -1,39 +1,35 @@
-using Microsoft.Data.Sqlite;
+using SimpleChat.Limits;
+using SimpleChat.Queues;
+using SimpleChat.Storage;
 
 namespace SimpleChat;
 
 /// <summary>
-/// What takes out of a <see cref="Connection"/>, for every transport: what is queued there, or while it is behind a page out of the database.
-/// It never waits: what cannot be read now (storage fails, no room, a user in debt) is read later, and the connection is woken for it.
-/// One for each connection; the transport that writes is the only one that calls it.
+/// Takes out of a <see cref="Connection"/> what its transport is to write: what is queued there or, while it is behind, a page out of the
+/// database. Every transport has one. It never waits: what cannot be read now (storage fails, no room, a user in debt) is read later, and
+/// the connection is woken for it.
 /// </summary>
 /// <param name="connection">The connection, just joined.</param>
-/// <param name="store">Where pages come from.</param>
+/// <param name="reader">Where pages come from.</param>
 /// <param name="room">The room for pages.</param>
 /// <param name="time">The clock.</param>
 /// <param name="log">Hears of reads that fail.</param>
-internal sealed partial class Drain(Connection connection, MessageStore store, PageRoom room, TimeProvider time, ILogger log) : IDisposable
+internal sealed partial class Drain(Connection connection, MessageReader reader, PageRoom room, TimeProvider time, ILogger log) : IDisposable
 {
     /// <summary>After a failed read the database is left alone for so long.</summary>
     private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(500);
 
+    private readonly PageRoom.Place _place = new(connection.Signal);
     private Outbox? _outbox; // what the transport has
     private long _upTo; // how far the connection is when it has written that
-    private bool _hasRoom;
-    private (long First, long Last)? _missed; // receipts that are to be read
-
-    /// <summary>Whose drain it is.</summary>
-    public Connection Connection => connection;
-
-    /// <summary>Whether it waits for room. The room's own, under its gate.</summary>
-    public bool WaitsForRoom { get; set; }
+    private IdRange? _missedReceipts; // to be read
 
     /// <summary>Whether more can be had at once. If not, the transport waits until the connection is woken.</summary>
     public bool HasMore { get; private set; }
 
     /// <summary>
-    /// What the transport is to write now, perhaps nothing; good until the next call. Calling again says that it was written. Once the connection is ending
-    /// it holds no messages any more, and the transport decides when it is done.
+    /// What the transport is to write now, perhaps nothing; good until the next call. Calling again says that it was written. Once the
+    /// connection is ending there are no messages any more, and the transport decides when it is done.
     /// </summary>
     public Outbox Next()
     {
@@ -41,11 +37,11 @@ internal sealed partial class Drain(Connection connection, MessageStore store, P
         GiveBack();
         HasMore = false;
         var outbox = _outbox = connection.Take();
-        if (outbox.MissedReceipts is var (first, last))
-            _missed = (Math.Min(first, _missed?.First ?? first), Math.Max(last, _missed?.Last ?? last));
+        if (outbox.MissedReceipts is { } missed)
+            _missedReceipts = IdRange.Around(_missedReceipts, missed);
         if (outbox.Messages.Count > 0)
             _upTo = outbox.Messages[^1].Id;
-        else if (connection.Ending is null && (outbox.Range is not null || _missed is not null))
+        else if (connection.Ending is null && (outbox.CatchUp is not null || _missedReceipts is not null))
             Read(outbox);
         return outbox;
     }
@@ -53,14 +49,12 @@ internal sealed partial class Drain(Connection connection, MessageStore store, P
     public void Dispose()
     {
         GiveBack();
-        room.WakeNext();
+        room.Leave(_place);
     }
 
     private void GiveBack()
     {
-        if (_hasRoom)
-            room.Return();
-        _hasRoom = false;
+        room.Return(_place);
         if (_outbox is not null)
             Outbox.Pool.Return(_outbox);
         _outbox = null;
@@ -76,46 +70,45 @@ internal sealed partial class Drain(Connection connection, MessageStore store, P
             return;
         }
 
-        if (!room.TryTake(this))
+        if (!room.TryTake(_place))
             return;
-        _hasRoom = true;
         try
         {
-            if (outbox.Range is { } range)
-                _upTo = ReadMessages(outbox, range);
+            if (outbox.CatchUp is { } catchUp)
+                _upTo = ReadMessages(outbox, catchUp);
             else
-                ReadReceipts(outbox);
+                ReadReceipts(outbox, _missedReceipts!.Value);
             HasMore = true;
         }
-        catch (SqliteException e)
+        catch (Exception e) when (StorageFault.Is(e))
         {
-            Log.ReadFailed(log, connection.User, ChatDatabase.Explain(e));
+            Log.ReadFailed(log, connection.User, StorageFault.Explain(e));
             WakeAfter(RetryPause);
         }
 
-        connection.Share.Charge(Work.Page(outbox.Messages.Count + outbox.Receipts.Count, outbox.Messages.Sum(message => message.Text.Length)));
+        connection.Share.Charge(Work.Read(outbox.Messages.Count + outbox.Receipts.Count, outbox.Messages.Sum(message => message.Text.Length)));
     }
 
     private long ReadMessages(Outbox outbox, CatchUp range)
     {
         var page = Page.Of(range.InboxOnly
-            ? store.ReadInbox(connection.User, range.After, range.UpTo)
-            : store.ReadConcerning(connection.User, range.After, range.UpTo), range.UpTo);
+            ? reader.ReadInbox(connection.User, range.After, range.UpTo)
+            : reader.ReadConcerning(connection.User, range.After, range.UpTo), range.UpTo);
         outbox.Messages.AddRange(page.Messages.Where(message => !connection.IsOwn(message)));
         return page.UpTo;
     }
 
-    private void ReadReceipts(Outbox outbox)
+    private void ReadReceipts(Outbox outbox, IdRange range)
     {
-        var (first, last) = _missed!.Value;
-        var page = store.ReadReceipts(connection.User, first, last);
+        var page = reader.ReadReceipts(connection.User, range.First, range.Last);
         outbox.Receipts.AddRange(page);
-        _missed = page.Count == 0 ? null : (page[^1].Id + 1, last);
+        _missedReceipts = page.Count == 0 ? null : range with { First = page[^1].Id + 1 };
     }
 
-    /// <summary>Nobody waits for this: it only wakes.</summary>
+    /// <summary>Wakes the connection later. Nobody waits for this.</summary>
     private void WakeAfter(TimeSpan pause) => _ = Task.Delay(pause, time).ContinueWith(
-        static (_, state) => ((Connection)state!).Wake(), connection, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        static (_, signal) => ((Signal)signal!).Set(), connection.Signal, CancellationToken.None,
+        TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
 
     private static partial class Log
     {

@@ -14,12 +14,12 @@ internal sealed record Break(string Name, string Battery, params Break.Edit[] Ed
         ConfirmedBeforeCommit(nameof(CrashBattery)),
         ConfirmedBeforeCommit(nameof(PowerCutBattery)),
         new("synchronous is NORMAL", nameof(PowerCutBattery),
-            new Edit("ChatDatabase.cs", "\"synchronous\", \"2\"", "\"synchronous\", \"1\"")),
+            new Edit("Database.cs", "\"synchronous\", \"2\"", "\"synchronous\", \"1\"")),
 
         new("the inbox row has a transaction of its own", nameof(CrashBattery),
-            new Edit("MessageTransaction.cs", "private long _lastSentAt;", "private long _lastSentAt; private readonly List<Message> _later = [];"),
-            new Edit("MessageTransaction.cs", "_insertInbox.Bind(1, message.To).Bind(2, message.Id).Bind(3, message.From).Run();", "_later.Add(message);"),
-            new Edit("MessageTransaction.cs", "_commit.Run();", """
+            new Edit("Transaction.cs", "private long _lastSentAt;", "private long _lastSentAt; private readonly List<Message> _later = [];"),
+            new Edit("Transaction.cs", "_insertInbox.Bind(1, message.To).Bind(2, message.Id).Bind(3, message.From).Run();", "_later.Add(message);"),
+            new Edit("Transaction.cs", "_commit.Run();", """
                 _commit.Run();
                 _begin.Run();
                 _later.ForEach(message => _insertInbox.Bind(1, message.To).Bind(2, message.Id).Bind(3, message.From).Run());
@@ -27,17 +27,17 @@ internal sealed record Break(string Name, string Battery, params Break.Edit[] Ed
                 _commit.Run();
                 """)),
         new("a message leaves the inbox before it is acknowledged", nameof(CrashBattery),
-            new Edit("WebSocketEndpoint.cs", "protocol != Acknowledged", "true")),
+            new Edit("WebSocketEndpoint.cs", "writingDelivers: protocol != Acknowledged", "writingDelivers: true")),
         new("a message that was acknowledged stays in the inbox", nameof(CrashBattery),
-            new Edit("MessageTransaction.cs", """
-                "DELETE FROM InboxDB WHERE Recipient = ?1 AND MessageId = ?2 RETURNING Sender"
+            new Edit("Transaction.cs", """
+                "DELETE FROM InboxDB WHERE Recipient = ?1 AND MessageId BETWEEN ?2 AND ?3 RETURNING MessageId, Sender"
                 """, """
-                "SELECT Sender FROM InboxDB WHERE Recipient = ?1 AND MessageId = ?2"
+                "SELECT MessageId, Sender FROM InboxDB WHERE Recipient = ?1 AND MessageId BETWEEN ?2 AND ?3"
                 """)),
         new("a repeat is a second message", nameof(CrashBattery),
-            new Edit("ChatService.cs", "transaction.Find(send.Draft.From, repeated)", "transaction.Find(send.Draft.From, repeated + Guid.NewGuid())")),
+            new Edit("Chat.cs", "db.Find(draft.From, repeated)", "db.Find(draft.From, repeated + Guid.NewGuid())")),
         new("a batch is written backwards", nameof(CrashBattery),
-            new Edit("MessageWriter.cs", """
+            new Edit("Writer.cs", """
                 foreach (var write in batch)
                             {
                                 if (!eachAlone)
@@ -48,7 +48,7 @@ internal sealed record Break(string Name, string Battery, params Break.Edit[] Ed
                 """)),
 
         new("a commit does not look whether the files are still what they were", nameof(StorageBattery),
-            new Edit("MessageTransaction.cs", "_commit.Run();\n        _database.RequireSound();", "_commit.Run();")),
+            new Edit("Transaction.cs", "_commit.Run();\n        _database.RequireSound();", "_commit.Run();")),
         new("pages that somebody overwrites pass for a checkpoint", nameof(StorageBattery),
             new Edit("OpenedFiles.cs", "if (index.Progress == _progress && !index.IsUnderWay)", "if (index.Frames == uint.MaxValue)")),
         new("nobody looks for the log", nameof(StorageBattery),
@@ -56,58 +56,58 @@ internal sealed record Break(string Name, string Battery, params Break.Edit[] Ed
         new("a log that is emptied is not noticed", nameof(StorageBattery),
             new Edit("OpenedFiles.cs", "ReadLogSalt() != index.Salt && ReadIndex() == index", "ReadIndex() == null")),
         new("what a deleted log held is not saved", nameof(StorageBattery),
-            new Edit("ChatDatabase.cs", "_files!.Save();", "")),
+            new Edit("Database.cs", "_files!.Save();", "")),
         new("damage that a reader finds is forgotten", nameof(StorageBattery),
-            new Edit("ChatDatabase.cs", "Volatile.Write(ref _suspicion, new ReadFault(e.SqliteExtendedErrorCode, Stopwatch.GetTimestamp()));", ";")),
+            new Edit("DamageWatch.cs", "Volatile.Write(ref _suspicion, new ReadFault(e.SqliteExtendedErrorCode, Stopwatch.GetTimestamp()));", ";")),
         new("a batch that failed is confirmed and pushed all the same", nameof(StorageBattery),
-            new Edit("MessageWriter.cs", "Answer(write, isCommitted: false);", "Answer(write, isCommitted: write is not PendingSend { Message: null });")),
+            new Edit("Writer.cs", "writes.ForEach(write => Answer(write, isStored: false))", "writes.ForEach(write => Answer(write, isStored: true))")),
         new("a read that fails ends the connection", nameof(StorageBattery),
-            new Edit("Drain.cs", "catch (SqliteException e)", "catch (SqliteException e) when (e.SqliteErrorCode == 0)")),
+            new Edit("Drain.cs", "catch (Exception e) when (StorageFault.Is(e))", "catch (Exception e) when (e is null)")),
         new("a read that failed is not tried again", nameof(StorageBattery),
             new Edit("Drain.cs", "WakeAfter(RetryPause);", "")),
         new("/health does not look", nameof(StorageBattery),
-            new Edit("HealthEndpoints.cs", "await writer.EnqueueAsync(probe);", "probe.Committed();"),
-            new Edit("HealthEndpoints.cs", "store.Probe();", "")),
+            new Edit("HealthProbe.cs", "await writer.EnqueueAsync(probe);", "probe.Stored();"),
+            new Edit("HealthProbe.cs", "reader.Probe();", "")),
         new("nothing is synced", nameof(StorageBattery),
-            new Edit("ChatDatabase.cs", "\"synchronous\", \"2\"", "\"synchronous\", \"0\"")),
+            new Edit("Database.cs", "\"synchronous\", \"2\"", "\"synchronous\", \"0\"")),
 
         new("a peer that vanished stays in the map", nameof(NetworkBattery),
-            new Edit("ChatService.cs", "public void Leave(Connection connection) => _registry.Remove(connection);", """
+            new Edit("Chat.cs", "public void Leave(Connection connection) => Connections.Remove(connection);", """
                 public void Leave(Connection connection)
                 {
                     if (connection.Ending != ConnectionEnd.PeerGone)
-                        _registry.Remove(connection);
+                        Connections.Remove(connection);
                 }
                 """)),
         new("a peer that takes nothing is never dropped", nameof(NetworkBattery),
-            new Edit("WebSocketLine.cs", "_stall.Begin();", "")),
+            new Edit("Sending.cs", "_stall.Begin();", "")),
         new("a message may take for ever to arrive", nameof(NetworkBattery),
-            new Edit("WebSocketLine.cs", "Arm(ref _slow, _options.MessageTimeout, ConnectionEnd.MessageTooSlow);", "")),
+            new Edit("Receiving.cs", "_slow.Change(services.Options.MessageTimeout, Timeout.InfiniteTimeSpan);", "")),
         new("a peer that answers no ping is kept", nameof(NetworkBattery),
-            new Edit("Program.cs", "(socket.KeepAliveInterval, socket.KeepAliveTimeout) = (0.6 * chat.KeepAliveInterval, chat.KeepAliveTimeout)", "socket.KeepAliveInterval = chat.KeepAliveInterval")),
+            new Edit("WebSocketEndpoint.cs", "socket.KeepAliveTimeout = chat.KeepAliveTimeout;", "")),
 
         new("a finished write may still be in a buffer of the server's", nameof(DeliveryBattery),
-            new Edit("Program.cs", "sockets.MaxWriteBufferSize = 1;", "")),
+            new Edit("Listening.cs", "sockets.MaxWriteBufferSize = 1;", "")),
         new("the operating system holds as much as it likes for a slow reader", nameof(DeliveryBattery),
-            new Edit("ListenSocket.cs", "socket.SendBufferSize = SendBuffer;", "")),
+            new Edit("Listening.cs", "socket.SendBufferSize = SendBuffer;", "")),
         new("what was written to a peer that is gone counts as delivered", nameof(DeliveryBattery),
             new Edit("OutgoingBatch.cs", "return flushing.Result.IsCompleted ? Task.FromException(Gone()) : Task.CompletedTask;", "return Task.CompletedTask;"),
             new Edit("OutgoingBatch.cs", "if ((await flushing).IsCompleted)", "if ((await flushing).IsCanceled)"),
-            new Edit("WebSocketLine.cs", "if (_connection.Ending is null or { Status: not null })", "if (_passed is not null)")),
+            new Edit("Sending.cs", "if (connection.Ending is null or { Status: not null })", "if (_written is not null)")),
         new("a close frame waits for the frames that were to follow", nameof(DeliveryBattery),
             new Edit("OutgoingBatch.cs", "if (MoreFollow && !_isControl && output", "if (MoreFollow && output")),
 
         new("what a user does is not counted", nameof(NeighbourBattery),
             new Edit("UserShare.cs", "return _work.Debt(_time);", "return TimeSpan.Zero;")),
         new("an ack holds as many ids as fit into it", nameof(HttpInboxTests),
-            new Edit("ClientFrame.cs", "&& ids.Count < MaxAckIds", "")),
+            new Edit("IncomingFrame.cs", "good && ids.Count < MaxAckIds &&", "good &&")),
         new("strangers hold as many connections as they like", nameof(NeighbourBattery),
             new Edit("Door.cs", "while (_strangers > _capacity.Strangers &&", "while (_strangers > int.MaxValue - 1 &&")),
 
         new("a body that is not what its headers announce is not caught", nameof(FuzzBattery),
             new Edit("Body.cs", "catch (IOException e) // chunks", "catch (IOException e) when (e.HResult == 0) // chunks")),
         new("escapes that make no text are not caught", nameof(FuzzBattery),
-            new Edit("ClientFrame.cs", "when (e is JsonException or InvalidOperationException)", "when (e is JsonException)")),
+            new Edit("IncomingFrame.cs", "when (e is JsonException or InvalidOperationException)", "when (e is JsonException)")),
 
         new("an overflowing queue's mark is one too low", nameof(InterleavingBattery),
             new Edit("Connection.cs", "_mark = message.Id;", "_mark = message.Id - 1;")),
@@ -118,14 +118,14 @@ internal sealed record Break(string Name, string Battery, params Break.Edit[] Ed
         new("the queue is taken while the database is next", nameof(InterleavingBattery),
             new Edit("Connection.cs", "else if (_position < _mark)", "else if (_position < _mark && outbox.Messages.Count == 0)")),
         new("the last commit is read before the connection is in the map", nameof(InterleavingBattery),
-            new Edit("ChatService.cs", "if (_registry.TryAdd(connection) is { } refusal)", "var before = _writer.LastCommitted;\nif (_registry.TryAdd(connection) is { } refusal)"),
-            new Edit("ChatService.cs", "var committed = _writer.LastCommitted;", "var committed = before;")),
+            new Edit("Chat.cs", "if (Connections.TryAdd(connection) is { } refusal)", "var before = Writer.LastCommitted;\nif (Connections.TryAdd(connection) is { } refusal)"),
+            new Edit("Chat.cs", "var committed = Writer.LastCommitted;", "var committed = before;")),
         new("a connection that leaves takes its user's newer one along", nameof(ConnectionTests),
-            new Edit("ConnectionRegistry.cs", "_connections.TryRemove(KeyValuePair.Create(connection.User, connections))", "_connections.TryRemove(connection.User, out _)")),
+            new Edit("Connections.cs", "_connections.TryRemove(KeyValuePair.Create(connection.User, connections))", "_connections.TryRemove(connection.User, out _)")),
 
         new("each connection leaks 1 MiB", nameof(SoakBattery),
-            new Edit("Connection.cs", "private readonly Signal _wake = new();", """
-                private readonly Signal _wake = new();
+            new Edit("Connection.cs", "private readonly Lock _gate = new();", """
+                private readonly Lock _gate = new();
                 private static readonly System.Collections.Concurrent.ConcurrentBag<byte[]> Leaks = [];
                 private readonly byte[] _leak = Leak();
                 private static byte[] Leak()
@@ -138,23 +138,23 @@ internal sealed record Break(string Name, string Battery, params Break.Edit[] Ed
                 """)),
 
         new("each commit takes longer than the one before", nameof(SoakBattery),
-            new Edit("MessageWriter.cs", "_transaction.Commit();", """
+            new Edit("Writer.cs", "_transaction.Commit();", """
                 _transaction.Commit();
                 Thread.Sleep((int)Math.Min(200, _lastCommitted / 100));
                 """)),
 
         new("sentAt follows the clock", nameof(ClockBattery),
-            new Edit("MessageTransaction.cs", "Math.Max(sentAt, _lastSentAt)", "sentAt")),
+            new Edit("Transaction.cs", "Math.Max(sentAt, _lastSentAt)", "sentAt")),
         new("sentAt starts anew with the process", nameof(ClockBattery),
-            new Edit("MessageTransaction.cs", "(_last.Int64(0), _last.Int64(1))", "(_last.Int64(0), 0)")),
+            new Edit("Transaction.cs", "(_last.Int64(0), _last.Int64(1))", "(_last.Int64(0), 0)")),
 
         new("a token's end is looked for once", nameof(ClockBattery),
-            new Edit("WebSocketLine.cs", "_expiry!.Change(left < _options.KeepAliveInterval ? left : _options.KeepAliveInterval,", "_expiry!.Change(left,")),
+            new Edit("WebSocketLine.cs", "_expiry!.Change(left < look ? left : look,", "_expiry!.Change(left,")),
 
         new("anybody's acknowledgement counts", nameof(SecurityBattery),
-            new Edit("MessageTransaction.cs", "WHERE Recipient = ?1 AND MessageId = ?2 RETURNING Sender", "WHERE ?1 IS NOT NULL AND MessageId = ?2 RETURNING Sender")),
+            new Edit("Transaction.cs", "WHERE Recipient = ?1 AND MessageId BETWEEN ?2 AND ?3 RETURNING", "WHERE ?1 IS NOT NULL AND MessageId BETWEEN ?2 AND ?3 RETURNING")),
         new("history is not bound to its reader", nameof(SecurityBattery),
-            new Edit("MessageStore.cs",
+            new Edit("MessageReader.cs",
                 "\"i.User = ?1\", \"(m.Sender = ?1 OR m.Recipient = ?1)\"", "\"i.User = ?1\", \"?1 IS NOT NULL\"")),
         new("any web page may write", nameof(SecurityBattery),
             new Edit("OriginCheck.cs", "if (origins.Count == 0)", "if (origins.Count == 0 || context.Request.Path != \"/chat\")")),
@@ -163,19 +163,19 @@ internal sealed record Break(string Name, string Battery, params Break.Edit[] Ed
         new("a user's connection stays a stranger's", nameof(SecurityBattery),
             new Edit("Door.cs", "Remove(connection);\n                connection.Whose = TcpConnection.Standing.User;\n                _users++;", "connection.UserRequests = 0;")),
         new("nobody is slowed down", nameof(SecurityBattery),
-            new Edit("ChatService.cs", "if (send.Share.TakeMessage())", "if (send.Share is not null)")),
+            new Edit("Chat.cs", "if (sender.TakeMessage())", "if (sender is not null)")),
     ];
 
     public override string ToString() => $"{Battery}: {Name}";
 
     private static Break ConfirmedBeforeCommit(string battery) => new("confirmed before COMMIT", battery,
-        new Edit("MessageWriter.cs", "_transaction.Commit();", """
+        new Edit("Writer.cs", "_transaction.Commit();", """
             foreach (var write in batch)
-                write.Committed();
+                write.Stored();
             _transaction.Commit();
             """),
-        new Edit("MessageWriter.cs", """
+        new Edit("Writer.cs", """
             foreach (var write in batch)
-                        Answer(write, isCommitted: refused?.Contains(write) != true);
+                        Answer(write, isStored: refused?.Contains(write) != true);
             """, ""));
 }

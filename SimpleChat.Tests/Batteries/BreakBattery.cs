@@ -91,7 +91,7 @@ public sealed partial class BreakBattery(ITestOutputHelper output)
         var changes = new Dictionary<string, (string Sound, string Broken)>();
         foreach (var edit in broken.Edits)
         {
-            var file = Path.Combine("SimpleChat", edit.File);
+            var file = Find(edit.File);
             var sound = File.ReadAllText(Path.Combine(ArchitectureTests.Root, file)).ReplaceLineEndings("\n");
             var parts = changes.GetValueOrDefault(file, (sound, sound)).Item2.Split(edit.From.ReplaceLineEndings("\n"));
             Assert.True(parts.Length == 2, $"\"{broken}\" does not fit the code any more: {edit.File} has {parts.Length - 1} times {edit.From}");
@@ -100,6 +100,10 @@ public sealed partial class BreakBattery(ITestOutputHelper output)
 
         return changes;
     }
+
+    /// <summary>The one file of the server with this name, from the repository's folder.</summary>
+    private static string Find(string name) => Path.GetRelativePath(ArchitectureTests.Root, Assert.Single(
+        Directory.GetFiles(Path.Combine(ArchitectureTests.Root, "SimpleChat"), name, SearchOption.AllDirectories)));
 
     private static void Copy(DirectoryInfo from, string to)
     {

@@ -82,11 +82,11 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
         {
             while (true)
             {
-                await connection.WaitAsync().AsTask().OrFail("a message");
+                await connection.Signal.WaitAsync().AsTask().OrFail("a message");
                 var outbox = connection.Take();
                 var first = outbox.Messages.FirstOrDefault()?.Id;
                 Outbox.Pool.Return(outbox);
-                if (first is not null || connection.IsBehind)
+                if (first is not null || connection.Position < connection.Mark)
                     return first;
             }
         }
@@ -97,9 +97,10 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
         var count = 0;
         while (!enough.IsCancellationRequested)
         {
-            var send = new RequestSend(core.Chat, new UserShare("alice"), new Draft("alice", "bob", "hi"u8.ToArray(), null), 0);
-            await core.Chat.SendAsync(send);
-            Assert.Null(await send.Stored.OrFail("a commit"));
+            var reply = new Reply();
+            var draft = new Draft("alice", "bob", "hi"u8.ToArray(), null);
+            await new Send(core.Chat, new UserShare("alice"), draft, 0, reply).ReceivedAsync();
+            Assert.Null(await reply.Outcome.OrFail("a commit"));
             count++;
         }
 
@@ -108,18 +109,19 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
 
     private static async Task<List<long>> SendAsync(Core core, int round, int total, Random random)
     {
-        var sends = new List<RequestSend>();
+        var sends = new List<Reply>();
         for (var i = 0; i < total; i++)
         {
-            var send = new RequestSend(core.Chat, new UserShare($"alice{round}"), new Draft($"alice{round}", $"bob{round}", Encoding.UTF8.GetBytes($"{i}"), null), 0);
-            await core.Chat.SendAsync(send);
-            sends.Add(send);
+            var reply = new Reply();
+            var draft = new Draft($"alice{round}", $"bob{round}", Encoding.UTF8.GetBytes($"{i}"), null);
+            await new Send(core.Chat, new UserShare($"alice{round}"), draft, 0, reply).ReceivedAsync();
+            sends.Add(reply);
             if (total < Connection.MessageCapacity)
                 await PauseAsync(random);
         }
 
         foreach (var send in sends)
-            Assert.Null(await send.Stored.OrFail("a commit"));
+            Assert.Null(await send.Outcome.OrFail("a commit"));
         return sends.ConvertAll(send => send.Message!.Id);
     }
 
@@ -175,10 +177,10 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
     /// <returns>Whether it has waited until they are gone.</returns>
     private static async Task<bool> AckAsync(Core core, string user, List<long> ids, bool waits)
     {
-        var reply = new TaskCompletionSource<ChatError?>(TaskCreationOptions.RunContinuationsAsynchronously);
-        await core.Chat.DeliverAsync(new PendingAck(core.Chat, new UserShare(user), ids, reply.SetResult));
+        var reply = new Reply();
+        await core.Chat.Writer.EnqueueAsync(new Delivery(core.Chat, new UserShare(user), ids, reply));
         if (waits)
-            Assert.Null(await reply.Task.OrFail("a commit"));
+            Assert.Null(await reply.Outcome.OrFail("a commit"));
         return waits;
     }
 
@@ -186,8 +188,8 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
     private static async Task WaitAsync(Connection connection)
     {
         using var leave = new CancellationTokenSource(TimeSpan.FromMilliseconds(50));
-        using var leaving = leave.Token.Register(connection.Wake);
-        await connection.WaitAsync();
+        using var leaving = leave.Token.Register(connection.Signal.Set);
+        await connection.Signal.WaitAsync();
     }
 
     private static async ValueTask PauseAsync(Random random)
@@ -211,23 +213,23 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
     {
         private readonly TempFolder _folder = new();
         private readonly ServiceProvider _services = new ServiceCollection().AddMetrics().BuildServiceProvider();
-        private readonly ChatDatabase _database;
-        private readonly MessageWriter _writer;
+        private readonly Database _database;
+        private readonly Writer _writer;
 
         private Core()
         {
             var options = new ChatOptions { MessagesPerSecond = 0 };
-            _database = new ChatDatabase($"Data Source={_folder.DatabasePath}");
-            var metrics = new ChatMetrics(_services.GetRequiredService<IMeterFactory>());
-            _writer = new MessageWriter(_database, metrics, TimeProvider.System, NullLogger<MessageWriter>.Instance);
-            Registry = new ConnectionRegistry(options);
+            _database = new Database($"Data Source={_folder.DatabasePath}");
+            var metrics = new Metrics(_services.GetRequiredService<IMeterFactory>());
+            _writer = new Writer(_database, metrics, TimeProvider.System, NullLogger<Writer>.Instance);
+            Registry = new Connections(options);
             var lifetime = new ApplicationLifetime(NullLogger<ApplicationLifetime>.Instance);
-            Chat = new ChatService(Registry, _writer, new MessageStore(_database), new PageRoom(2), metrics, TimeProvider.System, lifetime, NullLogger<Drain>.Instance);
+            Chat = new Chat(Registry, _writer, new MessageReader(_database), new PageRoom(2), metrics, TimeProvider.System, lifetime, NullLogger<Drain>.Instance);
         }
 
-        public ConnectionRegistry Registry { get; }
+        public Connections Registry { get; }
 
-        public ChatService Chat { get; }
+        public Chat Chat { get; }
 
         public static async Task<Core> StartAsync()
         {

@@ -123,7 +123,7 @@ public sealed class NetworkBattery(ITestOutputHelper output) : IDisposable
         server.UseKestrel();
         server.StartServer();
         var url = new Uri(server.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single());
-        var registry = server.Services.GetRequiredService<ConnectionRegistry>();
+        var registry = server.Services.GetRequiredService<Connections>();
         using var gauges = new Gauges(server.Services.GetRequiredService<IMeterFactory>());
         await using var bystander = await ChatClient.ConnectAsync(url, "bystander");
 
@@ -282,7 +282,7 @@ public sealed class NetworkBattery(ITestOutputHelper output) : IDisposable
         {
             _listener.InstrumentPublished = (instrument, listener) =>
             {
-                if (instrument.Meter.Scope == meters && instrument.Meter.Name == ChatMetrics.MeterName && instrument.IsObservable)
+                if (instrument.Meter.Scope == meters && instrument.Meter.Name == Metrics.MeterName && instrument.IsObservable)
                     listener.EnableMeasurementEvents(instrument);
             };
             _listener.SetMeasurementEventCallback<int>((instrument, value, _, _) => _values[instrument.Name] = value);

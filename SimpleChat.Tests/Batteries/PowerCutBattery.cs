@@ -193,7 +193,7 @@ public sealed partial class PowerCutBattery(ITestOutputHelper output)
 
     private static List<string> Stored(string path)
     {
-        using var database = new ChatDatabase($"Data Source={path}");
+        using var database = new Database($"Data Source={path}");
         database.Open();
         var state = StoredState.Read(path);
         Assert.Equal("ok", state.Integrity);

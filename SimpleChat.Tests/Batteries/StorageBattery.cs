@@ -31,7 +31,7 @@ public sealed class StorageBattery(ITestOutputHelper output)
     {
         await using var server = await ChatServer.StartNewAsync();
         var (away, other) = (server.DatabasePath + ".away", server.DatabasePath + ".other");
-        using (var stranger = new ChatDatabase($"Data Source={other}"))
+        using (var stranger = new Database($"Data Source={other}"))
             stranger.Open();
         var before = await File.ReadAllBytesAsync(other);
         await AssertSurvivesAsync(server.Url, server.Http, server.DatabasePath, "replaced", () =>

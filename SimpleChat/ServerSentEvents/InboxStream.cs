@@ -4,6 +4,11 @@ using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
 using Microsoft.OpenApi;
+using SimpleChat.Http;
+using SimpleChat.Monitoring;
+using SimpleChat.Network;
+using SimpleChat.Settings;
+using SimpleChat.Wire;
 
 namespace SimpleChat.ServerSentEvents;
 
@@ -14,7 +19,7 @@ namespace SimpleChat.ServerSentEvents;
 /// </summary>
 internal sealed class InboxStream(
     HttpContext context, Connection connection, CurrentUser user,
-    ChatService chat, ChatOptions options, TimeProvider time, ChatMetrics metrics) : IDisposable
+    Chat chat, ChatOptions options, TimeProvider time, Metrics metrics) : IDisposable
 {
     /// <summary>Bytes passed on in one go: little beside what Kestrel holds for a connection.</summary>
     private const int Piece = 16 * 1024;
@@ -27,11 +32,13 @@ internal sealed class InboxStream(
 
     private static readonly byte[] EndOfEvent = "\n\n"u8.ToArray();
 
-    /// <summary>How long a write may take once the stream is ending.</summary>
-    private static readonly TimeSpan LastPatience = TimeSpan.FromSeconds(1);
-
     private readonly StallWatch _stall = new(
-        context.Features.Get<IConnectionSocketFeature>()?.Socket, connection, options.SendTimeout, LastPatience, context.Abort, time);
+        context.Features.Get<IConnectionSocketFeature>()?.Socket, options.SendTimeout, () => connection.Ending is not null,
+        () =>
+        {
+            connection.End(ConnectionEnd.PeerStalled);
+            context.Abort();
+        }, time);
 
     private ITimer? _heart;
     private bool _beatIsDue;
@@ -52,13 +59,13 @@ internal sealed class InboxStream(
 
     private static async Task HandleAsync(
         HttpContext context, CurrentUser user,
-        ChatService chat, ChatOptions options, TimeProvider time, ChatMetrics metrics)
+        Chat chat, ChatOptions options, TimeProvider time, Metrics metrics)
     {
         var connection = new Connection(user.Share, messagesOnly: true);
         var last = context.Request.Headers["Last-Event-ID"].ToString();
         if (chat.Join(connection, last.Length == 0 ? null : last) is { } refusal) // an empty one is none
         {
-            await new Refusal(refusal).ExecuteAsync(context);
+            await new RefusalResult(refusal).ExecuteAsync(context);
             return;
         }
 
@@ -116,7 +123,7 @@ internal sealed class InboxStream(
             await FlushAsync();
             metrics.Pushed(messages.Count);
             if (messages.Count == 0 && !drain.HasMore)
-                await connection.WaitAsync();
+                await connection.Signal.WaitAsync();
         }
     }
 
@@ -158,6 +165,6 @@ internal sealed class InboxStream(
         else
             _heart!.Change(UntilBeat(), Timeout.InfiniteTimeSpan);
         Volatile.Write(ref _beatIsDue, true);
-        connection.Wake();
+        connection.Signal.Set();
     }
 }

@@ -1,5 +1,8 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using SimpleChat.Http;
+using SimpleChat.Settings;
+using SimpleChat.Wire;
 
 namespace SimpleChat.Webhooks;
 
@@ -32,34 +35,34 @@ internal static class WebhookEndpoints
     private static async Task<IResult> PutAsync(
         HttpContext context, CurrentUser user, WebhookRegistry webhooks, WebhookCaller caller, ChatOptions limits, TimeProvider time)
     {
-        var ((request, malformed), error) = await Body.ReadAsync(context, limits, time, Parse);
+        var ((request, malformed), error) = await Body.ReadAsync(context, user.Share, limits, time, Parse);
         if ((error ?? malformed) is { } wrong)
-            return new Refusal(wrong);
+            return new RefusalResult(wrong);
         if (await caller.ObjectionAsync(request?.Url, context.RequestAborted) is { } objection)
-            return new Refusal(new ChatError(null, objection));
+            return new RefusalResult(new Refusal(null, objection));
         if (Webhook.Key(request!.Secret) is null)
-            return new Refusal(MalformedSecret);
+            return new RefusalResult(MalformedSecret);
 
         (error, var replaced) = await webhooks.PutAsync(new Webhook(user.Id, request.Url!, request.Secret!), user.Share);
         return error is null
             ? TypedResults.Json(new WebhookBody(request.Url!), WebhookJson.Default.WebhookBody,
                 statusCode: replaced ? StatusCodes.Status200OK : StatusCodes.Status201Created)
-            : new Refusal(error);
+            : new RefusalResult(error);
     }
 
     private static IResult Get(CurrentUser user, WebhookRegistry webhooks)
     {
         if (webhooks.Of(user.Id) is not { } line)
-            return new Refusal(None);
+            return new RefusalResult(None);
         var (count, oldestId) = webhooks.DeadLetters(line);
         return TypedResults.Json(
             new WebhookBody(line.Webhook.Url, line.Failure, count == 0 ? null : new DeadLettersBody(count, oldestId, WhatToDo)), WebhookJson.Default.WebhookBody);
     }
 
     private static async Task<IResult> DeleteAsync(CurrentUser user, WebhookRegistry webhooks) =>
-        await webhooks.DeleteAsync(user.Share) is { } error ? new Refusal(error) : TypedResults.NoContent();
+        await webhooks.DeleteAsync(user.Share) is { } error ? new RefusalResult(error) : TypedResults.NoContent();
 
-    private static (WebhookRequest? Request, ChatError? Error) Parse(ReadOnlyMemory<byte> json)
+    private static (WebhookRequest? Request, Refusal? Error) Parse(ReadOnlyMemory<byte> json)
     {
         try
         {
@@ -71,17 +74,17 @@ internal static class WebhookEndpoints
         }
     }
 
-    private static readonly ChatError Malformed = ChatError.InvalidJson with
+    private static readonly Refusal Malformed = Refusal.InvalidJson with
     {
         Message = """Expected one JSON object, like {"url":"https://bots.example.org/chat","secret":"whsec_…"}.""",
     };
-    private static readonly ChatError MalformedSecret = new(null,
+    private static readonly Refusal MalformedSecret = new(null,
         $"\"secret\" must be whsec_ and the base64 of {Webhook.MinSecretBytes} to {Webhook.MaxSecretBytes} random bytes, like " +
         "whsec_$(openssl rand -base64 32).");
     private const string WhatToDo =
         "The webhook did not take these messages, and later ones went on without them. They are in your inbox: " +
         "acknowledge them, or PUT the webhook again to have them tried again.";
-    private static readonly ChatError None = new(null, "You have no webhook. PUT one.", StatusCodes.Status404NotFound);
+    private static readonly Refusal None = new(null, "You have no webhook. PUT one.", StatusCodes.Status404NotFound);
 }
 
 /// <summary>What is PUT. The secret is never shown again.</summary>

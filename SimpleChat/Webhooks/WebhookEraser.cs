@@ -1,5 +1,6 @@
 using Dapper;
 using Microsoft.Data.Sqlite;
+using SimpleChat.Storage;
 
 namespace SimpleChat.Webhooks;
 
@@ -7,7 +8,7 @@ namespace SimpleChat.Webhooks;
 /// Empties SQLite's write-ahead log soon after a secret was deleted: the file has lost it by then, but the log still holds the pages as they were
 /// (https://sqlite.org/wal.html#ckpt). It has a connection of its own, so that the writer goes on meanwhile.
 /// </summary>
-internal sealed class WebhookEraser(ChatDatabase database, TimeProvider time) : IDisposable
+internal sealed class WebhookEraser(Database database, TimeProvider time) : IDisposable
 {
     /// <summary>The log is emptied once in this time, however many secrets go; if a reader is in the way, it is tried again after it.</summary>
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);

@@ -1,3 +1,7 @@
+using SimpleChat.Limits;
+using SimpleChat.Storage;
+using SimpleChat.Wire;
+
 namespace SimpleChat.Webhooks;
 
 /// <summary>
@@ -16,8 +20,8 @@ internal sealed partial class WebhookLine : IDisposable
     private readonly WebhookRegistry _registry;
     private readonly WebhookPace _pace;
     private readonly WebhookCaller _caller;
-    private readonly ChatService _chat;
-    private readonly MessageStore _store;
+    private readonly Chat _chat;
+    private readonly MessageReader _store;
     private readonly WebhookOptions _options;
     private readonly TimeProvider _time;
     private readonly ILogger _log;
@@ -27,7 +31,7 @@ internal sealed partial class WebhookLine : IDisposable
     private string? _failure;
 
     public WebhookLine(
-        Webhook webhook, UserShare share, long skippedUpTo, WebhookRegistry registry, WebhookPace pace, WebhookCaller caller, ChatService chat, MessageStore store,
+        Webhook webhook, UserShare share, long skippedUpTo, WebhookRegistry registry, WebhookPace pace, WebhookCaller caller, Chat chat, MessageReader store,
         WebhookOptions options, TimeProvider time, ILogger log)
     {
         (Webhook, _skippedUpTo, _registry, _pace, _caller) = (webhook, skippedUpTo, registry, pace, caller);
@@ -59,7 +63,7 @@ internal sealed partial class WebhookLine : IDisposable
     {
         Volatile.Write(ref _skippedUpTo, 0);
         _pace.Hurry();
-        _connection.Wake();
+        _connection.Signal.Set();
     }
 
     /// <summary>Ends it, a call on its way included; what was not answered stays in the inbox.</summary>
@@ -71,7 +75,7 @@ internal sealed partial class WebhookLine : IDisposable
     {
         try
         {
-            using var stopping = _stop.Token.Register(_connection.Wake);
+            using var stopping = _stop.Token.Register(_connection.Signal.Set);
             while (_chat.Join(_connection, position: null) is not null)
                 await Task.Delay(_options.FirstRetry, _time, _stop.Token);
             while (true)
@@ -98,10 +102,10 @@ internal sealed partial class WebhookLine : IDisposable
             foreach (var message in messages)
                 await DeliverAsync(message, from);
             if (messages.Count == 0)
-                await _connection.WaitAsync();
+                await _connection.Signal.WaitAsync();
             _stop.Token.ThrowIfCancellationRequested();
         }
-        catch (Microsoft.Data.Sqlite.SqliteException)
+        catch (Exception e) when (StorageFault.Is(e))
         {
             await Task.Delay(_options.FirstRetry, _time, _stop.Token); // storage fails; the core says so to whoever watches
         }
@@ -155,15 +159,15 @@ internal sealed partial class WebhookLine : IDisposable
         Volatile.Write(ref _failure, answer.Failure);
     }
 
-    private async Task<ChatError?> AckAsync(long id)
+    private async Task<Refusal?> AckAsync(long id)
     {
-        var reply = new TaskCompletionSource<ChatError?>(TaskCreationOptions.RunContinuationsAsynchronously);
-        await _chat.DeliverAsync(new PendingAck(_chat, Share, [id], reply.SetResult));
-        return await reply.Task;
+        var reply = new Reply();
+        await _chat.Writer.EnqueueAsync(new Delivery(_chat, Share, [id], reply));
+        return await reply.Outcome;
     }
 
     /// <summary>Writes until it is known to be on disk.</summary>
-    private async Task WrittenAsync(Func<Task<ChatError?>> write)
+    private async Task WrittenAsync(Func<Task<Refusal?>> write)
     {
         while (await write() is not null)
             await Task.Delay(_options.FirstRetry, _time, _stop.Token);

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using SimpleChat.Settings;
 
 namespace SimpleChat.Webhooks;
 
@@ -104,7 +105,7 @@ internal sealed class WebhookOptions
     };
 
     /// <summary>Offers the section as <see cref="WebhookOptions"/>.</summary>
-    public static void Register(IServiceCollection services) => Settings.Register<WebhookOptions>(services, "Webhooks", webhooks => webhooks.Complaints());
+    public static void Register(IServiceCollection services) => Section.Register<WebhookOptions>(services, "Webhooks", webhooks => webhooks.Complaints());
 
     private static bool Matches(string pattern, string host) => pattern.StartsWith("*.", StringComparison.Ordinal)
         ? host.EndsWith(pattern[1..], StringComparison.OrdinalIgnoreCase)

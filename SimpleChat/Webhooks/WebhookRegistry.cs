@@ -1,4 +1,8 @@
 using Dapper;
+using SimpleChat.Limits;
+using SimpleChat.Settings;
+using SimpleChat.Storage;
+using SimpleChat.Wire;
 
 namespace SimpleChat.Webhooks;
 
@@ -7,7 +11,7 @@ namespace SimpleChat.Webhooks;
 /// written (<see cref="PendingChange"/>), and take effect in commit order.
 /// </summary>
 internal sealed class WebhookRegistry(
-    ChatDatabase database, MessageWriter writer, UserShares shares, WebhookEraser eraser, WebhookCaller caller, ChatService chat, MessageStore store,
+    Database database, Writer writer, UserShares shares, WebhookEraser eraser, WebhookCaller caller, Chat chat, MessageReader store,
     WebhookOptions options, TimeProvider time, ILogger<WebhookLine> log) : IHostedService
 {
     private readonly Lock _gate = new();
@@ -26,7 +30,7 @@ internal sealed class WebhookRegistry(
 
     /// <summary>Registers a webhook in the place of an earlier one, and has everything in the inbox tried.</summary>
     /// <returns>Why not, or null; and whether there was an earlier one.</returns>
-    public async Task<(ChatError? Error, bool Replaced)> PutAsync(Webhook webhook, UserShare share)
+    public async Task<(Refusal? Error, bool Replaced)> PutAsync(Webhook webhook, UserShare share)
     {
         var replaced = false;
         var error = await WriteAsync(
@@ -37,18 +41,18 @@ internal sealed class WebhookRegistry(
 
     /// <summary>Forgets the user's webhook, if there is one.</summary>
     /// <returns>Why not, or null.</returns>
-    public Task<ChatError?> DeleteAsync(UserShare share) =>
+    public Task<Refusal?> DeleteAsync(UserShare share) =>
         WriteAsync(share, () => Remove(share.User, line => true), "DELETE FROM WebhookDB WHERE User = ?1", share.User);
 
     /// <summary>The receiver ended the registration. One that was made meanwhile stays.</summary>
     /// <returns>Why not, or null.</returns>
-    public Task<ChatError?> EndAsync(WebhookLine line) => WriteAsync(
+    public Task<Refusal?> EndAsync(WebhookLine line) => WriteAsync(
         line.Share, () => Remove(line.Webhook.User, other => other == line),
         "DELETE FROM WebhookDB WHERE User = ?1 AND Url = ?2 AND Secret = ?3", line.Webhook.User, line.Webhook.Url, line.Webhook.Secret);
 
     /// <summary>Skips the user's messages above <paramref name="from"/> up to <paramref name="upTo"/>, unless all are to be tried again meanwhile.</summary>
     /// <returns>Why not, or null.</returns>
-    public Task<ChatError?> SkipAsync(WebhookLine line, long from, long upTo) => WriteAsync(
+    public Task<Refusal?> SkipAsync(WebhookLine line, long from, long upTo) => WriteAsync(
         line.Share, () => line.Skipped(from, upTo),
         FormattableString.Invariant(
             $"UPDATE WebhookDB SET SkippedUpTo = {upTo} WHERE User = ?1 AND Url = ?2 AND Secret = ?3 AND SkippedUpTo = {from}"),
@@ -140,7 +144,7 @@ internal sealed class WebhookRegistry(
         return true;
     }
 
-    private async Task<ChatError?> WriteAsync(UserShare? share, Action committed, string sql, params string[] values)
+    private async Task<Refusal?> WriteAsync(UserShare? share, Action committed, string sql, params string[] values)
     {
         var change = new PendingChange(share, sql, values, committed);
         await writer.EnqueueAsync(change);
@@ -153,24 +157,24 @@ internal sealed class WebhookRegistry(
 /// <param name="sql">The statement.</param>
 /// <param name="values">Its values for ?1, ?2 and so on.</param>
 /// <param name="committed">Called when it is on disk. Must not wait.</param>
-internal sealed class PendingChange(UserShare? share, string sql, string[] values, Action committed) : PendingWrite
+internal sealed class PendingChange(UserShare? share, string sql, string[] values, Action committed) : Write
 {
-    private static readonly ChatError NotStored = ChatError.StorageUnavailable with { Message = "Not known to be stored. Repeat it." };
-    private readonly TaskCompletionSource<ChatError?> _written = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private static readonly Refusal NotStored = Refusal.StorageUnavailable with { Message = "Not known to be stored. Repeat it." };
+    private readonly TaskCompletionSource<Refusal?> _written = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Completes with null when it is on disk and in effect, or with the refusal.</summary>
-    public Task<ChatError?> Written => _written.Task;
+    public Task<Refusal?> Written => _written.Task;
 
     public override UserShare? Share => share;
 
-    public override void Write(MessageTransaction transaction)
+    public override void Store(Transaction db)
     {
-        transaction.Execute("PRAGMA secure_delete = ON"); // https://sqlite.org/pragma.html#pragma_secure_delete
-        transaction.Execute(sql, values);
-        transaction.Execute("PRAGMA secure_delete = OFF"); // inbox rows hold nothing secret, and go more quickly without
+        db.Execute("PRAGMA secure_delete = ON"); // https://sqlite.org/pragma.html#pragma_secure_delete
+        db.Execute(sql, values);
+        db.Execute("PRAGMA secure_delete = OFF"); // inbox rows hold nothing secret, and go more quickly without
     }
 
-    public override void Committed()
+    public override void Stored()
     {
         committed();
         _written.TrySetResult(null);

@@ -1,0 +1,101 @@
+using Microsoft.Extensions.Logging.Console;
+using SimpleChat.Http;
+using SimpleChat.Identity;
+using SimpleChat.Limits;
+using SimpleChat.LongPolling;
+using SimpleChat.Monitoring;
+using SimpleChat.Network;
+using SimpleChat.Queues;
+using SimpleChat.ServerSentEvents;
+using SimpleChat.Settings;
+using SimpleChat.Storage;
+using SimpleChat.WebSockets;
+using SimpleChat.Webhooks;
+
+namespace SimpleChat.Hosting;
+
+/// <summary>Puts the server together: what there is, what each request passes on its way in, and where it may go.</summary>
+internal static class ChatApplication
+{
+    /// <summary>Adds everything to the container.</summary>
+    public static void AddChat(this WebApplicationBuilder builder)
+    {
+        Defaults.Add(builder, WebhookOptions.InDevelopment);
+        ConfigureLogging(builder);
+        var services = builder.Services;
+        services.AddSingleton(TimeProvider.System);
+        services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(4));
+        ChatOptions.Register(services);
+        services.AddSingleton<Metrics>();
+        services.AddSingleton<RefusalLog>();
+
+        Listening.Register(services);
+        Door.Register(services);
+        BearerTokens.Register(services);
+
+        services.AddSingleton(provider => new Database(provider.GetRequiredService<IConfiguration>().GetConnectionString("Chat")));
+        services.AddSingleton<MessageReader>();
+        services.AddSingleton<Writer>();
+        services.AddHostedService(provider => provider.GetRequiredService<Writer>());
+        services.AddHostedService<Retention>();
+        services.AddSingleton<HealthProbe>();
+
+        services.AddSingleton<UserShares>();
+        services.AddSingleton(provider => PageRoom.For(MessageReader.PageText, provider.GetRequiredService<ChatOptions>()));
+        services.AddSingleton(provider => new Connections(
+            provider.GetRequiredService<ChatOptions>(), provider.GetRequiredService<Capacity>().Chat));
+        services.AddSingleton<Chat>();
+
+        HttpFront.Register(services);
+        WebSocketEndpoint.Register(services);
+        WebhookEndpoints.Register(services);
+    }
+
+    /// <summary>What a request passes, in this order.</summary>
+    public static void UseChat(this WebApplication app)
+    {
+        app.Services.GetRequiredService<Chat>();
+        BearerTokens.CheckSettings(app.Services);
+        app.Use(PrivateAnswers.Mark);
+        app.UseForwardedHeaders();
+        app.Use(Proxies.TrimPrefix);
+        app.Use(app.Services.GetRequiredService<HostCheck>().Require);
+        app.Use(OriginCheck.Require);
+        app.Use(BatchedUpgrades.Use);
+        app.UseWebSockets();
+        app.UseRouting(); // the WebSocket branches off here: a connection that stays for days carries nothing of what follows
+        app.Use(TcpConnection.Watch);
+        app.UseCors();
+        app.UseExceptionHandler();
+        app.UseStatusCodePages(status =>
+            TypedResults.Problem(statusCode: status.HttpContext.Response.StatusCode).ExecuteAsync(status.HttpContext));
+        WebClient.Serve(app);
+        app.UseAuthentication();
+        app.Use(CurrentUser.Identify);
+    }
+
+    /// <summary>Where a request may go.</summary>
+    public static void MapChat(this WebApplication app)
+    {
+        WebSocketEndpoint.Map(app);
+        InboxEndpoints.Map(app);
+        InboxPoll.Map(app);
+        InboxStream.Map(app);
+        WebhookEndpoints.Map(app);
+        HealthEndpoints.Map(app);
+        ApiDescription.Map(app);
+    }
+
+    private static void ConfigureLogging(WebApplicationBuilder builder)
+    {
+        // A request's line is logged with its query, and a token may be in there. Why the start failed is said by Program, in one line.
+        builder.Logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
+        builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical);
+        // Nobody waits for whoever takes the log, a full pipe or a stopped terminal. Lines that find no room are left out and counted.
+        builder.Services.Configure<ConsoleLoggerOptions>(console =>
+        {
+            console.QueueFullMode = ConsoleLoggerQueueFullMode.DropWrite;
+            console.MaxQueueLength = 10_000;
+        });
+    }
+}

@@ -1,0 +1,108 @@
+using Microsoft.AspNetCore.OpenApi;
+using Microsoft.OpenApi;
+
+namespace SimpleChat.Http;
+
+/// <summary>What <c>/openapi/v1.json</c> says beyond what the endpoints' own types do: who is asking, a position in a stream, and the refusals' <c>code</c>.</summary>
+internal static class ApiDescription
+{
+    private const string Bearer = "bearer";
+
+    /// <summary>Marks an endpoint that resumes after a message: where the client says after which one.</summary>
+    /// <param name="Name">What the client calls it.</param>
+    /// <param name="In">Whether that is in the query or in a header.</param>
+    public sealed record Position(string Name, ParameterLocation In);
+
+    /// <summary>The refusals of an endpoint, or of a group of them, each a ProblemDetails body.</summary>
+    public static T Refuses<T>(this T endpoint, params ReadOnlySpan<int> statuses)
+        where T : IEndpointConventionBuilder
+    {
+        foreach (var status in statuses)
+            endpoint.ProducesProblem(status);
+        return endpoint;
+    }
+
+    /// <summary>The refusals of whatever asks who it is: a parameter or an id that cannot be read, nobody known, a strange origin, too much at once, storage.</summary>
+    public static T RefusesLikeAnyOther<T>(this T endpoint)
+        where T : IEndpointConventionBuilder => endpoint.Refuses(
+            StatusCodes.Status400BadRequest, StatusCodes.Status401Unauthorized, StatusCodes.Status403Forbidden,
+            StatusCodes.Status429TooManyRequests, StatusCodes.Status503ServiceUnavailable);
+
+    /// <summary>The refusals of whatever reads a body: too slow, too big, not JSON.</summary>
+    public static T RefusesBodies<T>(this T endpoint)
+        where T : IEndpointConventionBuilder => endpoint.Refuses(
+            StatusCodes.Status408RequestTimeout, StatusCodes.Status413PayloadTooLarge, StatusCodes.Status415UnsupportedMediaType);
+
+    /// <summary>Serves the description. It is the same for everybody until the server ends, so it is written once: strangers may ask for it as often as they like.</summary>
+    public static void Map(IEndpointRouteBuilder routes)
+    {
+        // On a thread of its own: it keeps one busy for a second, and requests would wait for the thread pool to grow meanwhile.
+        var description = new Lazy<Task<byte[]>>(() => Task.Factory.StartNew(
+            () => WriteAsync(routes.ServiceProvider), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default).Unwrap());
+        routes.MapGet("/openapi/v1.json", async context =>
+        {
+            PrivateAnswers.Share(context);
+            var bytes = await description.Value;
+            context.Response.ContentType = "application/json; charset=utf-8";
+            context.Response.ContentLength = bytes.Length;
+            await context.Response.Body.WriteAsync(bytes, context.RequestAborted);
+        }).ExcludeFromDescription();
+    }
+
+    private static async Task<byte[]> WriteAsync(IServiceProvider services)
+    {
+        var document = await services.GetRequiredKeyedService<IOpenApiDocumentProvider>("v1").GetOpenApiDocumentAsync();
+        document.Servers = [new OpenApiServer { Url = ".." }]; // from wherever the reader has it, a proxy's path before it included
+        using var stream = new MemoryStream();
+        await document.SerializeAsJsonAsync(stream, OpenApiSpecVersion.OpenApi3_1);
+        return stream.ToArray();
+    }
+
+    public static void Register(IServiceCollection services) => services.AddOpenApi(api =>
+    {
+        api.AddDocumentTransformer((document, context, _) =>
+        {
+            document.Info = new OpenApiInfo { Title = "SimpleChat", Version = context.DocumentName, Description = "Every refusal is a ProblemDetails body (RFC 9457)." };
+            document.AddComponent<IOpenApiSecurityScheme>(Bearer, new OpenApiSecurityScheme { Type = SecuritySchemeType.Http, Scheme = "bearer", BearerFormat = "JWT" });
+            return Task.CompletedTask;
+        });
+        api.AddOperationTransformer((operation, context, _) =>
+        {
+            Describe(operation, context.Description.ActionDescriptor.EndpointMetadata, context.Document!, context.ApplicationServices.GetRequiredService<IHostEnvironment>());
+            return Task.CompletedTask;
+        });
+        api.AddSchemaTransformer((schema, context, _) =>
+        {
+            if (context.JsonTypeInfo.Type == typeof(Microsoft.AspNetCore.Mvc.ProblemDetails))
+                schema.Properties!["code"] = Text("Which refusal it is, for programs; left out where there is no word for it.");
+            return Task.CompletedTask;
+        });
+    });
+
+    /// <summary>What a position is; see <see cref="SimpleChat.Wire.Position"/>.</summary>
+    private const string PositionMeaning =
+        "A position: the id of a message, or better 41@2026-11-24T11:02:03.123Z, its id, @ and its sentAt, which proves that the message is of this database. " +
+        "The answer starts with what the user sent or received after it. 409 unknown_position if there is no such message; 0 is the very beginning.";
+
+    private static void Describe(OpenApiOperation operation, IList<object> metadata, OpenApiDocument document, IHostEnvironment environment)
+    {
+        operation.Parameters ??= [];
+        if (operation.Parameters.OfType<OpenApiParameter>().FirstOrDefault(parameter => parameter.Name == "after") is { } after)
+            after.Description = PositionMeaning;
+        if (metadata.OfType<Position>().FirstOrDefault() is { } position)
+            Add(position.Name, position.In, PositionMeaning);
+        var inQuery = metadata.OfType<CurrentUser.TokenInQuery>().Any();
+        if (inQuery)
+            Add("access_token", ParameterLocation.Query, "The JWT, where no Authorization header can be set.");
+        if (!inQuery && !metadata.OfType<CurrentUser.Required>().Any())
+            return;
+        operation.Security = [new OpenApiSecurityRequirement { [new OpenApiSecuritySchemeReference(Bearer, document)] = [] }];
+        if (environment.IsDevelopment())
+            Add("user", ParameterLocation.Query, "Who is asking, taken on trust; in Development only.");
+
+        void Add(string name, ParameterLocation where, string what) =>
+            operation.Parameters.Add(new OpenApiParameter { Name = name, In = where, Description = what, Schema = Text(null) });
+    }
+
+    private static OpenApiSchema Text(string? what) => new() { Type = JsonSchemaType.String, Description = what };
+}

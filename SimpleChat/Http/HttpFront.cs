@@ -1,0 +1,26 @@
+using System.Text.Json.Serialization;
+using SimpleChat.Wire;
+
+namespace SimpleChat.Http;
+
+/// <summary>What every HTTP request meets: checks on its way in, and the same JSON and the same kind of refusal on its way out.</summary>
+internal static class HttpFront
+{
+    public static void Register(IServiceCollection services)
+    {
+        Proxies.Register(services);
+        HostCheck.Register(services);
+        OriginCheck.Register(services);
+        ApiDescription.Register(services);
+        services.AddProblemDetails(problem => problem.CustomizeProblemDetails = context =>
+            context.ProblemDetails.Detail ??= context.ProblemDetails.Status == StatusCodes.Status400BadRequest
+                ? "A parameter cannot be read; /openapi/v1.json describes them."
+                : null);
+        services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = false); // a caller's mistake is no exception of ours
+        services.ConfigureHttpJsonOptions(json =>
+        {
+            json.SerializerOptions.TypeInfoResolverChain.Insert(0, ChatJson.Default);
+            json.SerializerOptions.NumberHandling = JsonNumberHandling.Strict; // numbers are numbers, and are described as such
+        });
+    }
+}

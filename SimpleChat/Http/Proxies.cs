@@ -1,0 +1,65 @@
+using System.Net;
+using Microsoft.AspNetCore.HttpOverrides;
+using SimpleChat.Settings;
+using IPNetwork = System.Net.IPNetwork;
+
+namespace SimpleChat.Http;
+
+/// <summary>
+/// Proxies in front of the server: section <c>ForwardedHeaders</c> of the configuration. What one of them says in <c>X-Forwarded-For</c>,
+/// <c>-Proto</c>, <c>-Host</c> and <c>-Prefix</c> takes the place of what its connection says. Nobody else is believed; without a list
+/// nobody is.
+/// </summary>
+internal sealed class Proxies
+{
+    /// <summary>Addresses, like <c>10.1.0.7</c> or <c>::1</c>.</summary>
+    public string[] KnownProxies { get; init; } = [];
+
+    /// <summary>Networks, like <c>10.1.0.0/16</c>.</summary>
+    public string[] KnownIPNetworks { get; init; } = [];
+
+    /// <summary>Says what is wrong with the values, each complaint naming its key; empty if nothing is.</summary>
+    public IEnumerable<string> Complaints()
+    {
+        foreach (var proxy in KnownProxies)
+        {
+            if (!IPAddress.TryParse(proxy, out _))
+                yield return $"ForwardedHeaders:KnownProxies has '{proxy}'; expected an address like 10.1.0.7.";
+        }
+
+        foreach (var network in KnownIPNetworks)
+        {
+            if (!IPNetwork.TryParse(network, out _))
+                yield return $"ForwardedHeaders:KnownIPNetworks has '{network}'; expected a network like 10.1.0.0/16.";
+        }
+    }
+
+    /// <summary>Reads the section when the host is built, and hands the framework's middleware what it says.</summary>
+    public static void Register(IServiceCollection services)
+    {
+        Section.Register<Proxies>(services, "ForwardedHeaders", proxies => proxies.Complaints());
+        services.AddOptions<ForwardedHeadersOptions>() // after ASPNETCORE_FORWARDEDHEADERS_ENABLED, which believes everybody
+            .PostConfigure<Proxies>((headers, proxies) => proxies.Configure(headers));
+    }
+
+    /// <summary>Middleware: a prefix is a path, whether its proxy ends it with a slash or not.</summary>
+    public static Task TrimPrefix(HttpContext context, RequestDelegate next)
+    {
+        if (context.Request.PathBase.Value is { } prefix && prefix.EndsWith('/'))
+            context.Request.PathBase = prefix.TrimEnd('/');
+        return next(context);
+    }
+
+    private void Configure(ForwardedHeadersOptions options)
+    {
+        options.KnownProxies.Clear(); // it has loopback
+        options.KnownIPNetworks.Clear();
+        foreach (var proxy in KnownProxies)
+            options.KnownProxies.Add(IPAddress.Parse(proxy));
+        foreach (var network in KnownIPNetworks)
+            options.KnownIPNetworks.Add(IPNetwork.Parse(network));
+        // To the middleware, two empty lists mean everybody.
+        options.ForwardedHeaders = KnownProxies.Length + KnownIPNetworks.Length == 0 ? ForwardedHeaders.None : ForwardedHeaders.All;
+        options.ForwardLimit = null; // as many proxies in a row as are known
+    }
+}

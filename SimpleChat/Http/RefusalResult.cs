@@ -1,0 +1,30 @@
+using SimpleChat.Monitoring;
+using SimpleChat.Wire;
+
+namespace SimpleChat.Http;
+
+/// <summary>A refusal over HTTP: a ProblemDetails body (RFC 9457) with the contract's <c>code</c>, and <c>Retry-After</c> where trying again may help.</summary>
+/// <param name="error">What is refused, and why.</param>
+/// <param name="user">Whom, where <see cref="CurrentUser.Identify"/> did not say so; null for nobody known.</param>
+internal sealed partial class RefusalResult(Refusal error, string? user = null) : IResult
+{
+    public Task ExecuteAsync(HttpContext httpContext)
+    {
+        var request = httpContext.Request;
+        var who = user ?? httpContext.Features.Get<CurrentUser>()?.Id ?? httpContext.Connection.RemoteIpAddress?.ToString() ?? "somebody";
+        httpContext.RequestServices.GetRequiredService<RefusalLog>().Refused(error.Reason, who);
+        Log.Refused(httpContext.RequestServices.GetRequiredService<ILogger<RefusalResult>>(),
+            httpContext.Connection.RemoteIpAddress, request.Method, request.Path.ToUriComponent(), error.Status, error.Message);
+        if (error.Status is StatusCodes.Status429TooManyRequests or StatusCodes.Status503ServiceUnavailable)
+            httpContext.Response.Headers.RetryAfter = "1"; // seconds (RFC 9110, section 10.2.3)
+        var extensions = error.Code is null ? null : new Dictionary<string, object?> { ["code"] = error.Code };
+        return TypedResults.Problem(error.Message, statusCode: error.Status, extensions: extensions).ExecuteAsync(httpContext);
+    }
+
+    private static partial class Log
+    {
+        // Without the query: a token may be in there.
+        [LoggerMessage(20, LogLevel.Debug, "{Address} was refused {Method} {Path}: {Status} {Reason}")]
+        public static partial void Refused(ILogger log, System.Net.IPAddress? address, string method, string path, int status, string reason);
+    }
+}

@@ -1,0 +1,49 @@
+namespace SimpleChat.Limits;
+
+/// <summary>A token bucket that may be overdrawn: filled steadily, until it holds a burst. Its owner locks.</summary>
+internal sealed class TokenBucket(double perSecond, double burst, long createdAt)
+{
+    private readonly double _burst = burst;
+    private double _tokens = burst;
+    private long _filledAt = createdAt;
+
+    /// <summary>Takes one, if there is one.</summary>
+    public bool TryTake(TimeProvider time)
+    {
+        Fill(time);
+        if (_tokens < 1)
+            return false;
+        _tokens--;
+        return true;
+    }
+
+    /// <summary>Takes so many, also what is not there.</summary>
+    public void Take(double count, TimeProvider time)
+    {
+        Fill(time);
+        _tokens -= count;
+    }
+
+    /// <summary>How long it takes until what is missing has come.</summary>
+    public TimeSpan Debt(TimeProvider time)
+    {
+        if (_tokens >= 0)
+            return TimeSpan.Zero;
+        Fill(time);
+        return _tokens >= 0 ? TimeSpan.Zero : TimeSpan.FromSeconds(-_tokens / perSecond);
+    }
+
+    /// <summary>Whether it is as good as new.</summary>
+    public bool IsFull(TimeProvider time)
+    {
+        Fill(time);
+        return _tokens >= _burst;
+    }
+
+    private void Fill(TimeProvider time)
+    {
+        var now = time.GetTimestamp();
+        _tokens = Math.Min(_burst, _tokens + time.GetElapsedTime(_filledAt, now).TotalSeconds * perSecond);
+        _filledAt = now;
+    }
+}

@@ -1,0 +1,53 @@
+using System.Diagnostics.Metrics;
+
+namespace SimpleChat.Monitoring;
+
+/// <summary>
+/// The meter <c>SimpleChat</c>, for <c>dotnet-counters</c> and OpenTelemetry
+/// (https://learn.microsoft.com/dotnet/core/diagnostics/metrics-instrumentation).
+/// </summary>
+internal sealed class Metrics
+{
+    /// <summary>The meter's name.</summary>
+    public const string MeterName = "SimpleChat";
+
+    private readonly Meter _meter;
+    private readonly Counter<long> _stored, _pushed, _delivered, _refused;
+    private readonly Histogram<int> _commitSize;
+    private readonly Histogram<double> _commitDuration;
+
+    public Metrics(IMeterFactory meters)
+    {
+        _meter = meters.Create(MeterName);
+        _stored = _meter.CreateCounter<long>("simplechat.messages.stored", "{message}", "Messages committed to MessageDB and InboxDB.");
+        _pushed = _meter.CreateCounter<long>("simplechat.messages.pushed", "{message}", "Messages written to a connection, repeats after a reconnect included.");
+        _delivered = _meter.CreateCounter<long>("simplechat.messages.delivered", "{message}", "Messages that left the inbox.");
+        _refused = _meter.CreateCounter<long>("simplechat.refused", "{refusal}", "Requests, frames and connections that were refused, by reason.");
+        _commitSize = _meter.CreateHistogram<int>("simplechat.commit.size", "{write}", "Writes (messages, acks, deliveries) in one commit.");
+        _commitDuration = _meter.CreateHistogram<double>("simplechat.commit.duration", "s", "From BEGIN to the end of COMMIT.");
+    }
+
+    public void Stored() => _stored.Add(1);
+
+    public void Pushed(int count) => _pushed.Add(count);
+
+    public void Delivered(int count) => _delivered.Add(count);
+
+    /// <summary>Counts a refusal.</summary>
+    /// <param name="reason">The tag: a word out of a fixed list, so that no caller can make up a time series.</param>
+    public void Refused(string reason) => _refused.Add(1, new KeyValuePair<string, object?>("reason", reason));
+
+    public void Commit(int size, TimeSpan duration)
+    {
+        _commitSize.Record(size);
+        _commitDuration.Record(duration.TotalSeconds);
+    }
+
+    /// <summary>Reads the number of open connections when somebody looks.</summary>
+    public void ObserveConnections(Func<int> count) =>
+        _meter.CreateObservableUpDownCounter("simplechat.connections", count, "{connection}", "Open connections.");
+
+    /// <summary>Reads the length of the writer's queue when somebody looks.</summary>
+    public void ObserveWaiting(Func<int> count) =>
+        _meter.CreateObservableUpDownCounter("simplechat.writer.waiting", count, "{write}", "Writes waiting for the writer.");
+}

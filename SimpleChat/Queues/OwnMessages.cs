@@ -1,0 +1,45 @@
+namespace SimpleChat.Queues;
+
+/// <summary>
+/// What a connection has sent itself while something else was still to be passed on. Kept as spans of ids: what its user sent within
+/// one was sent over this connection. Its owner locks.
+/// </summary>
+internal sealed class OwnMessages
+{
+    /// <summary>Spans that are remembered. Beyond it the oldest come back as messages, which a client drops by their ids.</summary>
+    private const int Capacity = 256;
+
+    private readonly List<IdRange> _spans = [];
+    private bool _isOpen; // the last span may grow
+
+    /// <summary>The highest id.</summary>
+    public long Last => _spans[^1].Last;
+
+    /// <summary>Adds an id, higher than all before.</summary>
+    public void Add(long id)
+    {
+        if (_isOpen)
+        {
+            _spans[^1] = _spans[^1] with { Last = id };
+            return;
+        }
+
+        if (_spans.Count == Capacity)
+            _spans.RemoveAt(0);
+        _spans.Add(new IdRange(id, id));
+        _isOpen = true;
+    }
+
+    /// <summary>What the user sends next from elsewhere must not fall into the last span.</summary>
+    public void EndSpan() => _isOpen = false;
+
+    /// <summary>Whether the user's message with this id was sent over the connection.</summary>
+    public bool Contain(long id) => _spans.Exists(span => span.First <= id && id <= span.Last);
+
+    /// <summary>Whether any are above the position. Those that are not are forgotten.</summary>
+    public bool AreAbove(long position)
+    {
+        _spans.RemoveAll(span => span.Last <= position);
+        return _spans.Count > 0;
+    }
+}

@@ -1,0 +1,191 @@
+using System.Globalization;
+using System.Text;
+using Dapper;
+using Microsoft.Data.Sqlite;
+using SimpleChat.Settings;
+using SimpleChat.Storage.Files;
+
+namespace SimpleChat.Storage;
+
+/// <summary>
+/// The SQLite file: locked for this process, looked at before it is served, given its schema (<c>chat.db.sql</c>) if it is new.
+/// Hands out connections set up the one right way; whoever asks for one disposes of it.
+/// </summary>
+internal sealed class Database : IDisposable
+{
+    /// <summary>The schema this server reads and writes: <c>PRAGMA user_version</c> in <c>chat.db.sql</c>.</summary>
+    public const int SchemaVersion = 1;
+
+    /// <summary>How long the writer waits for a stranger's lock (a <c>sqlite3</c> shell, a backup), in seconds; well below the 5 in which a sender is answered.</summary>
+    private const int BusySeconds = 2;
+
+    /// <summary>Older ones can corrupt a WAL that is checkpointed and written at once (https://sqlite.org/wal.html#walresetbug).</summary>
+    private static readonly Version OldestSoundSqlite = new(3, 51, 3);
+
+    private readonly string _path;
+    private readonly string _readerConnectionString;
+    private readonly string _writerConnectionString;
+    private DatabaseLock? _lock;
+    private OpenedFiles? _files;
+    private readonly DamageWatch _damage;
+
+    /// <param name="connectionString"><c>ConnectionStrings:Chat</c>.</param>
+    /// <exception cref="StartException">It names no file.</exception>
+    public Database(string? connectionString)
+    {
+        SqliteConnectionStringBuilder settings;
+        try
+        {
+            settings = new SqliteConnectionStringBuilder(connectionString);
+        }
+        catch (ArgumentException e)
+        {
+            throw new StartException($"ConnectionStrings:Chat cannot be read: {e.Message} Expected something like 'Data Source=chat.db'.", e);
+        }
+
+        if (settings.DataSource is "" or ":memory:" || settings.DataSource.StartsWith("file:", StringComparison.Ordinal) || settings.Mode == SqliteOpenMode.Memory)
+            throw new StartException($"ConnectionStrings:Chat is '{connectionString}', which names no file; expected something like 'Data Source=chat.db'.");
+
+        if (settings.Mode == SqliteOpenMode.ReadOnly)
+            throw new StartException("ConnectionStrings:Chat has Mode=ReadOnly; the server must be able to write. Leave it out.");
+
+        var file = new FileInfo(settings.DataSource);
+        _path = file.LinkTarget is null ? file.FullName : file.ResolveLinkTarget(returnFinalTarget: true)!.FullName;
+        settings.DataSource = _path;
+        settings.DefaultTimeout = BusySeconds;
+
+        settings.Mode = SqliteOpenMode.ReadWriteCreate;
+        settings.Pooling = false;
+        _writerConnectionString = settings.ConnectionString;
+
+        settings.Mode = SqliteOpenMode.ReadOnly;
+        settings.Pooling = true;
+        _readerConnectionString = settings.ConnectionString;
+        _damage = new DamageWatch(_readerConnectionString);
+    }
+
+    /// <summary>Takes the file for this process and makes sure that it can be served: sound, ours, writable, with the schema in it.</summary>
+    /// <exception cref="StartException">It cannot; the message says why and what to do.</exception>
+    public void Open() => Start(() =>
+    {
+        _lock = DatabaseLock.TakeIfThere(_path);
+        DatabaseFile.RequireOurs(_path);
+        _lock.Take();
+        DatabaseFile.CloseToOthers(_path);
+        using var connection = OpenWriter();
+        ApplySchema(connection);
+        // Recovers what a killed server left in the WAL, and proves that the file can be written.
+        connection.Execute("PRAGMA wal_checkpoint(TRUNCATE)");
+        connection.Execute("SELECT max(Id) FROM MessageDB; SELECT count(*) FROM (SELECT 1 FROM InboxDB LIMIT 1)");
+        if (new FileInfo(_path).Length < connection.QuerySingle<long>("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"))
+            throw new StartException($"The database {_path} is truncated. Restore it from a backup, or move it away to start with an empty one.");
+        _files = new OpenedFiles(_path, _writerConnectionString);
+    });
+
+    /// <summary>Runs a part of the start that needs the database. Whatever goes wrong in it is one line.</summary>
+    /// <exception cref="StartException">It went wrong.</exception>
+    public void Start(Action part)
+    {
+        try
+        {
+            part();
+        }
+        catch (Exception e) when (e is not StartException)
+        {
+            throw new StartException($"The database {_path} cannot be used: {StorageFault.Explain(e)}", e);
+        }
+    }
+
+    /// <summary>The writer's connection: there is one at a time, on the writer's thread. Durable on commit, its pragmas read back.</summary>
+    public SqliteConnection OpenWriter()
+    {
+        RequireSound();
+        return OpenForWriting();
+    }
+
+    /// <summary>A connection that may write, for a checkpoint beside the writer; on any thread.</summary>
+    public SqliteConnection OpenForWriting()
+    {
+        _files?.RequireInPlace();
+        var connection = new DatabaseConnection(_writerConnectionString, _damage.Notice);
+        try
+        {
+            connection.Open();
+            SetPragma(connection, "busy_timeout", (1000 * BusySeconds).ToString(CultureInfo.InvariantCulture));
+            SetPragma(connection, "journal_mode", "wal");
+            SetPragma(connection, "synchronous", "2"); // FULL: a commit returns after the fsync, so what is confirmed survives a power cut
+            SetPragma(connection, "wal_autocheckpoint", "16000"); // pages, 64 MB: a page that changes often is written back once, not in each of many checkpoints
+            SetPragma(connection, "journal_size_limit", "67108864"); // a WAL that grew under a long read shrinks back
+            SetPragma(connection, "cache_size", "-65536"); // 64 MiB, so that the indexes' hot pages stay in memory
+            return connection;
+        }
+        catch
+        {
+            connection.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>A reader's connection, pooled. It sees the last commit, and neither waits for the writer nor holds it up; keep it for one short read.</summary>
+    public SqliteConnection OpenReader()
+    {
+        _files?.RequireInPlace();
+        var connection = new DatabaseConnection(_readerConnectionString, _damage.NoticeRead);
+        try
+        {
+            connection.Open();
+            return connection;
+        }
+        catch
+        {
+            connection.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>
+    /// What a restart will find is what was committed: the files are the ones that were opened at start, nobody else wrote into them, and nobody has found damage in
+    /// them. Nothing may be confirmed otherwise. On the writer's thread, with no transaction open.
+    /// </summary>
+    /// <exception cref="SqliteException">It is not so; <see cref="StorageFault.Explain"/> says why and what to do.</exception>
+    public void RequireSound()
+    {
+        _damage.RequireNone();
+        try
+        {
+            _files?.RequireUntouched();
+        }
+        catch (SqliteException)
+        {
+            _files!.Save();
+            throw;
+        }
+    }
+
+    /// <summary>Lets go of the file. Call it after everybody who had a connection is done.</summary>
+    public void Dispose()
+    {
+        using (var connection = new SqliteConnection(_readerConnectionString))
+            SqliteConnection.ClearPool(connection);
+        _files?.Dispose();
+        _lock?.Dispose();
+    }
+
+    private static void ApplySchema(SqliteConnection connection)
+    {
+        if (!Version.TryParse(connection.ServerVersion, out var version) || version < OldestSoundSqlite)
+            throw new StartException($"SQLite {connection.ServerVersion} is too old: {OldestSoundSqlite} or newer is needed. Update the package SQLitePCLRaw.lib.e_sqlite3.");
+
+        using var stream = typeof(Database).Assembly.GetManifestResourceStream("chat.db.sql")!;
+        using var reader = new StreamReader(stream, Encoding.UTF8);
+        connection.Execute($"BEGIN IMMEDIATE;\n{reader.ReadToEnd()}\nCOMMIT;");
+    }
+
+    private void SetPragma(SqliteConnection connection, string name, string value)
+    {
+        connection.Execute($"PRAGMA {name} = {value}");
+        var actual = Convert.ToString(connection.ExecuteScalar($"PRAGMA {name}"), CultureInfo.InvariantCulture);
+        if (actual != value)
+            throw new StartException($"The database {_path} does not take PRAGMA {name} = {value}; it stays {actual}. Put it on a local file system.");
+    }
+}

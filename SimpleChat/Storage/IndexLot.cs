@@ -1,0 +1,102 @@
+using System.Runtime.InteropServices;
+
+namespace SimpleChat.Storage;
+
+/// <summary>Messages that are indexed together. Its memory is used again for the next ones.</summary>
+internal sealed class IndexLot
+{
+    /// <summary>Ids that go in by one statement, at most: some tens of microseconds.</summary>
+    public const int IdsPerRow = 128;
+
+    private readonly Dictionary<string, Row> _byUser = [], _bySender = [];
+    private readonly Dictionary<(string, string), Row> _byConversation = [];
+    private readonly Stack<Row> _spare = [];
+
+    /// <summary>What goes to disk, neighbours together.</summary>
+    public List<Row> Rows { get; } = [];
+
+    /// <summary>Messages in it.</summary>
+    public int Count { get; private set; }
+
+    /// <summary>The last message's id.</summary>
+    public long UpTo { get; private set; }
+
+    /// <summary>Each clientMessageId with its sender, and whose it is.</summary>
+    public IEnumerable<KeyValuePair<(string Sender, string ClientMessageId), long>> Names =>
+        _bySender.Values.SelectMany(row => row.ClientMessageIds.Zip(row.Ids, (name, id) => KeyValuePair.Create((row.First, name), id)));
+
+    /// <summary>Adds a message, ids rising.</summary>
+    public void Add(Entry entry)
+    {
+        var (id, sender, recipient, clientMessageId) = entry;
+        (UpTo, Count) = (id, Count + 1);
+        if (clientMessageId is not null)
+            Under(_bySender, sender, Table.ByClientMessageId, sender, null, id).ClientMessageIds.Add(clientMessageId);
+        Under(_byUser, sender, Table.ByUser, sender, null, id);
+        if (sender != recipient)
+            Under(_byUser, recipient, Table.ByUser, recipient, null, id);
+        var (user1, user2) = MessageIndex.Pair(sender, recipient);
+        Under(_byConversation, (user1, user2), Table.ByConversation, user1, user2, id);
+    }
+
+    /// <summary>Empties it for its next use.</summary>
+    public void Clear()
+    {
+        foreach (var row in Rows)
+        {
+            row.Ids.Clear();
+            row.ClientMessageIds.Clear();
+            if (row.Ids.Capacity <= IdsPerRow) // or one after another would become as large as the largest
+                _spare.Push(row);
+        }
+
+        Rows.Clear();
+        _byUser.Clear();
+        _bySender.Clear();
+        _byConversation.Clear();
+        Count = 0;
+    }
+
+    private Row Under<TKey>(Dictionary<TKey, Row> rows, TKey key, Table table, string first, string? second, long id) where TKey : notnull
+    {
+        ref var row = ref CollectionsMarshal.GetValueRefOrAddDefault(rows, key, out var known);
+        if (!known)
+        {
+            row = _spare.TryPop(out var spare) ? spare : new Row();
+            (row.Table, row.First, row.Second) = (table, first, second);
+            Rows.Add(row);
+        }
+
+        row!.Ids.Add(id);
+        return row;
+    }
+
+    /// <summary>The three indexes.</summary>
+    internal enum Table
+    {
+        ByClientMessageId,
+        ByUser,
+        ByConversation,
+    }
+
+    /// <summary>A message that was committed, or will be.</summary>
+    internal readonly record struct Entry(long Id, string Sender, string Recipient, string? ClientMessageId);
+
+    /// <summary>How far a lot has gone to disk: the row that goes next, and the id in it.</summary>
+    internal readonly record struct Place(int Row, int Id);
+
+    /// <summary>Neighbours in an index: one key, and the ids under it, rising. Of clientMessageIds the sender alone is the key.</summary>
+    internal sealed class Row
+    {
+        public Table Table { get; set; }
+
+        public string First { get; set; } = "";
+
+        public string? Second { get; set; }
+
+        public List<long> Ids { get; } = [];
+
+        /// <summary>One for each id; only where they are indexed.</summary>
+        public List<string> ClientMessageIds { get; } = [];
+    }
+}

@@ -1,0 +1,191 @@
+using System.Diagnostics.CodeAnalysis;
+using Microsoft.Data.Sqlite;
+using SQLitePCL;
+
+namespace SimpleChat.Storage;
+
+/// <summary>
+/// The writing half of the SQL: the writer's connection with its statements, prepared once. Owned by the writer's thread, used by no other.
+/// </summary>
+internal sealed class Transaction : IDisposable
+{
+    private readonly Database _database;
+    private readonly SqliteConnection _connection;
+    private readonly List<Statement> _statements = [];
+    private readonly Statement _begin, _commit, _rollback, _find, _insertMessage, _insertInbox, _remove, _isInInbox, _erase, _last, _touch;
+    private readonly MessageIndex _index;
+    private long _lastSentAt;
+
+    public Transaction(Database database)
+    {
+        _database = database;
+        _connection = database.OpenWriter();
+        try
+        {
+            _begin = Prepare("BEGIN IMMEDIATE");
+            _commit = Prepare("COMMIT");
+            _rollback = Prepare("ROLLBACK");
+            _find = Prepare("SELECT Recipient, Text, SentAt FROM MessageDB WHERE Id = ?1");
+            _insertMessage = Prepare("INSERT INTO MessageDB (Id, Sender, Recipient, Text, SentAt, ClientMessageId) VALUES (?1, ?2, ?3, ?4, ?5, ?6)");
+            _insertInbox = Prepare("INSERT INTO InboxDB (Recipient, MessageId, Sender) VALUES (?1, ?2, ?3)");
+            _remove = Prepare("DELETE FROM InboxDB WHERE Recipient = ?1 AND MessageId BETWEEN ?2 AND ?3 RETURNING MessageId, Sender");
+            _isInInbox = Prepare("SELECT 1 FROM InboxDB WHERE Recipient = ?1 AND MessageId = ?2");
+            _erase = Prepare("DELETE FROM MessageDB WHERE Id = ?1");
+            _last = Prepare("SELECT seq, coalesce((SELECT SentAt FROM MessageDB ORDER BY Id DESC LIMIT 1), 0) FROM sqlite_sequence WHERE name = 'MessageDB'");
+            _touch = Prepare($"PRAGMA user_version = {Database.SchemaVersion}");
+            _index = new MessageIndex(Prepare);
+            ReadLast();
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The highest id given out: of the last commit, or within the open transaction.</summary>
+    public long LastId { get; private set; }
+
+    public void Begin() => _begin.Run();
+
+    /// <summary>Returns when everything since <see cref="Begin"/> is on disk, in the file that a restart will find.</summary>
+    public void Commit()
+    {
+        _index.Advance();
+        _commit.Run();
+        _database.RequireSound();
+        _index.Committed();
+    }
+
+    /// <summary>Undoes everything since <see cref="Begin"/>, if SQLite did not already.</summary>
+    public void Rollback()
+    {
+        if (raw.sqlite3_get_autocommit(_connection.Handle) == 0)
+            _rollback.Run();
+        _index.RolledBack();
+        ReadLast();
+    }
+
+    /// <summary>Writes what SQLite may not take, and undoes it alone if it does not.</summary>
+    /// <returns>False, and why, if the fault is its own; a fault of storage is thrown.</returns>
+    public bool TryStore(Write write, [NotNullWhen(false)] out Exception? fault)
+    {
+        var (lastId, lastSentAt, indexed) = (LastId, _lastSentAt, _index.OpenCount);
+        Execute("SAVEPOINT one");
+        try
+        {
+            write.Store(this);
+            Execute("RELEASE one");
+            fault = null;
+            return true;
+        }
+        catch (Exception e) when (!IsStorageFault(e))
+        {
+            Execute("ROLLBACK TO one");
+            Execute("RELEASE one");
+            _index.Forget(indexed);
+            (LastId, _lastSentAt) = (lastId, lastSentAt);
+            fault = e;
+            return false;
+        }
+    }
+
+    /// <summary>Whether storage is to blame, or a single write that SQLite does not take.</summary>
+    public static bool IsStorageFault(Exception e) =>
+        e is SqliteException { SqliteErrorCode: not (raw.SQLITE_CONSTRAINT or raw.SQLITE_TOOBIG or raw.SQLITE_MISMATCH) };
+
+    /// <summary>The message that <paramref name="sender"/> already sent under this clientMessageId, committed or earlier in this transaction.</summary>
+    public Message? Find(string sender, string clientMessageId)
+    {
+        if (_index.Find(sender, clientMessageId) is not { } id)
+            return null;
+        // If somebody deleted the row, its index entry may be left: then the message is a new one.
+        var message = _find.Bind(1, id).Read() ? new Message(id, sender, _find.Text(0), _find.Utf8(1).ToArray(), _find.Int64(2)) : null;
+        _find.Reset();
+        return message;
+    }
+
+    /// <summary>Adds the MessageDB row and its InboxDB row.</summary>
+    /// <param name="draft">What was sent.</param>
+    /// <param name="sentAt">When it was accepted, in milliseconds since 1970-01-01 UTC; an earlier time than the last message's becomes the last message's.</param>
+    public Message Insert(Draft draft, long sentAt)
+    {
+        var message = new Message(LastId + 1, draft.From, draft.To, draft.Text, Math.Max(sentAt, _lastSentAt));
+        _insertMessage.Bind(1, message.Id).Bind(2, message.From).Bind(3, message.To).Bind(4, message.Text).Bind(5, message.SentAt).Bind(6, draft.ClientMessageId).Run();
+        _insertInbox.Bind(1, message.To).Bind(2, message.Id).Bind(3, message.From).Run();
+        _index.Add(message, draft.ClientMessageId);
+        (LastId, _lastSentAt) = (message.Id, message.SentAt);
+        return message;
+    }
+
+    /// <summary>Takes messages out of the user's inbox: those of the range that are in it.</summary>
+    /// <param name="user">Whose inbox.</param>
+    /// <param name="range">The messages.</param>
+    /// <param name="receipts">Gets a receipt for each.</param>
+    public void Remove(string user, IdRange range, List<Receipt> receipts)
+    {
+        _remove.Bind(1, user).Bind(2, range.First).Bind(3, range.Last);
+        while (_remove.Read())
+            receipts.Add(new Receipt(_remove.Int64(0), Name(_remove.Utf8(1)), user));
+    }
+
+    /// <summary>Erases messages; the trigger MessageDB_Erased erases what stands beside them.</summary>
+    public void Erase(List<long> ids)
+    {
+        foreach (var id in ids)
+            _erase.Bind(1, id).Run();
+        ids.ForEach(_index.Erase); // last: nothing fails any more
+    }
+
+    /// <summary>Whether the message waits in the user's inbox.</summary>
+    public bool IsInInbox(string user, long id) => _isInInbox.Bind(1, user).Bind(2, id).Exists();
+
+    /// <summary>Runs a statement of the caller's own, with its values for ?1, ?2 and so on: for what is written seldom.</summary>
+    public void Execute(string sql, params ReadOnlySpan<string> values)
+    {
+        using var statement = new Statement(_connection, sql);
+        for (var i = 0; i < values.Length; i++)
+            statement.Bind(i + 1, values[i]);
+        statement.Run();
+    }
+
+    /// <summary>Moves the write-ahead log into the file and empties it.</summary>
+    public void Checkpoint()
+    {
+        _database.RequireSound();
+        using var checkpoint = new Statement(_connection, "PRAGMA wal_checkpoint(TRUNCATE)");
+        checkpoint.Run();
+    }
+
+    /// <summary>Writes a page and changes nothing: its commit proves that the disk takes one.</summary>
+    public void Touch() => _touch.Run();
+
+    public void Dispose()
+    {
+        _statements.ForEach(statement => statement.Dispose());
+        _connection.Dispose();
+    }
+
+    private Statement Prepare(string sql)
+    {
+        var statement = new Statement(_connection, sql);
+        _statements.Add(statement);
+        return statement;
+    }
+
+    private void ReadLast()
+    {
+        (LastId, _lastSentAt) = _last.Read() ? (_last.Int64(0), _last.Int64(1)) : (0, 0);
+        _last.Reset();
+    }
+
+    /// <summary>The last name read; receipts come in runs of one sender.</summary>
+    private string Name(ReadOnlySpan<byte> utf8)
+    {
+        if (!System.Text.Ascii.Equals(utf8, _name))
+            _name = System.Text.Encoding.UTF8.GetString(utf8);
+        return _name;
+    }
+
+    private string _name = "";
+}

@@ -1,0 +1,229 @@
+using System.Diagnostics;
+using SimpleChat.Monitoring;
+using SimpleChat.Settings;
+
+namespace SimpleChat.Storage;
+
+/// <summary>
+/// The one writer. It takes whatever waits, writes it in one transaction, commits once, and only then confirms, in commit order: a durable
+/// commit costs the same for one message as for a hundred (group commit). There is no timer and no batch size to tune: while one batch goes
+/// to disk, the next one gathers.
+/// </summary>
+internal sealed partial class Writer : IHostedService, IDisposable
+{
+    /// <summary>After a failed commit the disk is left alone for so long.</summary>
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>While nobody writes, the files are looked at so often: what somebody has done to them is told without being asked.</summary>
+    private static readonly TimeSpan Look = TimeSpan.FromSeconds(1);
+
+    private readonly Database _database;
+    private readonly Metrics _metrics;
+    private readonly ILogger<Writer> _log;
+    private readonly WriteQueue _queue;
+    private readonly Thread _thread;
+    private readonly ITimer _watchdog;
+    private readonly TaskCompletionSource _done = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    // The writer's thread alone.
+    private readonly Queue<Write> _unsure = []; // their commit failed: they may be on disk all the same
+    private Transaction? _transaction;
+    private long _lastCommitted;
+
+    public Writer(Database database, Metrics metrics, TimeProvider time, ILogger<Writer> log)
+    {
+        _database = database;
+        _metrics = metrics;
+        _log = log;
+        _queue = new WriteQueue(time, log);
+        _thread = new Thread(Run) { IsBackground = true, Name = "SimpleChat writer" };
+        _watchdog = time.CreateTimer(_ => RefuseOverdue(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        metrics.ObserveWaiting(() => _queue.Count);
+    }
+
+    /// <summary>The highest id committed. Known before the messages are offered: whoever joins the map and then asks misses none.</summary>
+    public long LastCommitted => Volatile.Read(ref _lastCommitted);
+
+    /// <summary>What is wrong with storage, in words; null as long as commits succeed in time.</summary>
+    public string? Fault => _queue.Fault;
+
+    /// <summary>Called after a fault: a commit that was taken for failed may be on disk after all, up to <see cref="LastCommitted"/>.</summary>
+    public Action? Recovered { get; set; }
+
+    /// <summary>Hands a write over. It is answered: stored, or refused within <see cref="WriteQueue.Patience"/>.</summary>
+    public ValueTask EnqueueAsync(Write write) => _queue.EnqueueAsync(write);
+
+    /// <summary>Opens the database and starts to write.</summary>
+    /// <exception cref="StartException">The database cannot be served.</exception>
+    public Task StartAsync(CancellationToken cancellationToken)
+    {
+        _database.Open();
+        _database.Start(() => _transaction = new Transaction(_database));
+        _lastCommitted = _transaction!.LastId;
+        _thread.Start();
+        _watchdog.Change(TimeSpan.FromMilliseconds(250), TimeSpan.FromMilliseconds(250));
+        return Task.CompletedTask;
+    }
+
+    /// <summary>Writes what waits, then lets go of the database. Nothing is accepted any more.</summary>
+    public async Task StopAsync(CancellationToken cancellationToken)
+    {
+        _queue.Stop();
+        if ((_thread.ThreadState & System.Threading.ThreadState.Unstarted) == 0)
+            await _done.Task.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
+    public void Dispose() => _watchdog.Dispose();
+
+    private void Run()
+    {
+        try
+        {
+            while (_queue.Take(Look) is { } batch)
+            {
+                if (!TryCommit(batch))
+                    _queue.Rest(Pause);
+            }
+
+            _transaction?.Checkpoint();
+        }
+        catch (Exception e) when (StorageFault.Is(e))
+        {
+            Log.LastCheckpointFailed(_log, StorageFault.Explain(e));
+        }
+        finally
+        {
+            _transaction?.Dispose();
+            _done.SetResult();
+        }
+    }
+
+    /// <summary>Writes and commits the batch, then confirms each of its writes. False if storage failed.</summary>
+    /// <param name="batch">The writes.</param>
+    /// <param name="eachAlone">Whether a write that SQLite does not take is undone by itself; costs a savepoint each.</param>
+    private bool TryCommit(List<Write> batch, bool eachAlone = false)
+    {
+        var started = Stopwatch.GetTimestamp();
+        List<Write>? refused = null;
+        try
+        {
+            _transaction ??= Reopen();
+            if (batch.Count == 0 && Fault is null)
+            {
+                _database.RequireSound();
+                return true;
+            }
+
+            _transaction.Begin();
+            if (batch.Count == 0)
+                _transaction.Touch();
+            foreach (var write in batch)
+            {
+                if (!eachAlone)
+                    write.Store(_transaction);
+                else if (!_transaction.TryStore(write, out var e))
+                {
+                    Log.WriteRefused(_log, e);
+                    (refused ??= []).Add(write);
+                }
+            }
+
+            _transaction.Commit();
+        }
+        catch (Exception e)
+        {
+            return Recover(batch, e, eachAlone);
+        }
+
+        _metrics.Commit(batch.Count, Stopwatch.GetElapsedTime(started));
+        _queue.Succeed();
+        Volatile.Write(ref _lastCommitted, _transaction.LastId);
+        foreach (var write in batch)
+            Answer(write, isStored: refused?.Contains(write) != true);
+        return true;
+    }
+
+    /// <summary>
+    /// After a failure. If storage is to blame, nobody's write is known to be stored, and what waits will not be. If a write is (one that
+    /// SQLite does not take), the batch is written again, each alone, so that it fails nobody but itself.
+    /// </summary>
+    private bool Recover(List<Write> batch, Exception e, bool eachAlone)
+    {
+        var isStorage = _transaction is null || eachAlone || Transaction.IsStorageFault(e);
+        try
+        {
+            _transaction?.Rollback();
+        }
+        catch (Exception rollback) when (StorageFault.Is(rollback))
+        {
+            isStorage = true;
+        }
+
+        if (!isStorage)
+            return TryCommit(batch, eachAlone: true);
+
+        // What a failed COMMIT left on disk is seen when the file is opened anew.
+        _transaction?.Dispose();
+        _transaction = null;
+        foreach (var write in batch)
+            _unsure.Enqueue(write);
+        Refuse([.. batch, .. _queue.Fail(StorageFault.Explain(e))]);
+        return false;
+    }
+
+    /// <summary>A new connection after a fault.</summary>
+    private Transaction Reopen()
+    {
+        var transaction = new Transaction(_database);
+        try
+        {
+            Volatile.Write(ref _lastCommitted, transaction.LastId);
+            Recovered?.Invoke();
+            while (_unsure.TryPeek(out var write))
+            {
+                write.Recover(transaction);
+                _unsure.Dequeue();
+            }
+
+            return transaction;
+        }
+        catch
+        {
+            transaction.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Answers whoever has waited too long, also while the writer itself is stuck in the disk.</summary>
+    private void RefuseOverdue() => Refuse(_queue.FailIfOverdue());
+
+    private void Refuse(List<Write> writes) => writes.ForEach(write => Answer(write, isStored: false));
+
+    /// <summary>Tells whoever waits for a write. A fault in there is that one's alone.</summary>
+    private void Answer(Write write, bool isStored)
+    {
+        try
+        {
+            if (isStored)
+                write.Stored();
+            else
+                write.Refused();
+        }
+        catch (Exception e)
+        {
+            Log.AnswerFailed(_log, e);
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(3, LogLevel.Error, "SQLite refused a single write; its sender is told, its neighbours are stored.")]
+        public static partial void WriteRefused(ILogger log, Exception e);
+
+        [LoggerMessage(4, LogLevel.Error, "Whoever waits for a write could not be told; the others are.")]
+        public static partial void AnswerFailed(ILogger log, Exception e);
+
+        [LoggerMessage(5, LogLevel.Error, "The last checkpoint failed: {Fault} The next start makes up for it.")]
+        public static partial void LastCheckpointFailed(ILogger log, string fault);
+    }
+}

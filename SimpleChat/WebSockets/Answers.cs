@@ -1,0 +1,174 @@
+using SimpleChat.Wire;
+
+namespace SimpleChat.WebSockets;
+
+/// <summary>
+/// The answers to one client's frames, in the order in which the frames came, whenever each is ready: a queue of the answers themselves,
+/// taken from its head while the head is ready.
+/// </summary>
+/// <param name="connection">Woken when there is an answer to write.</param>
+internal sealed class Answers(Connection connection)
+{
+    /// <summary>Frames of this client that may be unanswered before no more of them are read.</summary>
+    public const int Capacity = 256;
+
+    private readonly Lock _gate = new();
+
+    // Under _gate.
+    private Answer? _first, _last;
+    private int _unwritten;
+    private TaskCompletionSource? _room;
+    private bool _isOver;
+
+    /// <summary>A frame was read and will be answered. Null once the connection is ending: then it counts as not read.</summary>
+    /// <param name="clientMessageId">The client's own name for a message, if it gave one.</param>
+    public Answer? Begin(string? clientMessageId)
+    {
+        var answer = new Answer(this, clientMessageId);
+        lock (_gate)
+        {
+            if (_last is null)
+                _first = answer;
+            else
+                _last.Next = answer;
+            _last = answer;
+            _unwritten++;
+        }
+
+        if (connection.Ending is null) // asked after it is in: the writer waits for it, or has not looked yet
+            return answer;
+        answer.Done(null);
+        return null;
+    }
+
+    /// <summary>Takes the answers whose turn it is.</summary>
+    /// <param name="count">How many they are.</param>
+    /// <returns>The first of them, linked by <see cref="Answer.Next"/>.</returns>
+    public Answer? Take(out int count)
+    {
+        Answer? first = null, last = null;
+        TaskCompletionSource? room;
+        count = 0;
+        lock (_gate)
+        {
+            for (; _first is { IsReady: true } ready; _first = ready.Next)
+            {
+                if (ready.Frame is null)
+                {
+                    _unwritten--; // done without a word
+                    continue;
+                }
+
+                if (last is null)
+                    first = ready;
+                else
+                    last.Next = ready;
+                last = ready;
+                count++;
+            }
+
+            if (_first is null)
+                _last = null;
+            room = TakeRoom();
+        }
+
+        if (last is not null)
+            last.Next = null;
+        room?.SetResult();
+        return first;
+    }
+
+    /// <summary>So many of those taken are written.</summary>
+    public void Written(int count)
+    {
+        TaskCompletionSource? room;
+        lock (_gate)
+        {
+            _unwritten -= count;
+            room = TakeRoom();
+        }
+
+        room?.SetResult();
+    }
+
+    /// <summary>Waits until fewer than <see cref="Capacity"/> are unwritten: a client that does not take its answers is not read further.</summary>
+    public Task WaitForRoomAsync()
+    {
+        lock (_gate)
+        {
+            return _unwritten < Capacity || _isOver
+                ? Task.CompletedTask
+                : (_room ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+        }
+    }
+
+    /// <summary>Whether every frame that was read is answered, and the answer written.</summary>
+    public bool AreWritten
+    {
+        get
+        {
+            lock (_gate)
+                return _unwritten == 0;
+        }
+    }
+
+    /// <summary>No more are written: nobody waits for room any more.</summary>
+    public void End()
+    {
+        TaskCompletionSource? room;
+        lock (_gate)
+        {
+            _isOver = true;
+            (room, _room) = (_room, null);
+        }
+
+        room?.SetResult();
+    }
+
+    /// <summary>An answer is ready.</summary>
+    private void Ready(Answer answer, FrameAnswer? frame)
+    {
+        bool isNext;
+        lock (_gate)
+        {
+            (answer.Frame, answer.IsReady) = (frame, true);
+            isNext = answer == _first;
+        }
+
+        if (isNext)
+            connection.Signal.Set();
+    }
+
+    /// <summary>Under the gate.</summary>
+    private TaskCompletionSource? TakeRoom()
+    {
+        if (_unwritten >= Capacity)
+            return null;
+        (var room, _room) = (_room, null);
+        return room;
+    }
+
+    /// <summary>The answer to one frame, before and after it is ready.</summary>
+    /// <param name="answers">Where it waits for its turn.</param>
+    /// <param name="clientMessageId">The client's own name for the message, if it gave one.</param>
+    internal sealed class Answer(Answers answers, string? clientMessageId) : IReply
+    {
+        /// <summary>The one whose turn is next.</summary>
+        public Answer? Next { get; set; }
+
+        /// <summary>Whether it is known what it says.</summary>
+        public bool IsReady { get; set; }
+
+        /// <summary>What it says; null if the frame needs no words.</summary>
+        public FrameAnswer? Frame { get; set; }
+
+        /// <summary><c>sent</c> for a message; nothing for anything else.</summary>
+        public void Done(Message? message) => answers.Ready(this, message is null ? null : FrameAnswer.Sent(message, clientMessageId));
+
+        /// <summary><c>error</c>.</summary>
+        public void Refused(Refusal refusal) => answers.Ready(this, FrameAnswer.Refused(refusal, clientMessageId));
+
+        /// <summary><c>pong</c>.</summary>
+        public void Pong() => answers.Ready(this, FrameAnswer.Pong);
+    }
+}

@@ -1,0 +1,139 @@
+using System.Buffers;
+using System.Net.WebSockets;
+using SimpleChat.Limits;
+using SimpleChat.Wire;
+
+namespace SimpleChat.WebSockets;
+
+/// <summary>The one reader of a WebSocket: assembles messages, within the limits, and hands on what each asks for.</summary>
+/// <param name="socket">The WebSocket.</param>
+/// <param name="connection">What it carries.</param>
+/// <param name="answers">Where each frame is answered.</param>
+/// <param name="services">The chat and its limits.</param>
+internal sealed class Receiving(WebSocket socket, Connection connection, Answers answers, WebSocketServices services) : IDisposable
+{
+    /// <summary>The first buffer for a message. It grows with the message, never with what a frame claims to be.</summary>
+    private const int FirstBuffer = 4096;
+
+    private readonly int _limit = services.Options.MaxMessageBytes;
+    private ITimer? _slow; // runs while a message is incomplete
+    private byte[]? _message; // rented while a message is read
+    private string _lastTo = "";
+
+    /// <summary>Receives until the peer's close frame or the end of the line. What comes once the connection is ending counts as not read.</summary>
+    public async Task RunAsync()
+    {
+        try
+        {
+            while (true)
+            {
+                // An idle connection holds no buffer: this waits until bytes are there.
+                var arrival = await socket.ReceiveAsync(Memory<byte>.Empty, CancellationToken.None);
+                if (arrival.MessageType == WebSocketMessageType.Binary)
+                    connection.End(ConnectionEnd.Binary);
+                _message = ArrayPool<byte>.Shared.Rent(FirstBuffer);
+                var length = arrival.EndOfMessage ? 0 : await ReadMessageAsync();
+                if (socket.CloseStatus is not null || socket.State is WebSocketState.CloseReceived or WebSocketState.Closed)
+                {
+                    connection.End(ConnectionEnd.ClosedByPeer(socket.CloseStatus));
+                    return;
+                }
+
+                await HandleAsync(_message.AsMemory(0, length));
+                ReturnBuffer();
+                await answers.WaitForRoomAsync();
+            }
+        }
+        finally
+        {
+            _slow?.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+            ReturnBuffer();
+        }
+    }
+
+    public void Dispose() => _slow?.Dispose();
+
+    /// <summary>Assembles a message out of its fragments, in <see cref="_message"/>. Ends early at a close frame.</summary>
+    /// <returns>Its length in bytes.</returns>
+    private async ValueTask<int> ReadMessageAsync()
+    {
+        var length = 0;
+        var isTimed = false;
+        while (true)
+        {
+            // A receive returns when the frame ends or the memory is full: offer no more than one byte over the limit.
+            var room = Math.Min(_message!.Length, _limit + 1) - length;
+            var receiving = socket.ReceiveAsync(_message.AsMemory(length, room), CancellationToken.None);
+            if (!receiving.IsCompleted && !isTimed)
+            {
+                _slow ??= services.Time.CreateTimer(
+                    _ => connection.End(ConnectionEnd.MessageTooSlow), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+                _slow.Change(services.Options.MessageTimeout, Timeout.InfiniteTimeSpan);
+                isTimed = true;
+            }
+
+            var part = await receiving;
+            length += part.Count;
+            if (!part.EndOfMessage)
+                connection.Share.Charge(Work.Fragment);
+            if (length > _limit)
+                connection.End(ConnectionEnd.MessageTooBig);
+            if (part.EndOfMessage)
+                break;
+            if (connection.Ending is not null)
+                length = 0; // nothing of it is wanted any more, only its end
+            if (length == _message.Length)
+                GrowBuffer();
+        }
+
+        if (isTimed)
+            _slow!.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        return length;
+    }
+
+    private async ValueTask HandleAsync(ReadOnlyMemory<byte> message)
+    {
+        // Both before the frame counts as unanswered: a fault in here must not keep the connection waiting for its answer.
+        var receivedAt = services.Time.GetUtcNow().ToUnixTimeMilliseconds();
+        var frame = IncomingFrame.Read(message.Span, lastTo: _lastTo);
+        connection.Share.Charge(Work.Frame(message.Length, frame.Text.Length));
+        if (answers.Begin(frame.ClientMessageId) is not { } answer)
+            return;
+        if (frame.Refusal is not null)
+        {
+            answer.Refused(frame.Refusal);
+            return;
+        }
+
+        switch (frame.Type)
+        {
+            case FrameType.Ping:
+                answer.Pong();
+                break;
+            case FrameType.Ack:
+                connection.Share.Charge(Work.Ack(frame.Ids.Count));
+                await services.Chat.Writer.EnqueueAsync(new Delivery(services.Chat, connection.Share, frame.Ids, answer));
+                break;
+            default:
+                _lastTo = frame.To;
+                var draft = new Draft(connection.User, frame.To, frame.Text, frame.ClientMessageId);
+                await new Send(services.Chat, connection.Share, draft, receivedAt, answer, connection).ReceivedAsync();
+                break;
+        }
+    }
+
+    private void GrowBuffer()
+    {
+        var larger = ArrayPool<byte>.Shared.Rent(Math.Min(_message!.Length * 2, _limit + 1));
+        _message.CopyTo(larger, 0);
+        ReturnBuffer();
+        _message = larger;
+    }
+
+    private void ReturnBuffer()
+    {
+        if (_message is not null)
+            ArrayPool<byte>.Shared.Return(_message);
+        _message = null;
+    }
+}

@@ -1,0 +1,163 @@
+using System.Buffers.Text;
+using Microsoft.AspNetCore.Connections.Features;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.OpenApi;
+using SimpleChat.Http;
+using SimpleChat.Limits;
+using SimpleChat.Settings;
+using SimpleChat.Wire;
+
+namespace SimpleChat.WebSockets;
+
+/// <summary>The handshake at <c>GET /chat</c> (RFC 6455, section 4.2; over HTTP/2 CONNECT, RFC 8441): everything that can be wrong is said before the upgrade.</summary>
+internal sealed class WebSocketEndpoint(WebSocketServices services, IHostEnvironment environment, IServiceProvider provider)
+{
+    /// <summary>The subprotocol on which a message counts as delivered when it was written to the socket, as it does without any.</summary>
+    public const string Plain = "chat";
+
+    /// <summary>The subprotocol on which a message counts as delivered when the client acknowledged it.</summary>
+    public const string Acknowledged = "chat.ack";
+
+    private const string Version = "13";
+
+    public static void Register(IServiceCollection services)
+    {
+        services.AddSingleton<WebSocketServices>();
+        // The framework looks at its clock four times in an interval: up to half as long again may pass before it pings, or misses an answer.
+        services.AddOptions<WebSocketOptions>().Configure<ChatOptions>((socket, chat) =>
+        {
+            socket.KeepAliveInterval = 0.6 * chat.KeepAliveInterval;
+            socket.KeepAliveTimeout = chat.KeepAliveTimeout;
+        });
+    }
+
+    public static void Map(IEndpointRouteBuilder routes)
+    {
+        var endpoint = ActivatorUtilities.CreateInstance<WebSocketEndpoint>(routes.ServiceProvider);
+        routes.MapGet("/chat", (Delegate)endpoint.HandleAsync).WithMetadata(new CurrentUser.TokenInQuery(), new ApiDescription.Position("after", ParameterLocation.Query))
+            .WithSummary("Opens a WebSocket (RFC 6455): subprotocol chat or chat.ack, after=41 to resume.")
+            .Produces(StatusCodes.Status101SwitchingProtocols)
+            .RefusesLikeAnyOther().Refuses(StatusCodes.Status409Conflict, StatusCodes.Status426UpgradeRequired)
+            .ShortCircuit();
+        routes.Map("/chat", (Delegate)endpoint.HandleAsync).WithMetadata(new CurrentUser.TokenInQuery()).ShortCircuit(); // CONNECT, and methods to be refused
+    }
+
+    /// <summary>A line ready to paste that opens the chat: in Development as alice, elsewhere with a token.</summary>
+    /// <param name="address">The server's http or https address.</param>
+    /// <param name="environment">The server's.</param>
+    public static string WscatLine(string address, IHostEnvironment environment)
+    {
+        var chat = string.Concat("ws", address.AsSpan("http".Length)).TrimEnd('/') + "/chat";
+        return environment.IsDevelopment()
+            ? $"npx wscat -c \"{chat}?user=alice\""
+            : $"npx wscat -c {chat} -H \"Authorization: Bearer $TOKEN\"";
+    }
+
+    /// <summary>Asks for no service of the request's own: a connection that stays for days has no container scope, and keeps none of what its token brought.</summary>
+    private async Task HandleAsync(HttpContext context)
+    {
+        if (Refuse(context, environment) is { } malformed)
+        {
+            await malformed.ExecuteAsync(context);
+            return;
+        }
+
+        if (await CurrentUser.IdentifyAsync(context, environment, provider) is not { } user)
+            return;
+        using (user)
+            await ServeAsync(context, user);
+    }
+
+    private async Task ServeAsync(HttpContext context, CurrentUser user)
+    {
+        if (!user.Share.TryBeginRequest(Work.Handshake))
+        {
+            await new RefusalResult(Refusal.TooManyRequests, user.Id).ExecuteAsync(context);
+            return;
+        }
+
+        var connection = new Connection(user.Share);
+        Refusal? refusal;
+        try
+        {
+            await user.Share.PayAsync(context.RequestAborted);
+            if (context.RequestAborted.IsCancellationRequested)
+                return;
+            refusal = services.Chat.Join(connection, context.Request.Query["after"]);
+        }
+        finally
+        {
+            user.Share.EndRequest();
+        }
+
+        if (refusal is not null)
+        {
+            await new RefusalResult(refusal, user.Id).ExecuteAsync(context);
+            return;
+        }
+
+        try
+        {
+            var protocol = context.WebSockets.WebSocketRequestedProtocols.FirstOrDefault(offered => offered is Plain or Acknowledged);
+            using var socket = await context.WebSockets.AcceptWebSocketAsync(protocol);
+            using var line = new WebSocketLine(
+                socket, BatchedUpgrades.BatchOf(context), context.Features.Get<IConnectionSocketFeature>()?.Socket, connection,
+                writingDelivers: protocol != Acknowledged, user.ExpiresAt, services);
+            await line.RunAsync();
+        }
+        finally
+        {
+            services.Chat.Leave(connection);
+        }
+    }
+
+    /// <summary>What is wrong with the handshake, or null. The framework says of all of it merely "not a WebSocket request".</summary>
+    private static RefusalResult? Refuse(HttpContext context, IHostEnvironment environment)
+    {
+        var (request, headers) = (context.Request, context.Response.Headers);
+        var isHttp2 = !HttpProtocol.IsHttp11(request.Protocol) && !HttpProtocol.IsHttp10(request.Protocol);
+        if (request.Method != (isHttp2 ? HttpMethods.Connect : HttpMethods.Get) && (!isHttp2 || request.Method != HttpMethods.Get))
+        {
+            headers.Allow = isHttp2 ? "GET, CONNECT" : "GET";
+            return Problem(StatusCodes.Status405MethodNotAllowed, "A WebSocket is opened with GET, over HTTP/2 with CONNECT.");
+        }
+
+        var isUpgrade = isHttp2
+            ? context.Features.Get<IHttpExtendedConnectFeature>() is { IsExtendedConnect: true, Protocol: var connect } && IsWebSocket(connect)
+            : !HttpProtocol.IsHttp10(request.Protocol) && request.Headers.Upgrade.Any(value => value?.Split(',', StringSplitOptions.TrimEntries).Any(IsWebSocket) == true);
+        if (!isUpgrade)
+        {
+            OfferUpgrade();
+            return Problem(StatusCodes.Status426UpgradeRequired, $"This address speaks WebSocket. Try: {WscatLine($"{request.Scheme}://{request.Host}{request.PathBase}", environment)}");
+        }
+
+        var version = request.Headers.SecWebSocketVersion.ToString();
+        if (version.Length > 0 && version != Version)
+        {
+            OfferUpgrade();
+            headers.SecWebSocketVersion = Version;
+            return Problem(StatusCodes.Status426UpgradeRequired, $"This server speaks WebSocket version {Version} (RFC 6455).");
+        }
+
+        if (!context.WebSockets.IsWebSocketRequest || !isHttp2 && !IsKey(request.Headers.SecWebSocketKey.ToString()))
+        {
+            headers.SecWebSocketVersion = Version;
+            return Problem(StatusCodes.Status400BadRequest,
+                "The handshake is malformed: it needs Connection: Upgrade, Upgrade: websocket, Sec-WebSocket-Version: 13 and a Sec-WebSocket-Key of 16 bytes in base64 (RFC 6455, section 4.1).");
+        }
+
+        return null;
+
+        void OfferUpgrade() // goes with every 426 (RFC 9110, section 15.5.22), but HTTP/2 has no such header (RFC 9113, section 8.2.2)
+        {
+            if (!isHttp2)
+                (headers.Upgrade, headers.Connection) = ("websocket", "Upgrade");
+        }
+    }
+
+    private static bool IsWebSocket(string? protocol) => string.Equals(protocol, "websocket", StringComparison.OrdinalIgnoreCase);
+
+    private static bool IsKey(string key) => key.Length == 24 && Base64.IsValid(key, out var length) && length == 16;
+
+    private static RefusalResult Problem(int status, string detail) => new RefusalResult(new Refusal(null, detail, status));
+}

@@ -1,0 +1,152 @@
+using System.Net.Sockets;
+using System.Net.WebSockets;
+using SimpleChat.Wire;
+
+namespace SimpleChat.WebSockets;
+
+/// <summary>
+/// Carries one <see cref="Connection"/> over one WebSocket, from the handshake to the close frame. <see cref="Receiving"/> is the only one
+/// that receives, <see cref="Sending"/> the only one that sends, this the only one that closes. They meet in the connection alone.
+/// </summary>
+internal sealed partial class WebSocketLine : IDisposable
+{
+    /// <summary>How long the peer may take to answer a close frame; then the line is cut.</summary>
+    private static readonly TimeSpan CloseTimeout = TimeSpan.FromSeconds(1);
+
+    /// <summary>When nothing is read any more, the close frame gets a head start on the reset that closing a socket with unread data sends.</summary>
+    private static readonly TimeSpan Linger = TimeSpan.FromMilliseconds(100);
+
+    private readonly WebSocket _socket;
+    private readonly Connection _connection;
+    private readonly WebSocketServices _services;
+    private readonly Answers _answers;
+    private readonly Receiving _receiving;
+    private readonly Sending _sending;
+    private readonly ITimer? _expiry;
+
+    /// <param name="socket">The WebSocket, just opened.</param>
+    /// <param name="batch">Between it and the network; null if there is no network.</param>
+    /// <param name="network">The operating system's socket; null if there is none, or others speak over it too.</param>
+    /// <param name="connection">What it carries, just joined.</param>
+    /// <param name="writingDelivers">Whether a message counts as delivered when it was written, or only when it is acknowledged.</param>
+    /// <param name="expiresAt">When the user's identity expires, if it does.</param>
+    /// <param name="services">The chat and its limits.</param>
+    public WebSocketLine(
+        WebSocket socket, OutgoingBatch? batch, Socket? network, Connection connection, bool writingDelivers, DateTimeOffset? expiresAt,
+        WebSocketServices services)
+    {
+        _socket = socket;
+        _connection = connection;
+        _services = services;
+        _answers = new Answers(connection);
+        _receiving = new Receiving(socket, connection, _answers, services);
+        _sending = new Sending(socket, batch, network, connection, _answers, writingDelivers, services);
+        if (batch is not null)
+        {
+            batch.Share = connection.Share;
+            batch.WaitsForNetwork = writingDelivers;
+        }
+
+        if (expiresAt is { } end)
+        {
+            _expiry = services.Time.CreateTimer(_ => CheckExpiry(end), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+            CheckExpiry(end);
+        }
+    }
+
+    /// <summary>Runs until the line is closed, whoever closes it. Throws nothing that the peer can cause.</summary>
+    public async Task RunAsync()
+    {
+        Log.Opened(_services.Log, _connection.User, _socket.SubProtocol ?? "none");
+        var receiving = UntilEndAsync(_receiving.RunAsync());
+        await UntilEndAsync(_sending.RunAsync());
+        _answers.End();
+        _services.Chat.Leave(_connection); // before the peer can know that it is closed
+        await CloseAsync(_connection.Ending!, receiving);
+        _socket.Abort(); // does nothing to a socket that is closed
+        await receiving;
+        Log.Ended(_services.Log, _connection.User, _connection.Ending!.Name);
+    }
+
+    public void Dispose()
+    {
+        _expiry?.Dispose();
+        _receiving.Dispose();
+        _sending.Dispose();
+    }
+
+    /// <summary>Runs one of both directions. What ends it ends the connection, and has a name.</summary>
+    private async Task UntilEndAsync(Task direction)
+    {
+        try
+        {
+            await direction;
+        }
+        catch (Exception e) when (IsProtocolError(e))
+        {
+            _connection.End(ConnectionEnd.ProtocolError);
+        }
+        catch (Exception e) when (IsPeerGone(e))
+        {
+            _connection.End(ConnectionEnd.PeerGone);
+        }
+        catch (Exception e)
+        {
+            Log.Fault(_services.Log, e, _connection.User);
+            _connection.End(ConnectionEnd.ServerFault);
+        }
+    }
+
+    private async Task CloseAsync(ConnectionEnd end, Task receiving)
+    {
+        try
+        {
+            if (end.Status is { } status)
+            {
+                var reason = status == WebSocketCloseStatus.Empty ? null : end.Reason;
+                await _socket.CloseOutputAsync(status, reason, CancellationToken.None).WaitAsync(CloseTimeout, _services.Time);
+            }
+
+            if (end == ConnectionEnd.ProtocolError || end == ConnectionEnd.ServerFault)
+                await Task.Delay(Linger, _services.Time); // nobody reads any more
+            else if (end.Status is not null)
+                await receiving.WaitAsync(CloseTimeout, _services.Time); // the peer's close frame
+        }
+        catch (Exception e) when (IsPeerGone(e) || e is TimeoutException or ArgumentException)
+        {
+            // It was told, or cannot be.
+        }
+    }
+
+    /// <summary>
+    /// The framework found a breach of RFC 6455 and has answered it with a close frame already: the receiver hears of it, or the sender finds
+    /// a close frame sent that is not ours.
+    /// </summary>
+    private bool IsProtocolError(Exception e) => IsPeerGone(e) && _socket.CloseStatus is null
+        && (_socket.State == WebSocketState.CloseSent || e is WebSocketException { WebSocketErrorCode: WebSocketError.Faulted });
+
+    private static bool IsPeerGone(Exception e) => e is WebSocketException or IOException or OperationCanceledException or ObjectDisposedException;
+
+    /// <summary>Looks at the clock, and again as often as a silent line is pinged: clocks are set, and a timer does not notice.</summary>
+    private void CheckExpiry(DateTimeOffset expiresAt)
+    {
+        var left = expiresAt - _services.Time.GetUtcNow();
+        var look = _services.Options.KeepAliveInterval;
+        if (left <= TimeSpan.Zero)
+            _connection.End(ConnectionEnd.IdentityExpired);
+        else
+            _expiry!.Change(left < look ? left : look, Timeout.InfiniteTimeSpan);
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(10, LogLevel.Debug, "{User} connected, subprotocol {Protocol}.")]
+        public static partial void Opened(ILogger log, string user, string protocol);
+
+        [LoggerMessage(11, LogLevel.Debug, "{User} disconnected: {End}.")]
+        public static partial void Ended(ILogger log, string user, string end);
+
+        [LoggerMessage(12, LogLevel.Error, "The connection of {User} failed.")]
+        public static partial void Fault(ILogger log, Exception e, string user);
+    }
+}

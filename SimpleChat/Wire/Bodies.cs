@@ -1,0 +1,45 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace SimpleChat.Wire;
+
+// What FrameWriter writes without them, and the API's description shows: the shapes of messages and pages.
+
+internal sealed record MessageBody(long Id, string From, string To, string Text, string SentAt);
+
+internal sealed record HistoryMessageBody(long Id, string From, string To, string Text, string SentAt, bool Delivered);
+
+internal sealed record ConversationBody(string With, HistoryMessageBody Last);
+
+internal sealed record InboxBody(IReadOnlyList<MessageBody> Messages);
+
+internal sealed record HistoryBody(IReadOnlyList<HistoryMessageBody> Messages, bool HasMore);
+
+internal sealed record ConversationsBody(IReadOnlyList<ConversationBody> Conversations, bool HasMore);
+
+// Bodies that come in, described too.
+
+internal sealed record SendBody(string To, string Text, string? ClientMessageId = null);
+
+internal sealed record AckBody(IReadOnlyList<long> Ids);
+
+internal sealed record HealthBody(string Status);
+
+internal sealed record PresenceBody(string User, bool Online);
+
+/// <summary>The bodies that go over HTTP, with writers generated at compile time.</summary>
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(MessageBody))]
+[JsonSerializable(typeof(InboxBody))]
+[JsonSerializable(typeof(HistoryBody))]
+[JsonSerializable(typeof(ConversationsBody))]
+[JsonSerializable(typeof(PresenceBody))]
+[JsonSerializable(typeof(HealthBody))]
+[JsonSerializable(typeof(SendBody))]
+[JsonSerializable(typeof(AckBody))]
+internal sealed partial class ChatJson : JsonSerializerContext
+{
+    /// <summary>The wire's context: UTF-8 as it is, instead of \u escapes for all that is not ASCII. No frame is ever pasted into HTML by the server.</summary>
+    public static ChatJson Wire => field ??= new(new JsonSerializerOptions(Default.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+}

@@ -1,0 +1,20 @@
+namespace SimpleChat.Wire;
+
+/// <summary>What answers a client's frame: <c>sent</c>, <c>error</c> or <c>pong</c>. Small, because many may wait: it keeps no text.</summary>
+/// <param name="Id">The stored message's id; 0 without one.</param>
+/// <param name="To">Its recipient.</param>
+/// <param name="SentAt">Its time.</param>
+/// <param name="Refusal">Why not; null if it was done.</param>
+/// <param name="ClientMessageId">The sender's own name for the message, if it gave one.</param>
+internal readonly record struct FrameAnswer(long Id, string To, long SentAt, Refusal? Refusal, string? ClientMessageId)
+{
+    /// <summary><c>pong</c>.</summary>
+    public static readonly FrameAnswer Pong = new(Id: 0, To: "", SentAt: 0, Refusal: null, ClientMessageId: null);
+
+    /// <summary><c>sent</c>.</summary>
+    public static FrameAnswer Sent(Message message, string? clientMessageId) =>
+        new(message.Id, message.To, message.SentAt, Refusal: null, clientMessageId);
+
+    /// <summary><c>error</c>.</summary>
+    public static FrameAnswer Refused(Refusal refusal, string? clientMessageId) => new(Id: 0, To: "", SentAt: 0, refusal, clientMessageId);
+}
