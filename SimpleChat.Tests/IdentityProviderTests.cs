@@ -121,5 +121,5 @@ public sealed class IdentityProviderTests
         (await new HttpUser(server.Http, null, token).GetAsync("/inbox")).Status;
 
     private static IEnumerable<LogEntry> Entries(ChatServer server) =>
-        server.Log.Entries.Where(entry => entry.Category == "SimpleChat.IdentityProvider");
+        server.Log.Entries.Where(entry => entry.Category == "SimpleChat.Identity.IdentityProvider");
 }

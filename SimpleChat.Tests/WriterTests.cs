@@ -205,7 +205,7 @@ public sealed class WriterTests
         public async Task<Refusal?> AckAsync(UserShare share, long[] ids)
         {
             var reply = new Reply();
-            await _chat.Writer.EnqueueAsync(new Delivery(_chat, share, ids, reply));
+            await _chat.Writer.EnqueueAsync(new Delivery(_chat, share, IdRange.Of(ids), ids.Length, reply));
             return await reply.Outcome;
         }
 

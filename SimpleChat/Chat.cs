@@ -114,12 +114,6 @@ internal sealed class Delivery(Chat chat, UserShare recipient, IReadOnlyList<IdR
 {
     private readonly List<Receipt> _receipts = [];
 
-    /// <summary>Delivers messages that are known by their ids.</summary>
-    public Delivery(Chat chat, UserShare recipient, IReadOnlyList<long> ids, IReply reply)
-        : this(chat, recipient, IdRange.Of(ids), ids.Count, reply)
-    {
-    }
-
     public override UserShare Share => recipient;
 
     public override int Cost => 1 + count;
@@ -207,7 +201,7 @@ internal sealed class Chat
     {
         if (_stopping)
             return Refusal.ServerStopping;
-        if (Locate(connection.User, position, out var after) is { } unknown)
+        if (_reader.Locate(connection.User, position, Writer.LastCommitted, out var after) is { } unknown)
             return unknown;
         if (Connections.TryAdd(connection) is { } refusal)
             return refusal;
@@ -227,32 +221,6 @@ internal sealed class Chat
 
     /// <summary>The one that takes out of a connection, just joined. Its transport disposes of it.</summary>
     public Drain DrainOf(Connection connection) => new(connection, _reader, _room, _time, _log);
-
-    /// <summary>
-    /// Finds a <see cref="Position"/>, which a client wrote, among the user's messages. The long form is proved; the short one is only possible.
-    /// </summary>
-    /// <param name="user">Whose messages.</param>
-    /// <param name="position">What the client wrote, or null.</param>
-    /// <param name="after">The id; null without a position.</param>
-    /// <returns>Why it cannot be taken, or null.</returns>
-    public Refusal? Locate(string user, string? position, out long? after)
-    {
-        after = null;
-        if (position is null)
-            return null;
-        if (!Position.TryParse(position, out var place))
-            return Refusal.InvalidPosition;
-        after = place.Id;
-        try
-        {
-            var isKnown = place.SentAt is { } sentAt ? _reader.Holds(user, place.Id, sentAt) : place.Id <= Writer.LastCommitted;
-            return isKnown ? null : Refusal.UnknownPosition;
-        }
-        catch (Exception e) when (StorageFault.Is(e))
-        {
-            return Refusal.StorageUnreadable;
-        }
-    }
 
     /// <summary>Storage works again: what was committed after all is read from the database, by everybody.</summary>
     private void FallBehind()

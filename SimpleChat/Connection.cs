@@ -56,31 +56,19 @@ internal sealed class Connection(UserShare share, bool messagesOnly = false)
     /// <summary>Everything up to this id was passed on, or need not be. Ids up to here never come again.</summary>
     public long Position
     {
-        get
-        {
-            lock (_gate)
-                return _position;
-        }
+        get { lock (_gate) return _position; }
     }
 
     /// <summary>How far the drain must read from the database before the queue is next. Behind means: the position is below.</summary>
     public long Mark
     {
-        get
-        {
-            lock (_gate)
-                return _mark;
-        }
+        get { lock (_gate) return _mark; }
     }
 
     /// <summary>Why the connection ends; null as long as it doesn't.</summary>
     public ConnectionEnd? Ending
     {
-        get
-        {
-            lock (_gate)
-                return _end;
-        }
+        get { lock (_gate) return _end; }
     }
 
     // ── Putting in ────────────────────────────────────────────────────────────────────────────────────────────────────

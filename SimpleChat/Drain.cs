@@ -1,6 +1,7 @@
 using SimpleChat.Limits;
 using SimpleChat.Queues;
 using SimpleChat.Storage;
+using SimpleChat.Wire;
 
 namespace SimpleChat;
 
@@ -43,7 +44,11 @@ internal sealed partial class Drain(Connection connection, MessageReader reader,
             _upTo = outbox.Messages[^1].Id;
         else if (connection.Ending is null && (outbox.CatchUp is not null || _missedReceipts is not null))
             Read(outbox);
-        return outbox;
+        if (outbox.Messages.Count > 0 || outbox.Receipts.Count > 0)
+            return outbox;
+        connection.Passed(_upTo); // a page of nothing was passed on by reading it
+        GiveBack();
+        return Outbox.Nothing;
     }
 
     public void Dispose()

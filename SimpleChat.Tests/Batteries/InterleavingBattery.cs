@@ -178,7 +178,7 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
     private static async Task<bool> AckAsync(Core core, string user, List<long> ids, bool waits)
     {
         var reply = new Reply();
-        await core.Chat.Writer.EnqueueAsync(new Delivery(core.Chat, new UserShare(user), ids, reply));
+        await core.Chat.Writer.EnqueueAsync(new Delivery(core.Chat, new UserShare(user), IdRange.Of(ids), ids.Count, reply));
         if (waits)
             Assert.Null(await reply.Outcome.OrFail("a commit"));
         return waits;

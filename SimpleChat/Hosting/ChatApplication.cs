@@ -57,7 +57,8 @@ internal static class ChatApplication
         app.Services.GetRequiredService<Chat>();
         BearerTokens.CheckSettings(app.Services);
         app.Use(PrivateAnswers.Mark);
-        app.UseForwardedHeaders();
+        if (Proxies.AreKnown(app.Services))
+            app.UseForwardedHeaders();
         app.Use(Proxies.TrimPrefix);
         app.Use(app.Services.GetRequiredService<HostCheck>().Require);
         app.Use(OriginCheck.Require);

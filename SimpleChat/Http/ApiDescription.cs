@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.OpenApi;
 using Microsoft.OpenApi;
+using SimpleChat.Identity;
 
 namespace SimpleChat.Http;
 
@@ -91,7 +92,7 @@ internal static class ApiDescription
             after.Description = PositionMeaning;
         if (metadata.OfType<Position>().FirstOrDefault() is { } position)
             Add(position.Name, position.In, PositionMeaning);
-        var inQuery = metadata.OfType<CurrentUser.TokenInQuery>().Any();
+        var inQuery = metadata.OfType<TokenInQuery>().Any();
         if (inQuery)
             Add("access_token", ParameterLocation.Query, "The JWT, where no Authorization header can be set.");
         if (!inQuery && !metadata.OfType<CurrentUser.Required>().Any())

@@ -16,9 +16,6 @@ internal sealed record CurrentUser(UserShare Share, DateTimeOffset? ExpiresAt, T
     /// <summary>The user id: <c>?user=</c> in Development, the <c>sub</c> claim of a JWT (RFC 7519, section 4.1.2) otherwise.</summary>
     public string Id => Share.User;
 
-    /// <summary>Marks an endpoint that a browser opens without being able to set a header: it may carry the token as <c>?access_token=</c> (RFC 6750, section 2.3).</summary>
-    public sealed record TokenInQuery;
-
     /// <summary>Marks an endpoint that answers nobody without an identity.</summary>
     public sealed record Required;
 

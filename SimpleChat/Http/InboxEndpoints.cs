@@ -54,7 +54,7 @@ internal static class InboxEndpoints
             return new RefusalResult(refusal);
         var reply = new Reply();
         user.Share.Charge(Work.Ack(frame.Ids.Count));
-        await chat.Writer.EnqueueAsync(new Delivery(chat, user.Share, frame.Ids, reply));
+        await chat.Writer.EnqueueAsync(new Delivery(chat, user.Share, IdRange.Of(frame.Ids), frame.Ids.Count, reply));
         refusal = await reply.Outcome;
         return refusal is null ? TypedResults.NoContent() : new RefusalResult(refusal);
     }
@@ -71,7 +71,7 @@ internal static class InboxEndpoints
             return InvalidLimit;
         if (days is < 1 or > MaxDays)
             return Invalid($"\"days\" must be from 1 to {MaxDays}.");
-        if (chat.Locate(user.Id, after, out var position) is { } lost)
+        if (reader.Locate(user.Id, after, chat.Writer.LastCommitted, out var position) is { } lost)
             return new RefusalResult(lost);
 
         var since = time.GetUtcNow().AddDays(-days).ToUnixTimeMilliseconds();

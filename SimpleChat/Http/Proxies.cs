@@ -42,6 +42,10 @@ internal sealed class Proxies
             .PostConfigure<Proxies>((headers, proxies) => proxies.Configure(headers));
     }
 
+    /// <summary>Whether there are any. Without, no request need be looked at.</summary>
+    public static bool AreKnown(IServiceProvider services) =>
+        services.GetRequiredService<Proxies>() is var proxies && proxies.KnownProxies.Length + proxies.KnownIPNetworks.Length > 0;
+
     /// <summary>Middleware: a prefix is a path, whether its proxy ends it with a slash or not.</summary>
     public static Task TrimPrefix(HttpContext context, RequestDelegate next)
     {

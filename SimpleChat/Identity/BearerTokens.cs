@@ -5,7 +5,6 @@ using Microsoft.AspNetCore.Authentication.JwtBearer;
 using Microsoft.Extensions.Options;
 using Microsoft.IdentityModel.JsonWebTokens;
 using Microsoft.IdentityModel.Tokens;
-using SimpleChat.Http;
 using SimpleChat.Settings;
 
 namespace SimpleChat.Identity;
@@ -135,7 +134,7 @@ internal static class BearerTokens
             context.Token = header["Bearer ".Length..].Trim();
         else if (request.Headers.ContainsKey("Authorization"))
             return;
-        else if (context.HttpContext.GetEndpoint()?.Metadata.GetMetadata<CurrentUser.TokenInQuery>() is not null)
+        else if (context.HttpContext.GetEndpoint()?.Metadata.GetMetadata<TokenInQuery>() is not null)
             context.Token = request.Query["access_token"];
 
         JsonWebToken token;

@@ -1,7 +1,7 @@
 namespace SimpleChat.Limits;
 
 /// <summary>A token bucket that may be overdrawn: filled steadily, until it holds a burst. Its owner locks.</summary>
-internal sealed class TokenBucket(double perSecond, double burst, long createdAt)
+internal struct TokenBucket(double perSecond, double burst, long createdAt)
 {
     private readonly double _burst = burst;
     private double _tokens = burst;

@@ -20,9 +20,10 @@ internal sealed class UserShare
     private readonly Lock _gate = new();
     private readonly TimeProvider _time;
     private readonly int _maxRequests;
+    private readonly bool _isLimited;
 
     // Under _gate.
-    private readonly TokenBucket? _messages, _work;
+    private TokenBucket _messages, _work; // if _isLimited
     private SemaphoreSlim? _pages, _body;
     private int _requests, _holders;
     private bool _retired;
@@ -37,6 +38,7 @@ internal sealed class UserShare
         _maxRequests = options?.RequestsPerUser ?? int.MaxValue;
         if (options?.MessagesPerSecond is > 0 and var messages)
         {
+            _isLimited = true;
             _messages = new TokenBucket(messages, burst: 2 * messages, _time.GetTimestamp());
             var work = Math.Max(LeastWork, WorkPerMessage * messages);
             _work = new TokenBucket(work, burst: work / 3, _time.GetTimestamp()); // a longer burst would be felt by others
@@ -53,14 +55,14 @@ internal sealed class UserShare
     public bool TakeMessage()
     {
         lock (_gate)
-            return _messages is null || _messages.TryTake(_time);
+            return !_isLimited || _messages.TryTake(_time);
     }
 
     /// <summary>Counts work that was done for the user.</summary>
     /// <param name="work">1 is a small frame; see <see cref="Work"/>.</param>
     public void Charge(double work)
     {
-        if (_work is null)
+        if (!_isLimited)
             return;
         lock (_gate)
             _work.Take(work, _time);
@@ -71,7 +73,7 @@ internal sealed class UserShare
     {
         get
         {
-            if (_work is null)
+            if (!_isLimited)
                 return TimeSpan.Zero;
             lock (_gate)
                 return _work.Debt(_time);
@@ -165,7 +167,7 @@ internal sealed class UserShare
     {
         lock (_gate)
         {
-            _retired = _holders == 0 && _messages?.IsFull(_time) is not false && _work?.IsFull(_time) is not false;
+            _retired = _holders == 0 && (!_isLimited || (_messages.IsFull(_time) && _work.IsFull(_time)));
             return _retired;
         }
     }

@@ -7,13 +7,11 @@ namespace SimpleChat.Network;
 /// Cuts off a peer that takes nothing. Writing to it takes long while it takes a little, steadily; so the operating system is asked whether what it holds for
 /// the peer gets less. Its timer runs only while something is being written.
 /// </summary>
+/// <param name="writer">Who writes.</param>
 /// <param name="network">The operating system's socket; null if it cannot be asked.</param>
 /// <param name="patience">How long the peer may take nothing.</param>
-/// <param name="isEnding">Whether the connection is ending: then a write may take no longer than <see cref="LastPatience"/>.</param>
-/// <param name="cutOff">Ends the connection and cuts the line.</param>
 /// <param name="time">The clock.</param>
-internal sealed class StallWatch(
-    Socket? network, TimeSpan patience, Func<bool> isEnding, Action cutOff, TimeProvider time) : IDisposable
+internal sealed class StallWatch(IWritesToPeer writer, Socket? network, TimeSpan patience, TimeProvider time) : IDisposable
 {
     /// <summary>How long a write may take once the connection is ending.</summary>
     private static readonly TimeSpan LastPatience = TimeSpan.FromSeconds(1);
@@ -34,16 +32,19 @@ internal sealed class StallWatch(
     public void Begin()
     {
         Interlocked.Increment(ref _writes);
-        if (Interlocked.Exchange(ref _isWatching, 1) == 1)
-            return;
-        _timer ??= time.CreateTimer(_ => Look(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
-        _timer.Change(_look, _look);
+        Watch();
     }
 
     /// <summary>The network has taken it.</summary>
     public void End() => Interlocked.Increment(ref _writes);
 
     public void Dispose() => _timer?.Dispose();
+
+    private void Watch()
+    {
+        if (Interlocked.Exchange(ref _isWatching, 1) == 0)
+            _timer = time.CreateTimer(static watch => ((StallWatch)watch!).Look(), this, _look, _look);
+    }
 
     private void Look()
     {
@@ -58,21 +59,21 @@ internal sealed class StallWatch(
         var seen = (write, Unsent());
         if (seen != _seen)
             (_seen, _progressAt) = (seen, now);
-        if (!isEnding())
+        if (!writer.IsEnding)
             _endingAt = 0;
         else if (_endingAt == 0)
             _endingAt = now;
         if (time.GetElapsedTime(_progressAt, now) < patience && (_endingAt == 0 || time.GetElapsedTime(_endingAt, now) < LastPatience))
             return;
-        cutOff();
+        writer.PeerStalled();
     }
 
     private void Sleep()
     {
-        _timer!.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _timer!.Dispose(); // an idle connection has none
         Interlocked.Exchange(ref _isWatching, 0);
-        if (Interlocked.Read(ref _writes) % 2 != 0 && Interlocked.Exchange(ref _isWatching, 1) == 0) // one began meanwhile, and took it for watched
-            _timer.Change(_look, _look);
+        if (Interlocked.Read(ref _writes) % 2 != 0) // one began meanwhile, and took it for watched
+            Watch();
     }
 
     /// <summary>Bytes that the peer has not taken yet (SIOCOUTQ, https://man7.org/linux/man-pages/man7/tcp.7.html); a number that says nothing if that cannot be known.</summary>
@@ -94,4 +95,14 @@ internal sealed class StallWatch(
 
     [DllImport("libc", EntryPoint = "ioctl")]
     private static extern int Ioctl(SafeSocketHandle socket, nuint request, out int value);
+}
+
+/// <summary>Whoever writes to a peer that may take nothing any more.</summary>
+internal interface IWritesToPeer
+{
+    /// <summary>Whether the connection is ending: then a write may not take long any more.</summary>
+    bool IsEnding { get; }
+
+    /// <summary>The peer takes nothing: ends the connection and cuts the line.</summary>
+    void PeerStalled();
 }

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.ObjectPool;
+using SimpleChat.Wire;
 
 namespace SimpleChat.Queues;
 
@@ -10,6 +11,9 @@ internal sealed class Outbox : IResettable
 
     /// <summary>Where they are while nobody has anything to say.</summary>
     public static readonly ObjectPool<Outbox> Pool = new DefaultObjectPool<Outbox>(new DefaultPooledObjectPolicy<Outbox>(), maximumRetained: 256);
+
+    /// <summary>For a drain that has nothing to give. Nobody adds to it.</summary>
+    public static readonly Outbox Nothing = new();
 
     /// <summary>Live messages, ids rising.</summary>
     public List<Message> Messages { get; set; } = [];

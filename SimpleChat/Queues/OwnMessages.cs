@@ -1,3 +1,5 @@
+using SimpleChat.Wire;
+
 namespace SimpleChat.Queues;
 
 /// <summary>

@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
 using Microsoft.OpenApi;
 using SimpleChat.Http;
+using SimpleChat.Identity;
 using SimpleChat.Monitoring;
 using SimpleChat.Network;
 using SimpleChat.Settings;
@@ -19,7 +20,7 @@ namespace SimpleChat.ServerSentEvents;
 /// </summary>
 internal sealed class InboxStream(
     HttpContext context, Connection connection, CurrentUser user,
-    Chat chat, ChatOptions options, TimeProvider time, Metrics metrics) : IDisposable
+    Chat chat, ChatOptions options, TimeProvider time, Metrics metrics) : IWritesToPeer, IDisposable
 {
     /// <summary>Bytes passed on in one go: little beside what Kestrel holds for a connection.</summary>
     private const int Piece = 16 * 1024;
@@ -32,13 +33,7 @@ internal sealed class InboxStream(
 
     private static readonly byte[] EndOfEvent = "\n\n"u8.ToArray();
 
-    private readonly StallWatch _stall = new(
-        context.Features.Get<IConnectionSocketFeature>()?.Socket, options.SendTimeout, () => connection.Ending is not null,
-        () =>
-        {
-            connection.End(ConnectionEnd.PeerStalled);
-            context.Abort();
-        }, time);
+    private StallWatch? _stall;
 
     private ITimer? _heart;
     private bool _beatIsDue;
@@ -46,15 +41,23 @@ internal sealed class InboxStream(
 
     public static void Map(IEndpointRouteBuilder routes) =>
         routes.MapGet("/inbox/stream", HandleAsync)
-            .WithMetadata(new CurrentUser.Required(), new CurrentUser.TokenInQuery(), new ApiDescription.Position("Last-Event-ID", ParameterLocation.Header))
+            .WithMetadata(new CurrentUser.Required(), new TokenInQuery(), new ApiDescription.Position("Last-Event-ID", ParameterLocation.Header))
             .WithSummary("Server-Sent Events: undelivered messages first, then live ones. Last-Event-ID resumes after that message.")
             .Produces<string>(StatusCodes.Status200OK, "text/event-stream")
             .RefusesLikeAnyOther().Refuses(StatusCodes.Status409Conflict);
 
+    bool IWritesToPeer.IsEnding => connection.Ending is not null;
+
+    void IWritesToPeer.PeerStalled()
+    {
+        connection.End(ConnectionEnd.PeerStalled);
+        context.Abort();
+    }
+
     public void Dispose()
     {
         _heart?.Dispose();
-        _stall.Dispose();
+        _stall?.Dispose();
     }
 
     private static async Task HandleAsync(
@@ -146,6 +149,7 @@ internal sealed class InboxStream(
         if (_unflushed == 0)
             return;
         _unflushed = 0;
+        _stall ??= new StallWatch(this, context.Features.Get<IConnectionSocketFeature>()?.Socket, options.SendTimeout, time);
         _stall.Begin();
         await context.Response.BodyWriter.FlushAsync(context.RequestAborted);
         _stall.End();

@@ -1,4 +1,5 @@
 using Microsoft.Data.Sqlite;
+using SimpleChat.Wire;
 
 namespace SimpleChat.Storage;
 

@@ -1,5 +1,6 @@
 using Dapper;
 using Microsoft.Data.Sqlite;
+using SimpleChat.Wire;
 
 namespace SimpleChat.Storage;
 
@@ -64,12 +65,31 @@ internal sealed partial class MessageReader(Database database)
         }
     }
 
-    /// <summary>Whether the user sent or received a message with this id, and it was sent at this time.</summary>
-    public bool Holds(string user, long id, long sentAt)
+    /// <summary>
+    /// Finds a <see cref="Position"/>, which a client wrote, among the user's messages. The long form is proved; the short one is only possible.
+    /// </summary>
+    /// <param name="user">Whose messages.</param>
+    /// <param name="position">What the client wrote, or null.</param>
+    /// <param name="lastCommitted">The highest id that was given out.</param>
+    /// <param name="after">The id; null without a position.</param>
+    /// <returns>Why it cannot be taken, or null.</returns>
+    public Refusal? Locate(string user, string? position, long lastCommitted, out long? after)
     {
-        using var connection = database.OpenReader();
-        using var row = new Statement(connection, "SELECT 1 FROM MessageDB WHERE Id = ?2 AND SentAt = ?3 AND (Sender = ?1 OR Recipient = ?1)");
-        return row.Bind(1, user).Bind(2, id).Bind(3, sentAt).Exists();
+        after = null;
+        if (position is null)
+            return null;
+        if (!Position.TryParse(position, out var place))
+            return Refusal.InvalidPosition;
+        after = place.Id;
+        try
+        {
+            var isKnown = place.SentAt is { } sentAt ? Holds(user, place.Id, sentAt) : place.Id <= lastCommitted;
+            return isKnown ? null : Refusal.UnknownPosition;
+        }
+        catch (Exception e) when (StorageFault.Is(e))
+        {
+            return Refusal.StorageUnreadable;
+        }
     }
 
     /// <summary>
@@ -143,6 +163,14 @@ internal sealed partial class MessageReader(Database database)
     {
         using var mark = new Statement(connection, "SELECT UpTo FROM MessageDB_Indexed");
         return mark.Read() ? mark.Int64(0) : 0;
+    }
+
+    /// <summary>Whether the user sent or received a message with this id, and it was sent at this time.</summary>
+    private bool Holds(string user, long id, long sentAt)
+    {
+        using var connection = database.OpenReader();
+        using var row = new Statement(connection, "SELECT 1 FROM MessageDB WHERE Id = ?2 AND SentAt = ?3 AND (Sender = ?1 OR Recipient = ?1)");
+        return row.Bind(1, user).Bind(2, id).Bind(3, sentAt).Exists();
     }
 
     private static HistoryMessage ReadHistoryMessage(Statement row) => new(ReadMessage(row), row.Int64(5) != 0);

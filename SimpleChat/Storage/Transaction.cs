@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using Microsoft.Data.Sqlite;
 using SQLitePCL;
+using SimpleChat.Wire;
 
 namespace SimpleChat.Storage;
 

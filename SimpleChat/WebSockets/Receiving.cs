@@ -6,16 +6,12 @@ using SimpleChat.Wire;
 namespace SimpleChat.WebSockets;
 
 /// <summary>The one reader of a WebSocket: assembles messages, within the limits, and hands on what each asks for.</summary>
-/// <param name="socket">The WebSocket.</param>
-/// <param name="connection">What it carries.</param>
-/// <param name="answers">Where each frame is answered.</param>
-/// <param name="services">The chat and its limits.</param>
-internal sealed class Receiving(WebSocket socket, Connection connection, Answers answers, WebSocketServices services) : IDisposable
+/// <param name="line">The WebSocket, and what it carries.</param>
+internal sealed class Receiving(WebSocketLine line) : IDisposable
 {
     /// <summary>The first buffer for a message. It grows with the message, never with what a frame claims to be.</summary>
     private const int FirstBuffer = 4096;
 
-    private readonly int _limit = services.Options.MaxMessageBytes;
     private ITimer? _slow; // runs while a message is incomplete
     private byte[]? _message; // rented while a message is read
     private string _lastTo = "";
@@ -28,21 +24,25 @@ internal sealed class Receiving(WebSocket socket, Connection connection, Answers
             while (true)
             {
                 // An idle connection holds no buffer: this waits until bytes are there.
-                var arrival = await socket.ReceiveAsync(Memory<byte>.Empty, CancellationToken.None);
+                var arrival = await line.Socket.ReceiveAsync(Memory<byte>.Empty, CancellationToken.None);
                 if (arrival.MessageType == WebSocketMessageType.Binary)
-                    connection.End(ConnectionEnd.Binary);
+                    line.Connection.End(ConnectionEnd.Binary);
                 _message = ArrayPool<byte>.Shared.Rent(FirstBuffer);
                 var length = arrival.EndOfMessage ? 0 : await ReadMessageAsync();
-                if (socket.CloseStatus is not null || socket.State is WebSocketState.CloseReceived or WebSocketState.Closed)
+                if (line.Socket.CloseStatus is not null || line.Socket.State is WebSocketState.CloseReceived or WebSocketState.Closed)
                 {
-                    connection.End(ConnectionEnd.ClosedByPeer(socket.CloseStatus));
+                    line.Connection.End(ConnectionEnd.ClosedByPeer(line.Socket.CloseStatus));
                     return;
                 }
 
                 await HandleAsync(_message.AsMemory(0, length));
                 ReturnBuffer();
-                await answers.WaitForRoomAsync();
+                await line.Answers.WaitForRoomAsync();
             }
+        }
+        catch (Exception e)
+        {
+            line.Fail(e);
         }
         finally
         {
@@ -57,30 +57,31 @@ internal sealed class Receiving(WebSocket socket, Connection connection, Answers
     /// <returns>Its length in bytes.</returns>
     private async ValueTask<int> ReadMessageAsync()
     {
+        var limit = line.Services.Options.MaxMessageBytes;
         var length = 0;
         var isTimed = false;
         while (true)
         {
             // A receive returns when the frame ends or the memory is full: offer no more than one byte over the limit.
-            var room = Math.Min(_message!.Length, _limit + 1) - length;
-            var receiving = socket.ReceiveAsync(_message.AsMemory(length, room), CancellationToken.None);
+            var room = Math.Min(_message!.Length, limit + 1) - length;
+            var receiving = line.Socket.ReceiveAsync(_message.AsMemory(length, room), CancellationToken.None);
             if (!receiving.IsCompleted && !isTimed)
             {
-                _slow ??= services.Time.CreateTimer(
-                    _ => connection.End(ConnectionEnd.MessageTooSlow), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
-                _slow.Change(services.Options.MessageTimeout, Timeout.InfiniteTimeSpan);
+                _slow ??= line.Services.Time.CreateTimer(
+                    _ => line.Connection.End(ConnectionEnd.MessageTooSlow), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+                _slow.Change(line.Services.Options.MessageTimeout, Timeout.InfiniteTimeSpan);
                 isTimed = true;
             }
 
             var part = await receiving;
             length += part.Count;
             if (!part.EndOfMessage)
-                connection.Share.Charge(Work.Fragment);
-            if (length > _limit)
-                connection.End(ConnectionEnd.MessageTooBig);
+                line.Connection.Share.Charge(Work.Fragment);
+            if (length > limit)
+                line.Connection.End(ConnectionEnd.MessageTooBig);
             if (part.EndOfMessage)
                 break;
-            if (connection.Ending is not null)
+            if (line.Connection.Ending is not null)
                 length = 0; // nothing of it is wanted any more, only its end
             if (length == _message.Length)
                 GrowBuffer();
@@ -94,10 +95,10 @@ internal sealed class Receiving(WebSocket socket, Connection connection, Answers
     private async ValueTask HandleAsync(ReadOnlyMemory<byte> message)
     {
         // Both before the frame counts as unanswered: a fault in here must not keep the connection waiting for its answer.
-        var receivedAt = services.Time.GetUtcNow().ToUnixTimeMilliseconds();
+        var receivedAt = line.Services.Time.GetUtcNow().ToUnixTimeMilliseconds();
         var frame = IncomingFrame.Read(message.Span, lastTo: _lastTo);
-        connection.Share.Charge(Work.Frame(message.Length, frame.Text.Length));
-        if (answers.Begin(frame.ClientMessageId) is not { } answer)
+        line.Connection.Share.Charge(Work.Frame(message.Length, frame.Text.Length));
+        if (line.Answers.Begin(frame.ClientMessageId) is not { } answer)
             return;
         if (frame.Refusal is not null)
         {
@@ -105,26 +106,27 @@ internal sealed class Receiving(WebSocket socket, Connection connection, Answers
             return;
         }
 
+        var chat = line.Services.Chat;
         switch (frame.Type)
         {
             case FrameType.Ping:
                 answer.Pong();
                 break;
             case FrameType.Ack:
-                connection.Share.Charge(Work.Ack(frame.Ids.Count));
-                await services.Chat.Writer.EnqueueAsync(new Delivery(services.Chat, connection.Share, frame.Ids, answer));
+                line.Connection.Share.Charge(Work.Ack(frame.Ids.Count));
+                await chat.Writer.EnqueueAsync(new Delivery(chat, line.Connection.Share, IdRange.Of(frame.Ids), frame.Ids.Count, answer));
                 break;
             default:
                 _lastTo = frame.To;
-                var draft = new Draft(connection.User, frame.To, frame.Text, frame.ClientMessageId);
-                await new Send(services.Chat, connection.Share, draft, receivedAt, answer, connection).ReceivedAsync();
+                var draft = new Draft(line.Connection.User, frame.To, frame.Text, frame.ClientMessageId);
+                await new Send(chat, line.Connection.Share, draft, receivedAt, answer, line.Connection).ReceivedAsync();
                 break;
         }
     }
 
     private void GrowBuffer()
     {
-        var larger = ArrayPool<byte>.Shared.Rent(Math.Min(_message!.Length * 2, _limit + 1));
+        var larger = ArrayPool<byte>.Shared.Rent(Math.Min(_message!.Length * 2, line.Services.Options.MaxMessageBytes + 1));
         _message.CopyTo(larger, 0);
         ReturnBuffer();
         _message = larger;

@@ -7,42 +7,53 @@ using SimpleChat.Wire;
 namespace SimpleChat.WebSockets;
 
 /// <summary>The one writer of a WebSocket: answers, receipts and messages, each batch in one piece.</summary>
-/// <param name="socket">The WebSocket.</param>
+/// <param name="line">The WebSocket, and what it carries.</param>
 /// <param name="batch">Between it and the network; null if there is no network.</param>
 /// <param name="network">The operating system's socket; null if there is none, or others speak over it too.</param>
-/// <param name="connection">What it carries, just joined.</param>
-/// <param name="answers">The answers to its frames.</param>
 /// <param name="writingDelivers">Whether a message counts as delivered when it was written, or only when it is acknowledged.</param>
-/// <param name="services">The chat and its limits.</param>
-internal sealed class Sending(
-    WebSocket socket, OutgoingBatch? batch, Socket? network, Connection connection, Answers answers, bool writingDelivers,
-    WebSocketServices services) : IDisposable
+internal sealed class Sending(WebSocketLine line, OutgoingBatch? batch, Socket? network, bool writingDelivers) : IWritesToPeer, IDisposable
 {
-    private readonly WrittenMessages? _written = writingDelivers ? new WrittenMessages(services.Chat, connection, services.Time) : null;
+    private readonly WrittenMessages? _written = writingDelivers ? new WrittenMessages(line.Services.Chat, line.Connection, line.Services.Time) : null;
     private StallWatch? _stall;
 
     /// <summary>Writes until the connection ends and every frame that was read is answered.</summary>
     public async Task RunAsync()
     {
-        await GreetAsync();
-        using var drain = services.Chat.DrainOf(connection);
-        while (true)
+        try
         {
-            var end = connection.Ending; // asked before: what waited at the end still goes out
-            await SendAsync(answers.Take(out var count), count, drain.Next());
-            if (end is not null && (end.Status is null || answers.AreWritten))
-                return;
-            if (!drain.HasMore)
-                await connection.Signal.WaitAsync();
+            await GreetAsync();
+            using var drain = line.Services.Chat.DrainOf(line.Connection);
+            while (true)
+            {
+                var end = line.Connection.Ending; // asked before: what waited at the end still goes out
+                await SendAsync(line.Answers.Take(out var count), count, drain.Next());
+                if (end is not null && (end.Status is null || line.Answers.AreWritten))
+                    return;
+                if (!drain.HasMore)
+                    await line.Connection.Signal.WaitAsync();
+            }
+        }
+        catch (Exception e)
+        {
+            line.Fail(e);
         }
     }
 
     public void Dispose() => _stall?.Dispose();
 
+    bool IWritesToPeer.IsEnding => line.Connection.Ending is not null;
+
+    /// <summary>Cuts the line: nothing gentler gets through.</summary>
+    void IWritesToPeer.PeerStalled()
+    {
+        line.Connection.End(ConnectionEnd.PeerStalled);
+        line.Socket.Abort();
+    }
+
     private async ValueTask GreetAsync()
     {
         var frames = FrameWriter.Pool.Get();
-        await SendAsync(frames.Connected(connection.User, services.Options.MaxMessageBytes), left: 0);
+        await SendAsync(frames.Connected(line.Connection.User, line.Services.Options.MaxMessageBytes), left: 0);
         FrameWriter.Pool.Return(frames);
     }
 
@@ -57,7 +68,7 @@ internal sealed class Sending(
         {
             var frame = answer.Frame!.Value;
             if (frame.Refusal is { } refusal)
-                services.Refusals.Refused(refusal.Reason, connection.User);
+                line.Services.Refusals.Refused(refusal.Reason, line.Connection.User);
             await SendAsync(frames.Answer(frame), --left);
         }
 
@@ -67,11 +78,11 @@ internal sealed class Sending(
             await SendAsync(frames.Message(message), --left);
         FrameWriter.Pool.Return(frames);
         if (count > 0)
-            answers.Written(count);
+            line.Answers.Written(count);
         if (outbox.Messages is [.., var last])
         {
-            services.Metrics.Pushed(outbox.Messages.Count);
-            if (connection.Ending is null or { Status: not null })
+            line.Services.Metrics.Pushed(outbox.Messages.Count);
+            if (line.Connection.Ending is null or { Status: not null })
                 _written?.UpTo(last.Id, outbox.Messages.Count);
         }
     }
@@ -81,22 +92,16 @@ internal sealed class Sending(
     {
         if (batch is not null)
             batch.MoreFollow = left > 0;
-        var sending = socket.SendAsync(frame, WebSocketMessageType.Text, endOfMessage: true, CancellationToken.None);
+        var sending = line.Socket.SendAsync(frame, WebSocketMessageType.Text, endOfMessage: true, CancellationToken.None);
         return sending.IsCompletedSuccessfully ? ValueTask.CompletedTask : WatchAsync(sending);
     }
 
-    /// <summary>A peer that takes nothing for <c>Chat:SendTimeout</c> is cut off: nothing gentler gets through.</summary>
+    /// <summary>A peer that takes nothing for <c>Chat:SendTimeout</c> is cut off.</summary>
     private async ValueTask WatchAsync(ValueTask sending)
     {
-        _stall ??= new StallWatch(network, services.Options.SendTimeout, () => connection.Ending is not null, CutOff, services.Time);
+        _stall ??= new StallWatch(this, network, line.Services.Options.SendTimeout, line.Services.Time);
         _stall.Begin();
         await sending;
         _stall.End();
-    }
-
-    private void CutOff()
-    {
-        connection.End(ConnectionEnd.PeerStalled);
-        socket.Abort();
     }
 }

@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.OpenApi;
 using SimpleChat.Http;
+using SimpleChat.Identity;
 using SimpleChat.Limits;
 using SimpleChat.Settings;
 using SimpleChat.Wire;
@@ -34,12 +35,12 @@ internal sealed class WebSocketEndpoint(WebSocketServices services, IHostEnviron
     public static void Map(IEndpointRouteBuilder routes)
     {
         var endpoint = ActivatorUtilities.CreateInstance<WebSocketEndpoint>(routes.ServiceProvider);
-        routes.MapGet("/chat", (Delegate)endpoint.HandleAsync).WithMetadata(new CurrentUser.TokenInQuery(), new ApiDescription.Position("after", ParameterLocation.Query))
+        routes.MapGet("/chat", (Delegate)endpoint.HandleAsync).WithMetadata(new TokenInQuery(), new ApiDescription.Position("after", ParameterLocation.Query))
             .WithSummary("Opens a WebSocket (RFC 6455): subprotocol chat or chat.ack, after=41 to resume.")
             .Produces(StatusCodes.Status101SwitchingProtocols)
             .RefusesLikeAnyOther().Refuses(StatusCodes.Status409Conflict, StatusCodes.Status426UpgradeRequired)
             .ShortCircuit();
-        routes.Map("/chat", (Delegate)endpoint.HandleAsync).WithMetadata(new CurrentUser.TokenInQuery()).ShortCircuit(); // CONNECT, and methods to be refused
+        routes.Map("/chat", (Delegate)endpoint.HandleAsync).WithMetadata(new TokenInQuery()).ShortCircuit(); // CONNECT, and methods to be refused
     }
 
     /// <summary>A line ready to paste that opens the chat: in Development as alice, elsewhere with a token.</summary>
@@ -65,24 +66,45 @@ internal sealed class WebSocketEndpoint(WebSocketServices services, IHostEnviron
         if (await CurrentUser.IdentifyAsync(context, environment, provider) is not { } user)
             return;
         using (user)
-            await ServeAsync(context, user);
+        {
+            if (await JoinAsync(context, user) is not { } connection)
+                return;
+            try
+            {
+                var protocol = context.WebSockets.WebSocketRequestedProtocols.FirstOrDefault(offered => offered is Plain or Acknowledged);
+                using var socket = await context.WebSockets.AcceptWebSocketAsync(protocol);
+                using var line = new WebSocketLine(
+                    socket, BatchedUpgrades.BatchOf(context), context.Features.Get<IConnectionSocketFeature>()?.Socket, connection,
+                    writingDelivers: protocol != Acknowledged, user.ExpiresAt, services);
+                await line.RunAsync();
+            }
+            finally
+            {
+                services.Chat.Leave(connection);
+            }
+        }
     }
 
-    private async Task ServeAsync(HttpContext context, CurrentUser user)
+    /// <summary>Puts a connection for the user into the map; or answers why not, unless the caller has left, and the result is null.</summary>
+    private async Task<Connection?> JoinAsync(HttpContext context, CurrentUser user)
     {
         if (!user.Share.TryBeginRequest(Work.Handshake))
         {
             await new RefusalResult(Refusal.TooManyRequests, user.Id).ExecuteAsync(context);
-            return;
+            return null;
         }
 
         var connection = new Connection(user.Share);
         Refusal? refusal;
         try
         {
-            await user.Share.PayAsync(context.RequestAborted);
-            if (context.RequestAborted.IsCancellationRequested)
-                return;
+            if (user.Share.Debt > TimeSpan.Zero)
+            {
+                await user.Share.PayAsync(context.RequestAborted);
+                if (context.RequestAborted.IsCancellationRequested)
+                    return null;
+            }
+
             refusal = services.Chat.Join(connection, context.Request.Query["after"]);
         }
         finally
@@ -90,25 +112,10 @@ internal sealed class WebSocketEndpoint(WebSocketServices services, IHostEnviron
             user.Share.EndRequest();
         }
 
-        if (refusal is not null)
-        {
-            await new RefusalResult(refusal, user.Id).ExecuteAsync(context);
-            return;
-        }
-
-        try
-        {
-            var protocol = context.WebSockets.WebSocketRequestedProtocols.FirstOrDefault(offered => offered is Plain or Acknowledged);
-            using var socket = await context.WebSockets.AcceptWebSocketAsync(protocol);
-            using var line = new WebSocketLine(
-                socket, BatchedUpgrades.BatchOf(context), context.Features.Get<IConnectionSocketFeature>()?.Socket, connection,
-                writingDelivers: protocol != Acknowledged, user.ExpiresAt, services);
-            await line.RunAsync();
-        }
-        finally
-        {
-            services.Chat.Leave(connection);
-        }
+        if (refusal is null)
+            return connection;
+        await new RefusalResult(refusal, user.Id).ExecuteAsync(context);
+        return null;
     }
 
     /// <summary>What is wrong with the handshake, or null. The framework says of all of it merely "not a WebSocket request".</summary>

@@ -16,10 +16,6 @@ internal sealed partial class WebSocketLine : IDisposable
     /// <summary>When nothing is read any more, the close frame gets a head start on the reset that closing a socket with unread data sends.</summary>
     private static readonly TimeSpan Linger = TimeSpan.FromMilliseconds(100);
 
-    private readonly WebSocket _socket;
-    private readonly Connection _connection;
-    private readonly WebSocketServices _services;
-    private readonly Answers _answers;
     private readonly Receiving _receiving;
     private readonly Sending _sending;
     private readonly ITimer? _expiry;
@@ -35,12 +31,12 @@ internal sealed partial class WebSocketLine : IDisposable
         WebSocket socket, OutgoingBatch? batch, Socket? network, Connection connection, bool writingDelivers, DateTimeOffset? expiresAt,
         WebSocketServices services)
     {
-        _socket = socket;
-        _connection = connection;
-        _services = services;
-        _answers = new Answers(connection);
-        _receiving = new Receiving(socket, connection, _answers, services);
-        _sending = new Sending(socket, batch, network, connection, _answers, writingDelivers, services);
+        Socket = socket;
+        Connection = connection;
+        Services = services;
+        Answers = new Answers(connection);
+        _receiving = new Receiving(this);
+        _sending = new Sending(this, batch, network, writingDelivers);
         if (batch is not null)
         {
             batch.Share = connection.Share;
@@ -54,18 +50,48 @@ internal sealed partial class WebSocketLine : IDisposable
         }
     }
 
+    /// <summary>The WebSocket.</summary>
+    public WebSocket Socket { get; }
+
+    /// <summary>What it carries.</summary>
+    public Connection Connection { get; }
+
+    /// <summary>Where its frames are answered.</summary>
+    public Answers Answers { get; }
+
+    /// <summary>The chat and its limits.</summary>
+    public WebSocketServices Services { get; }
+
     /// <summary>Runs until the line is closed, whoever closes it. Throws nothing that the peer can cause.</summary>
     public async Task RunAsync()
     {
-        Log.Opened(_services.Log, _connection.User, _socket.SubProtocol ?? "none");
-        var receiving = UntilEndAsync(_receiving.RunAsync());
-        await UntilEndAsync(_sending.RunAsync());
-        _answers.End();
-        _services.Chat.Leave(_connection); // before the peer can know that it is closed
-        await CloseAsync(_connection.Ending!, receiving);
-        _socket.Abort(); // does nothing to a socket that is closed
+        Log.Opened(Services.Log, Connection.User, Socket.SubProtocol ?? "none");
+        var receiving = _receiving.RunAsync();
+        await _sending.RunAsync();
+        Answers.End();
+        Services.Chat.Leave(Connection); // before the peer can know that it is closed
+        await CloseAsync(Connection.Ending!, receiving);
+        Socket.Abort(); // does nothing to a socket that is closed
         await receiving;
-        Log.Ended(_services.Log, _connection.User, _connection.Ending!.Name);
+        Log.Ended(Services.Log, Connection.User, Connection.Ending!.Name);
+    }
+
+    /// <summary>One of both directions failed: the connection ends, with a name for it.</summary>
+    public void Fail(Exception e)
+    {
+        if (IsProtocolError(e))
+        {
+            Connection.End(ConnectionEnd.ProtocolError);
+        }
+        else if (IsPeerGone(e))
+        {
+            Connection.End(ConnectionEnd.PeerGone);
+        }
+        else
+        {
+            Log.Fault(Services.Log, e, Connection.User);
+            Connection.End(ConnectionEnd.ServerFault);
+        }
     }
 
     public void Dispose()
@@ -75,28 +101,6 @@ internal sealed partial class WebSocketLine : IDisposable
         _sending.Dispose();
     }
 
-    /// <summary>Runs one of both directions. What ends it ends the connection, and has a name.</summary>
-    private async Task UntilEndAsync(Task direction)
-    {
-        try
-        {
-            await direction;
-        }
-        catch (Exception e) when (IsProtocolError(e))
-        {
-            _connection.End(ConnectionEnd.ProtocolError);
-        }
-        catch (Exception e) when (IsPeerGone(e))
-        {
-            _connection.End(ConnectionEnd.PeerGone);
-        }
-        catch (Exception e)
-        {
-            Log.Fault(_services.Log, e, _connection.User);
-            _connection.End(ConnectionEnd.ServerFault);
-        }
-    }
-
     private async Task CloseAsync(ConnectionEnd end, Task receiving)
     {
         try
@@ -104,13 +108,13 @@ internal sealed partial class WebSocketLine : IDisposable
             if (end.Status is { } status)
             {
                 var reason = status == WebSocketCloseStatus.Empty ? null : end.Reason;
-                await _socket.CloseOutputAsync(status, reason, CancellationToken.None).WaitAsync(CloseTimeout, _services.Time);
+                await Socket.CloseOutputAsync(status, reason, CancellationToken.None).WaitAsync(CloseTimeout, Services.Time);
             }
 
             if (end == ConnectionEnd.ProtocolError || end == ConnectionEnd.ServerFault)
-                await Task.Delay(Linger, _services.Time); // nobody reads any more
+                await Task.Delay(Linger, Services.Time); // nobody reads any more
             else if (end.Status is not null)
-                await receiving.WaitAsync(CloseTimeout, _services.Time); // the peer's close frame
+                await receiving.WaitAsync(CloseTimeout, Services.Time); // the peer's close frame
         }
         catch (Exception e) when (IsPeerGone(e) || e is TimeoutException or ArgumentException)
         {
@@ -122,18 +126,18 @@ internal sealed partial class WebSocketLine : IDisposable
     /// The framework found a breach of RFC 6455 and has answered it with a close frame already: the receiver hears of it, or the sender finds
     /// a close frame sent that is not ours.
     /// </summary>
-    private bool IsProtocolError(Exception e) => IsPeerGone(e) && _socket.CloseStatus is null
-        && (_socket.State == WebSocketState.CloseSent || e is WebSocketException { WebSocketErrorCode: WebSocketError.Faulted });
+    private bool IsProtocolError(Exception e) => IsPeerGone(e) && Socket.CloseStatus is null
+        && (Socket.State == WebSocketState.CloseSent || e is WebSocketException { WebSocketErrorCode: WebSocketError.Faulted });
 
     private static bool IsPeerGone(Exception e) => e is WebSocketException or IOException or OperationCanceledException or ObjectDisposedException;
 
     /// <summary>Looks at the clock, and again as often as a silent line is pinged: clocks are set, and a timer does not notice.</summary>
     private void CheckExpiry(DateTimeOffset expiresAt)
     {
-        var left = expiresAt - _services.Time.GetUtcNow();
-        var look = _services.Options.KeepAliveInterval;
+        var left = expiresAt - Services.Time.GetUtcNow();
+        var look = Services.Options.KeepAliveInterval;
         if (left <= TimeSpan.Zero)
-            _connection.End(ConnectionEnd.IdentityExpired);
+            Connection.End(ConnectionEnd.IdentityExpired);
         else
             _expiry!.Change(left < look ? left : look, Timeout.InfiniteTimeSpan);
     }

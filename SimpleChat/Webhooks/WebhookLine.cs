@@ -162,7 +162,7 @@ internal sealed partial class WebhookLine : IDisposable
     private async Task<Refusal?> AckAsync(long id)
     {
         var reply = new Reply();
-        await _chat.Writer.EnqueueAsync(new Delivery(_chat, Share, [id], reply));
+        await _chat.Writer.EnqueueAsync(new Delivery(_chat, Share, [new IdRange(id, id)], 1, reply));
         return await reply.Outcome;
     }
 

@@ -1,4 +1,4 @@
-namespace SimpleChat.Storage;
+namespace SimpleChat.Wire;
 
 /// <summary>A message as history shows it.</summary>
 /// <param name="Message">The message.</param>

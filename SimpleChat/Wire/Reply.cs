@@ -1,6 +1,4 @@
-using SimpleChat.Wire;
-
-namespace SimpleChat;
+namespace SimpleChat.Wire;
 
 /// <summary>How whoever asked for something hears what became of it: once, on any thread. Neither method may wait.</summary>
 internal interface IReply
