@@ -1,8 +1,8 @@
 namespace SimpleChat.Benchmarks;
 
 /// <summary>
-/// What one sender sent, heard confirmed, and what arrived of it. Counts and running hashes stand for the whole lists: order and ids go into
-/// the hashes, so that two equal ones mean the same messages in the same order. Each field is written by one socket's callbacks alone.
+/// What one sender sent, heard confirmed, and what arrived of it. Counts and running hashes stand for the whole lists: order and ids go
+/// into the hashes, so that two equal ones mean the same messages in the same order. Each field is written by one socket's callbacks alone.
 /// </summary>
 /// <param name="sender">Number of the sender, as in the text.</param>
 /// <param name="recipient">The one user it writes to.</param>
@@ -32,7 +32,9 @@ internal sealed class Account(int sender, string recipient)
         Confirmed++;
     }
 
-    /// <summary>The sender's message <paramref name="number"/>, with this <paramref name="id"/>, came to the user <paramref name="at"/>.</summary>
+    /// <summary>
+    /// The sender's message <paramref name="number"/>, with this <paramref name="id"/>, came to the user <paramref name="at"/>.
+    /// </summary>
     /// <exception cref="NotProvenException">It is not the next one, or came to somebody else.</exception>
     public void Arrive(long id, long number, string at)
     {

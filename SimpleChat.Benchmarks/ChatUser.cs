@@ -1,7 +1,8 @@
 namespace SimpleChat.Benchmarks;
 
 /// <summary>
-/// A user of the benchmark: sends to one other user, either as fast as its window of unanswered messages lets it, or when told; and receives.
+/// A user of the benchmark: sends to one other user, either as fast as its window of unanswered messages lets it, or when told; and
+/// receives.
 /// </summary>
 /// <param name="port">The server's.</param>
 /// <param name="number">Its own number; its name follows from it.</param>

@@ -5,9 +5,9 @@ using System.Text;
 namespace SimpleChat.Benchmarks;
 
 /// <summary>
-/// One client's WebSocket on a bare TCP socket. Everything happens in its receive callback: frames are read where they lie in the buffer, what
-/// they call for is collected, and one send carries it away. On Linux all callbacks run on one thread (see <c>Program</c>), elsewhere those of
-/// one socket run one after the other.
+/// One client's WebSocket on a bare TCP socket. Everything happens in its receive callback: frames are read where they lie in the buffer,
+/// what they call for is collected, and one send carries it away. On Linux all callbacks run on one thread (see <c>Program</c>), elsewhere
+/// those of one socket run one after the other.
 /// </summary>
 /// <param name="port">The server's, on the loopback address.</param>
 /// <param name="user">Whose connection it is.</param>
@@ -49,7 +49,8 @@ internal abstract class ClientSocket(int port, string user, string subprotocol, 
         _send.Completed += (_, _) => Sent();
         if (OperatingSystem.IsLinux())
         {
-            _socket.SetRawSocketOption(0, 24, [1, 0, 0, 0]); // IP_BIND_ADDRESS_NO_PORT: the port is chosen at connect, where fewer are taken
+            // IP_BIND_ADDRESS_NO_PORT: the port is chosen at connect, where fewer are taken.
+            _socket.SetRawSocketOption(0, 24, [1, 0, 0, 0]);
             var address = 1 + (Interlocked.Increment(ref _opened) / ConnectionsPerAddress % 250);
             _socket.Bind(new IPEndPoint(new IPAddress([127, 0, 0, (byte)address]), 0));
         }

@@ -3,8 +3,8 @@ using System.Text;
 namespace SimpleChat.Benchmarks;
 
 /// <summary>
-/// Pages of 50 out of everything that was ever said, one request after the other over one connection, each for another user than the one before.
-/// The client's own share is in the figure.
+/// Pages of 50 out of everything that was ever said, one request after the other over one connection, each for another user than the one
+/// before. The client's own share is in the figure.
 /// </summary>
 internal static class History
 {

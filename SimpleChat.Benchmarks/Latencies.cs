@@ -1,6 +1,8 @@
 namespace SimpleChat.Benchmarks;
 
-/// <summary>Times from intended send to arrival: a count for each microsecond up to <see cref="Longest"/>; longer ones count as it.</summary>
+/// <summary>
+/// Times from intended send to arrival: a count for each microsecond up to <see cref="Longest"/>; longer ones count as it.
+/// </summary>
 internal sealed class Latencies
 {
     /// <summary>Two seconds: far beyond any figure worth telling apart.</summary>

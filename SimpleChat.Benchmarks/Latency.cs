@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace SimpleChat.Benchmarks;
 
 /// <summary>
-/// From the moment a message was meant to be sent to its arrival, at a fixed rate that nothing slows down: a server that stalls is charged with
-/// every message that was due meanwhile, and so is the generator if it comes late.
+/// From the moment a message was meant to be sent to its arrival, at a fixed rate that nothing slows down: a server that stalls is charged
+/// with every message that was due meanwhile, and so is the generator if it comes late.
 /// </summary>
 internal static partial class Latency
 {

@@ -8,8 +8,8 @@ using System.Text.Json;
 namespace SimpleChat.Benchmarks;
 
 /// <summary>
-/// One user at the relay. Its read loop answers the sender and writes to the recipient, into memory; only when it would have to wait for more
-/// does it flush those it wrote to. An idle one holds no buffer.
+/// One user at the relay. Its read loop answers the sender and writes to the recipient, into memory; only when it would have to wait for
+/// more does it flush those it wrote to. An idle one holds no buffer.
 /// </summary>
 internal sealed class RelayConnection(
     string user, WebSocket socket, BatchedStream stream, ConcurrentDictionary<string, RelayConnection> users)

@@ -10,9 +10,9 @@ using Microsoft.Extensions.Logging;
 namespace SimpleChat.Benchmarks;
 
 /// <summary>
-/// The relay baseline: the contract's frames through Kestrel and System.Net.WebSockets, with no storage, no inbox, no history, no checks and
-/// no limits. What is left is what passing a message on costs by itself. For benchmarks only: it trusts every frame, and queues without bound
-/// for a reader that doesn't read.
+/// The relay baseline: the contract's frames through Kestrel and System.Net.WebSockets, with no storage, no inbox, no history, no checks
+/// and no limits. What is left is what passing a message on costs by itself. For benchmarks only: it trusts every frame, and queues without
+/// bound for a reader that doesn't read.
 /// </summary>
 internal static class RelayServer
 {

@@ -59,8 +59,8 @@ internal sealed partial class ServerProcess : IDisposable
     public const string InlineCompletions = "DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS";
 
     /// <summary>
-    /// .NET waits ten times as long before it optimises hot methods if a process starts on one core alone. Ours does so only to be measured;
-    /// with this it waits as long as on any machine (https://github.com/dotnet/coreclr/pull/18610).
+    /// .NET waits ten times as long before it optimises hot methods if a process starts on one core alone. Ours does so only to be
+    /// measured; with this it waits as long as on any machine (https://github.com/dotnet/coreclr/pull/18610).
     /// </summary>
     private const string OptimizationDelay = "DOTNET_TC_DelaySingleProcMultiplier";
 

@@ -3,8 +3,8 @@ using System.Net.Sockets;
 using System.Text;
 
 /// <summary>
-/// Runs in the chat server's process before its <c>Main</c>, if <c>DOTNET_STARTUP_HOOKS</c> names this assembly: a way to read the runtime's
-/// own counters from outside without a line of it in the server. Its name, and that it has no namespace, are .NET's convention.
+/// Runs in the chat server's process before its <c>Main</c>, if <c>DOTNET_STARTUP_HOOKS</c> names this assembly: a way to read the
+/// runtime's own counters from outside without a line of it in the server. Its name, and that it has no namespace, are .NET's convention.
 /// </summary>
 internal static class StartupHook
 {

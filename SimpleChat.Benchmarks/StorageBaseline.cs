@@ -3,8 +3,8 @@ using Microsoft.Data.Sqlite;
 namespace SimpleChat.Benchmarks;
 
 /// <summary>
-/// The storage baseline: the same rows in and out of the same two tables with the same durability, in one process with no network, no index but
-/// the primary keys and no reader. Each commit takes <see cref="Batch"/> messages in, and as many older ones out of the inbox.
+/// The storage baseline: the same rows in and out of the same two tables with the same durability, in one process with no network, no index
+/// but the primary keys and no reader. Each commit takes <see cref="Batch"/> messages in, and as many older ones out of the inbox.
 /// </summary>
 internal static class StorageBaseline
 {

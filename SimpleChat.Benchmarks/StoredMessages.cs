@@ -15,7 +15,9 @@ internal static class StoredMessages
     /// <summary>The friend of <paramref name="user"/>: the same one that it writes to in the throughput measurement.</summary>
     public static string Friend(int user) => ChatUser.Name(user ^ 1);
 
-    /// <summary>One of those whom <paramref name="user"/> writes to now and then, one message in <see cref="Acquaintances"/> times two.</summary>
+    /// <summary>
+    /// One of those whom <paramref name="user"/> writes to now and then, one message in <see cref="Acquaintances"/> times two.
+    /// </summary>
     public static string Acquaintance(int user) => ChatUser.Name((user + (Acquaintances / 2)) % Users);
 
     /// <summary>Makes the file and returns its path.</summary>

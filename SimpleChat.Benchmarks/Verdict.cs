@@ -18,7 +18,8 @@ internal sealed class Verdict
     }
 
     /// <summary>Waits for <paramref name="condition"/>, looking at the faults meanwhile.</summary>
-    /// <exception cref="NotProvenException">A fault, or <paramref name="complaint"/> if it isn't true within <paramref name="limit"/>.</exception>
+    /// <exception cref="NotProvenException">A fault, or <paramref name="complaint"/> if it isn't true within
+    /// <paramref name="limit"/>.</exception>
     public void WaitFor(Func<bool> condition, TimeSpan limit, Func<string> complaint)
     {
         var start = Stopwatch.GetTimestamp();

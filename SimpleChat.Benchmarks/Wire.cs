@@ -3,7 +3,9 @@ using System.Text;
 
 namespace SimpleChat.Benchmarks;
 
-/// <summary>RFC 6455 and the contract's frames as a client needs them, straight in and out of buffers: no JSON reader, nothing allocated.</summary>
+/// <summary>
+/// RFC 6455 and the contract's frames as a client needs them, straight in and out of buffers: no JSON reader, nothing allocated.
+/// </summary>
 internal static class Wire
 {
     public const byte Text = 1, Close = 8, Ping = 9, Pong = 10;
@@ -76,7 +78,9 @@ internal static class Wire
         return header + payload.Length;
     }
 
-    /// <summary>Overwrites a number in a masked payload, at <paramref name="offset"/> of it, with as many digits as it has room for.</summary>
+    /// <summary>
+    /// Overwrites a number in a masked payload, at <paramref name="offset"/> of it, with as many digits as it has room for.
+    /// </summary>
     public static void WriteDigits(Span<byte> payload, int offset, int digits, long value)
     {
         for (var i = offset + digits - 1; i >= offset; i--)

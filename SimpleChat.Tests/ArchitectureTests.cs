@@ -23,9 +23,9 @@ public sealed partial class ArchitectureTests
         ["Storage"] = ["Limits", "Monitoring", "Settings", "Storage.Files", "Wire"],
         [Root_] = ["Limits", "Monitoring", "Queues", "Settings", "Storage", "Wire"],
         ["Http"] = [Root_, "Identity", "Limits", "Monitoring", "Network", "Settings", "Storage", "Wire"],
-        ["WebSockets"] = [Root_, "Http", "Limits", "Monitoring", "Network", "Queues", "Settings", "Wire"],
+        ["WebSockets"] = [Root_, "Http", "Identity", "Limits", "Monitoring", "Network", "Queues", "Settings", "Wire"],
         ["LongPolling"] = [Root_, "Http", "Network", "Settings", "Storage", "Wire"],
-        ["ServerSentEvents"] = [Root_, "Http", "Monitoring", "Network", "Settings", "Wire"],
+        ["ServerSentEvents"] = [Root_, "Http", "Identity", "Monitoring", "Network", "Settings", "Wire"],
         ["Webhooks"] = [Root_, "Http", "Limits", "Settings", "Storage", "Wire"],
     };
 
@@ -33,7 +33,10 @@ public sealed partial class ArchitectureTests
     private static readonly string[] Door = ["Writer", "Write", "Transaction", "MessageReader", "Page", "StorageFault"];
 
     /// <summary>Files that may be longer than the others, and why.</summary>
-    private static readonly Dictionary<string, string> MayBeLong = [];
+    private static readonly Dictionary<string, string> MayBeLong = new()
+    {
+        [Path.Combine("Storage", "Writer.cs")] = "Group commit, and what happens when a commit fails: one thing cannot be read without the other.",
+    };
 
     private static readonly Type[] Types = [.. typeof(Chat).Assembly.GetTypes().Where(type => type.Namespace?.StartsWith("SimpleChat", StringComparison.Ordinal) == true)];
 
@@ -82,7 +85,7 @@ public sealed partial class ArchitectureTests
     public void The_chat_itself_is_short_and_no_file_is_long()
     {
         var lines = Sources().ToDictionary(file => Path.GetRelativePath(Server, file), file => File.ReadAllLines(file).Length);
-        Assert.InRange(lines.Where(file => !file.Key.Contains(Path.DirectorySeparatorChar)).Sum(file => file.Value), 1, 750);
+        Assert.InRange(lines.Where(file => !file.Key.Contains(Path.DirectorySeparatorChar)).Sum(file => file.Value), 1, 700);
         Assert.All(lines, file => Assert.True(file.Value <= 200 || MayBeLong.ContainsKey(file.Key), $"{file.Key} has {file.Value} lines."));
     }
 

@@ -8,7 +8,9 @@ using Microsoft.IdentityModel.Tokens;
 
 namespace SimpleChat.Tests;
 
-/// <summary>An identity provider on loopback: issues tokens and gives its keys (OpenID Connect Discovery), unless in another mood.</summary>
+/// <summary>
+/// An identity provider on loopback: issues tokens and gives its keys (OpenID Connect Discovery), unless in another mood.
+/// </summary>
 internal sealed class Authority : IAsyncDisposable
 {
     private readonly WebApplication _app;

@@ -3,8 +3,9 @@ using System.Text;
 namespace SimpleChat.Tests;
 
 /// <summary>
-/// I8: input that has no business to be there, by name. Each is answered with something definite, none is a fault in the log, and a bystander's
-/// connection goes on. What is wrong with a frame's JSON or breaks RFC 6455 is in <see cref="SendTests"/> and <see cref="ClosingTests"/>.
+/// I8: input that has no business to be there, by name. Each is answered with something definite, none is a fault in the log, and a
+/// bystander's connection goes on. What is wrong with a frame's JSON or breaks RFC 6455 is in <see cref="SendTests"/> and
+/// <see cref="ClosingTests"/>.
 /// </summary>
 public sealed class BadInputTests(BadInputTests.Scene scene) : IClassFixture<BadInputTests.Scene>
 {
@@ -41,7 +42,8 @@ public sealed class BadInputTests(BadInputTests.Scene scene) : IClassFixture<Bad
     public async Task I8_A_request_that_breaks_RFC_9112_is_answered_400_and_nothing_after_it_is_read(string name)
     {
         using var mallory = await RawHttp.ConnectAsync(scene.Url);
-        var answer = await mallory.AskAsync(Broken[name] + Handshake + "\r\n"); // a proper one behind it: where the broken one ends, nobody can say
+        // A proper one behind it: where the broken one ends, nobody can say.
+        var answer = await mallory.AskAsync(Broken[name] + Handshake + "\r\n");
         Assert.Equal((400, "close"), (answer.Status, answer["Connection"]));
         await AssertOverAsync(mallory);
         await scene.AssertUnmovedAsync();
@@ -75,7 +77,9 @@ public sealed class BadInputTests(BadInputTests.Scene scene) : IClassFixture<Bad
         await scene.AssertUnmovedAsync();
     }
 
-    /// <summary>RFC 9112, section 6.3: the chunks count, and the connection ends, because somebody on the way may have counted otherwise.</summary>
+    /// <summary>
+    /// RFC 9112, section 6.3: the chunks count, and the connection ends, because somebody on the way may have counted otherwise.
+    /// </summary>
     [Theory]
     [InlineData("Content-Length: 4\r\nTransfer-Encoding: chunked\r\n")]
     [InlineData("Transfer-Encoding: chunked\r\nContent-Length: 4\r\n")]
@@ -99,7 +103,8 @@ public sealed class BadInputTests(BadInputTests.Scene scene) : IClassFixture<Bad
     [InlineData("/chat?user=mal%00lory", 400)]
     [InlineData("/chat?user=%ff", 400)]
     [InlineData("/chat?user=mallory#alice", 400)]
-    [InlineData("/../chat?user=mallory", 101)] // dots are taken out before anybody looks (RFC 3986, section 5.2.4), and the identity is asked for behind that
+    // Dots are taken out before anybody looks (RFC 3986, section 5.2.4), and the identity is asked for behind that.
+    [InlineData("/../chat?user=mallory", 101)]
     [InlineData("/%2e%2e/chat?user=mallory", 101)]
     [InlineData("/../chat", 401)]
     [InlineData("/%2e%2e/inbox", 401)]
@@ -114,7 +119,8 @@ public sealed class BadInputTests(BadInputTests.Scene scene) : IClassFixture<Bad
     }
 
     /// <summary>
-    /// RFC 6455, section 5.2, has the sender write a length as short as it can be, and says nothing of a reader; there is no doubt how long the frame is.
+    /// RFC 6455, section 5.2, has the sender write a length as short as it can be, and says nothing of a reader; there is no doubt how long
+    /// the frame is.
     /// </summary>
     [Theory]
     [InlineData(15, 126)]

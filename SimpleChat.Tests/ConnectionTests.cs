@@ -79,7 +79,7 @@ public sealed class ConnectionTests
     {
         var connection = new Connection(new UserShare("bob"));
         connection.StartBehind(position: 0, inboxUpTo: 0, committed: 0);
-        for (var id = 1; id <= 10 * Connection.MessageCapacity; id++)
+        for (var id = 1; id <= 10 * Outbox.MessageCapacity; id++)
             connection.Offer(new Message(id, "alice", "bob", "hi"u8.ToArray(), 0));
 
         Assert.True(connection.Position < connection.Mark);
@@ -88,9 +88,9 @@ public sealed class ConnectionTests
         connection.Passed(mark); // the drain has read it
 
         var queued = connection.Take().Messages;
-        Assert.InRange(queued.Count, 0, Connection.MessageCapacity);
+        Assert.InRange(queued.Count, 0, Outbox.MessageCapacity);
         Assert.Equal(Enumerable.Range((int)mark + 1, queued.Count).Select(id => (long)id), queued.Select(message => message.Id));
-        Assert.Equal(10 * Connection.MessageCapacity, mark + queued.Count);
+        Assert.Equal(10 * Outbox.MessageCapacity, mark + queued.Count);
     }
 
     [Fact]
@@ -98,7 +98,7 @@ public sealed class ConnectionTests
     {
         var connection = new Connection(new UserShare("bob"));
         connection.StartBehind(position: 0, inboxUpTo: 0, committed: 0);
-        var large = new byte[2 * Connection.TextCapacity];
+        var large = new byte[2 * Outbox.TextCapacity];
 
         connection.Offer(new Message(1, "alice", "bob", large, 0));
         Assert.False(connection.Position < connection.Mark);
@@ -123,12 +123,12 @@ public sealed class ConnectionTests
     public void Receipts_that_find_no_room_are_known_by_their_range()
     {
         var connection = new Connection(new UserShare("alice"));
-        for (var id = 1; id <= Connection.ReceiptCapacity + 1; id++)
+        for (var id = 1; id <= Outbox.ReceiptCapacity + 1; id++)
             connection.Tell(new Receipt(id, "alice", "bob"));
 
         var outbox = connection.Take();
         Assert.Empty(outbox.Receipts);
-        Assert.Equal(new IdRange(1, Connection.ReceiptCapacity + 1), outbox.MissedReceipts);
+        Assert.Equal(new IdRange(1, Outbox.ReceiptCapacity + 1), outbox.MissedReceipts);
     }
 
     [Fact]

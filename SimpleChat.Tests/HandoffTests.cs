@@ -42,7 +42,9 @@ public sealed class HandoffTests
         Assert.Equal(seen.Select(message => message.Id).Order(), seen.Select(message => message.Id));
     }
 
-    /// <summary>Acknowledges, closes, and counts what still came before the close as seen only if it was acknowledged: the rest comes again.</summary>
+    /// <summary>
+    /// Acknowledges, closes, and counts what still came before the close as seen only if it was acknowledged: the rest comes again.
+    /// </summary>
     private static async Task AckAllAndCloseAsync(ChatClient bob, List<Frame> messages, List<Frame> seen)
     {
         await bob.AckAsync([.. messages.Select(message => message.Id)]);

@@ -270,7 +270,8 @@ public sealed class HistoryTests
 
         await using var operators = new SqliteConnection($"Data Source={server.DatabasePath};Pooling=False");
         await operators.ExecuteAsync("DELETE FROM MessageDB WHERE Id IN (2, 4)");
-        Assert.Equal(["5", "3", "1"], (await alice.GetAsync("/conversations")).Conversations.Select(last => last.Body)); // bob's falls back to the one before
+        // Bob's falls back to the one before.
+        Assert.Equal(["5", "3", "1"], (await alice.GetAsync("/conversations")).Conversations.Select(last => last.Body));
     }
 
     [Theory]

@@ -433,7 +433,8 @@ public sealed class HttpInboxTests
         await Deadline.UntilAsync(
             () =>
             {
-                if (clock.GetUtcNow() - clock.Start < TimeSpan.FromSeconds(59)) // the poll may take its time from the clock a moment after it is seen
+                // The poll may take its time from the clock a moment after it is seen.
+                if (clock.GetUtcNow() - clock.Start < TimeSpan.FromSeconds(59))
                     clock.Advance(TimeSpan.FromSeconds(1));
                 return Task.FromResult(poll.IsCompleted);
             },

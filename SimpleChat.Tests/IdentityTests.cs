@@ -153,7 +153,8 @@ public sealed class IdentityTests
     [Fact]
     public async Task A_token_that_never_ends_or_has_not_begun_is_answered_401()
     {
-        // RFC 7519 leaves exp out of what a token must have; a token without one could never be got rid of. ASP.NET Core refuses it too, unless told otherwise.
+        // RFC 7519 leaves exp out of what a token must have; a token without one could never be got rid of. ASP.NET Core refuses it too,
+        // unless told otherwise.
         await using var server = await StartInProductionAsync();
         var now = TimeProvider.System.GetUtcNow().UtcDateTime;
         var hour = TimeSpan.FromHours(1);

@@ -4,7 +4,9 @@ using Microsoft.IdentityModel.Tokens;
 
 namespace SimpleChat.Tests;
 
-/// <summary>Issues bearer tokens, and says what the server must be told to take them: the keys that <c>dotnet user-jwts</c> writes too.</summary>
+/// <summary>
+/// Issues bearer tokens, and says what the server must be told to take them: the keys that <c>dotnet user-jwts</c> writes too.
+/// </summary>
 internal sealed class Jwt
 {
     public const string Issuer = "tests";

@@ -2,7 +2,9 @@ using Dapper;
 
 namespace SimpleChat.Tests;
 
-/// <summary>Indexes that come later, in lots: whatever is asked at whatever moment, the answer is as if they had been there at once.</summary>
+/// <summary>
+/// Indexes that come later, in lots: whatever is asked at whatever moment, the answer is as if they had been there at once.
+/// </summary>
 public sealed class MessageIndexTests : IDisposable
 {
     private const int Messages = 12 * MessageIndex.LotSize;

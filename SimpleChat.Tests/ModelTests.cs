@@ -4,8 +4,9 @@ using Xunit.Abstractions;
 namespace SimpleChat.Tests;
 
 /// <summary>
-/// Random sequences of what users do, against a model of the chat that fits on a page: lists in memory. After each step the server's inboxes must be the model's,
-/// and at the end every connection must have got exactly the frames that the model says. Replay one with <c>SEED=… dotnet test --filter ModelTests</c>.
+/// Random sequences of what users do, against a model of the chat that fits on a page: lists in memory. After each step the server's
+/// inboxes must be the model's, and at the end every connection must have got exactly the frames that the model says. Replay one with
+/// <c>SEED=… dotnet test --filter ModelTests</c>.
 /// </summary>
 public sealed class ModelTests(ITestOutputHelper output)
 {
@@ -224,7 +225,8 @@ public sealed class ModelTests(ITestOutputHelper output)
 
         private async Task AckAsync(string user)
         {
-            var ids = _told.Where(_ => _random.Next(2) == 0).Select(told => told.Id).ToArray(); // other users' too: those are no error and change nothing
+            // Other users' too: those are no error and change nothing.
+            var ids = _told.Where(_ => _random.Next(2) == 0).Select(told => told.Id).ToArray();
             Story.Add($"{user} acknowledges {string.Join(' ', ids)}");
             var line = _lines.FirstOrDefault(line => line.User == user);
             if (line is null || _random.Next(2) == 0)

@@ -3,7 +3,9 @@ using Microsoft.Data.Sqlite;
 
 namespace SimpleChat.Tests;
 
-/// <summary>A position can be proved (I11), at each door: <c>after</c> of a WebSocket, <c>Last-Event-ID</c> of a stream, <c>after</c> of history.</summary>
+/// <summary>
+/// A position can be proved (I11), at each door: <c>after</c> of a WebSocket, <c>Last-Event-ID</c> of a stream, <c>after</c> of history.
+/// </summary>
 public sealed class PositionTests
 {
     public static TheoryData<string> Doors => ["/chat", "/inbox/stream", "/messages"];
@@ -19,7 +21,8 @@ public sealed class PositionTests
             $"1@{sentAt[..^1]}", $"1@{sentAt.Replace("Z", "+00:00", StringComparison.Ordinal)}", $"1@{sentAt.ToLowerInvariant()}",
             $"1@{sentAt.Replace('T', ' ')}", $"1@{sentAt[..19]}Z", "1@2026-02-30T00:00:00.000Z", "1@1764068523123",
         ];
-        foreach (var position in malformed.Where(position => door != "/inbox/stream" || System.Text.Ascii.IsValid(position))) // a header is ASCII
+        // A header is ASCII.
+        foreach (var position in malformed.Where(position => door != "/inbox/stream" || System.Text.Ascii.IsValid(position)))
             (await AskAsync(server, door, position)).AssertProblem(400);
         Assert.Empty(server.Log.Faults);
     }

@@ -172,7 +172,9 @@ public sealed class ShutdownTests : IDisposable
         return values;
     }
 
-    /// <summary>Senders that send to bob as fast as they are answered, until the server ends; a message's text is its clientMessageId.</summary>
+    /// <summary>
+    /// Senders that send to bob as fast as they are answered, until the server ends; a message's text is its clientMessageId.
+    /// </summary>
     private sealed class Load
     {
         private const int Senders = 4, UnderWay = 32;

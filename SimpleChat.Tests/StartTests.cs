@@ -373,7 +373,8 @@ public sealed class StartTests : IDisposable
 
     /// <summary>Another application's database.</summary>
     /// <param name="sql">What it did.</param>
-    /// <param name="isKilled">Whether what it did last is still in its log or its journal: a copy of its files is taken while it has them open.</param>
+    /// <param name="isKilled">Whether what it did last is still in its log or its journal: a copy of its files is taken while it has them
+    /// open.</param>
     private async Task MakeForeignAsync(string sql, bool isKilled)
     {
         var made = _folder.File("made");

@@ -200,7 +200,8 @@ public sealed class WebhookTests
     [InlineData("deleted in between", 400)]
     public async Task Registering_again_does_not_get_round_the_pause_between_failing_calls(string how, int answer)
     {
-        await using var server = await new ChatServer { ["Webhooks:Timeout"] = "00:00:10" }.StartAsync(); // pauses of 1 s, 2 s, 4 s, and at least half of each
+        // Pauses of 1 s, 2 s, 4 s, and at least half of each.
+        await using var server = await new ChatServer { ["Webhooks:Timeout"] = "00:00:10" }.StartAsync();
         await using var receiver = await Receiver.StartAsync((_, _) => answer);
         var bot = new HttpUser(server.Http, "bot");
         await new HttpUser(server.Http, "alice").SendAsync("bot", "hi");

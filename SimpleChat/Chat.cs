@@ -1,160 +1,9 @@
-using SimpleChat.Limits;
 using SimpleChat.Monitoring;
 using SimpleChat.Queues;
 using SimpleChat.Storage;
 using SimpleChat.Wire;
 
 namespace SimpleChat;
-
-/// <summary>
-/// A message on its way from alice to bob: steps 1 to 4 of five, in order. The writer calls <see cref="Store"/> within its
-/// transaction and <see cref="Stored"/> after the commit. Step 5 is <see cref="Delivery"/>.
-/// </summary>
-/// <param name="chat">The chat.</param>
-/// <param name="sender">What its sender may use of the server.</param>
-/// <param name="draft">What was sent.</param>
-/// <param name="receivedAt">When, in milliseconds since 1970-01-01 UTC.</param>
-/// <param name="reply">Tells the sender what became of it.</param>
-/// <param name="origin">The connection it came over; null if it came in a request of its own.</param>
-internal sealed class Send(Chat chat, UserShare sender, Draft draft, long receivedAt, IReply reply, Connection? origin = null) : Write
-{
-    /// <summary>Bytes of text that take as long to write as a row.</summary>
-    private const int TextPerRow = 1024;
-
-    private Message? _message;
-
-    public override UserShare Share => sender;
-
-    public override int Cost => 2 + draft.Text.Length / TextPerRow;
-
-    /// <summary>Whether the sender had sent this message before, under the same clientMessageId.</summary>
-    public bool IsRepeat { get; private set; }
-
-    // ── 1. Received: alice's message has come in. It waits for the writer, unless she sends too many. ───────────────────
-
-    /// <summary>Hands the message to the writer. The reply comes later.</summary>
-    public ValueTask ReceivedAsync()
-    {
-        if (sender.TakeMessage())
-        {
-            sender.Charge(Work.Store(draft.Text.Length));
-            return chat.Writer.EnqueueAsync(this);
-        }
-
-        Answer(Refusal.RateLimited);
-        return ValueTask.CompletedTask;
-    }
-
-    // ── 2. Stored: the MessageDB row and the InboxDB row, in one transaction. A repeat is the message that is there. ────
-
-    public override void Store(Transaction db)
-    {
-        _message = null;
-        if (IsAnswered)
-            return; // alice was told that it is not known to be stored
-        var first = draft.ClientMessageId is { } repeated ? db.Find(draft.From, repeated) : null;
-        IsRepeat = first is not null;
-        _message = first ?? db.Insert(draft, receivedAt);
-    }
-
-    public override void Stored()
-    {
-        if (_message is null)
-            return;
-        Answer(IsRepeat && IsAnother(_message) ? Refusal.ClientMessageIdReused : null);
-        if (IsRepeat)
-            return;
-        chat.Metrics.Stored();
-        Push(_message);
-    }
-
-    public override void Refused() => Answer(Refusal.StorageUnavailable);
-
-    // ── 3. Looked up: the map says who bob is. 4. Pushed: each of his connections is offered the message. ───────────────
-    // ── Away, it waits in InboxDB. Alice's other connections are shown what she sent. ───────────────────────────────────
-
-    private void Push(Message message)
-    {
-        foreach (var connection in chat.Connections.Of(message.To))
-            connection.Offer(message);
-        if (message.From == message.To)
-            return;
-        foreach (var connection in chat.Connections.Of(message.From))
-        {
-            if (connection == origin)
-                connection.Skip(message.Id);
-            else
-                connection.Offer(message);
-        }
-    }
-
-    private bool IsAnother(Message first) => first.To != draft.To || !first.Text.AsSpan().SequenceEqual(draft.Text);
-
-    private void Answer(Refusal? refusal)
-    {
-        if (!TryAnswer())
-            return;
-        if (refusal is null)
-            reply.Done(_message);
-        else
-            reply.Refused(refusal);
-    }
-}
-
-/// <summary>
-/// 5. Delivered: bob has messages. He said so (<c>ack</c>), or on subprotocol <c>chat</c> they were written to his socket.
-/// Their InboxDB rows go, and whoever sent them is told.
-/// </summary>
-/// <param name="chat">The chat.</param>
-/// <param name="recipient">What bob may use of the server. It is his inbox.</param>
-/// <param name="ranges">The messages' ids. Those that are not in his inbox are passed over.</param>
-/// <param name="count">How many messages that are, at most.</param>
-/// <param name="reply">Hears when the rows are gone.</param>
-internal sealed class Delivery(Chat chat, UserShare recipient, IReadOnlyList<IdRange> ranges, int count, IReply reply) : Write
-{
-    private readonly List<Receipt> _receipts = [];
-
-    public override UserShare Share => recipient;
-
-    public override int Cost => 1 + count;
-
-    public override void Store(Transaction db)
-    {
-        _receipts.Clear();
-        foreach (var range in ranges)
-            db.Remove(recipient.User, range, _receipts);
-    }
-
-    public override void Stored()
-    {
-        Tell();
-        if (TryAnswer())
-            reply.Done(null);
-    }
-
-    public override void Refused()
-    {
-        if (TryAnswer())
-            reply.Refused(Refusal.StorageUnavailable);
-    }
-
-    /// <summary>The commit seemed to fail: what is gone from the inbox all the same was delivered.</summary>
-    public override void Recover(Transaction db)
-    {
-        _receipts.RemoveAll(receipt => db.IsInInbox(receipt.To, receipt.Id));
-        Tell();
-    }
-
-    private void Tell()
-    {
-        chat.Metrics.Delivered(_receipts.Count);
-        foreach (var receipt in _receipts)
-        {
-            foreach (var connection in chat.Connections.Of(receipt.From))
-                connection.Tell(receipt);
-        }
-    }
-}
 
 /// <summary>Who is there: how a connection joins and leaves, and what a new one still has to read.</summary>
 internal sealed class Chat
@@ -191,11 +40,12 @@ internal sealed class Chat
     public Metrics Metrics { get; }
 
     /// <summary>
-    /// Puts a connection into the map; the caller calls <see cref="Leave"/> at the end. What is committed from now on is offered to it, what was
-    /// committed before is read from the database. A message in between is both, and comes once, because ids only rise.
+    /// Puts a connection into the map; the caller calls <see cref="Leave"/> at the end. What is committed from now on is offered to it,
+    /// what was committed before is read from the database. A message in between is both, and comes once, because ids only rise.
     /// </summary>
     /// <param name="connection">The new connection.</param>
-    /// <param name="position">The <see cref="Position"/> to resume after, as the client wrote it; null to start with what is undelivered.</param>
+    /// <param name="position">The <see cref="Position"/> to resume after, as the client wrote it; null to start with what is
+    /// undelivered.</param>
     /// <returns>Why not, or null.</returns>
     public Refusal? Join(Connection connection, string? position)
     {

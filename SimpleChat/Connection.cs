@@ -17,20 +17,10 @@ namespace SimpleChat;
 /// <param name="messagesOnly">Whether it carries messages alone, and no receipts.</param>
 internal sealed class Connection(UserShare share, bool messagesOnly = false)
 {
-    /// <summary>Messages queued at most: enough for the burst of one commit, small beside what the kernel buffers.</summary>
-    public const int MessageCapacity = 256;
-
-    /// <summary>Bytes of text queued at most, so that large messages are bounded too.</summary>
-    public const int TextCapacity = 256 * 1024;
-
-    /// <summary>Receipts queued at most. They are small, and come in bursts when an inbox is drained.</summary>
-    public const int ReceiptCapacity = 4096;
-
     private readonly Lock _gate = new();
 
     // Under _gate.
     private Outbox? _waiting; // null while nothing waits
-    private int _textLength; // of the queued messages
     private long _position; // everything up to here was passed on, or need not be
     private long _inboxUpTo; // up to here only what is undelivered is read; above it everything that concerns the user
     private long _mark; // everything up to here is read from the database
@@ -45,8 +35,8 @@ internal sealed class Connection(UserShare share, bool messagesOnly = false)
     public string User => share.User;
 
     /// <summary>
-    /// Whether somebody is there at its end: the user is online by it, and it counts towards <c>Chat:ConnectionsPerUser</c>. If not, messages
-    /// wake it and are not queued.
+    /// Whether somebody is there at its end: the user is online by it, and it counts towards <c>Chat:ConnectionsPerUser</c>. If not,
+    /// messages wake it and are not queued.
     /// </summary>
     public bool IsAttended { get; init; } = true;
 
@@ -71,8 +61,6 @@ internal sealed class Connection(UserShare share, bool messagesOnly = false)
         get { lock (_gate) return _end; }
     }
 
-    // ── Putting in ────────────────────────────────────────────────────────────────────────────────────────────────────
-
     /// <summary>Starts the line, just put into the map.</summary>
     /// <param name="position">The client has everything up to this id.</param>
     /// <param name="inboxUpTo">Up to this id, only what is undelivered comes.</param>
@@ -93,7 +81,7 @@ internal sealed class Connection(UserShare share, bool messagesOnly = false)
     {
         lock (_gate)
         {
-            DropQueue();
+            _waiting?.DropMessages();
             _own?.EndSpan();
             _mark = Math.Max(_mark, committed);
         }
@@ -137,7 +125,7 @@ internal sealed class Connection(UserShare share, bool messagesOnly = false)
         {
             if (_end is not null || messagesOnly)
                 return;
-            Waiting.Add(receipt, ReceiptCapacity);
+            Waiting.Add(receipt);
         }
 
         Signal.Set();
@@ -151,8 +139,6 @@ internal sealed class Connection(UserShare share, bool messagesOnly = false)
         Signal.Set();
     }
 
-    // ── Taking out: the drain alone ───────────────────────────────────────────────────────────────────────────────────
-
     /// <summary>
     /// What waits, perhaps nothing; it goes back to <see cref="Outbox.Pool"/> when it was passed on. While the connection is behind, queued
     /// messages stay, and the outbox says what to read from the database first. Once it is ending there are no messages.
@@ -165,22 +151,18 @@ internal sealed class Connection(UserShare share, bool messagesOnly = false)
             _waiting = null;
             if (_end is not null)
             {
-                outbox.Messages.Clear();
+                outbox.DropMessages();
             }
             else if (_position < _mark)
             {
                 var inboxOnly = _position < _inboxUpTo;
                 outbox.CatchUp = new CatchUp(_position, inboxOnly ? Math.Min(_mark, _inboxUpTo) : _mark, inboxOnly);
                 if (outbox.Messages.Count > 0)
-                    (outbox.Messages, Waiting.Messages) = (Waiting.Messages, outbox.Messages);
+                    outbox.MoveMessagesTo(Waiting);
             }
             else
             {
-                var passed = 0; // what came out of the database already: it was committed while the connection joined or caught up
-                while (passed < outbox.Messages.Count && outbox.Messages[passed].Id <= _position)
-                    passed++;
-                outbox.Messages.RemoveRange(0, passed);
-                _textLength = 0;
+                outbox.DropPassed(_position); // it was committed while the connection joined or caught up
                 _isTaken = outbox.Messages.Count > 0;
             }
 
@@ -213,28 +195,12 @@ internal sealed class Connection(UserShare share, bool messagesOnly = false)
             return _own?.Contain(message.Id) == true;
     }
 
-    // ── Under the gate ────────────────────────────────────────────────────────────────────────────────────────────────
-
     private void Queue(Message message)
     {
         if (message.From == User)
             _own?.EndSpan(); // sent from elsewhere
-        _textLength += message.Text.Length;
-        var messages = Waiting.Messages;
-        if (messages.Count < MessageCapacity && (_textLength <= TextCapacity || messages.Count == 0))
-        {
-            messages.Add(message);
-            return;
-        }
-
-        DropQueue();
-        _mark = message.Id;
-    }
-
-    private void DropQueue()
-    {
-        _waiting?.Messages.Clear();
-        _textLength = 0;
+        if (!Waiting.TryQueue(message))
+            _mark = message.Id;
     }
 
     /// <summary>Whether nothing is to be read, nothing queued and nothing in the drain's hands.</summary>

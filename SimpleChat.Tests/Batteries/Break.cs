@@ -35,7 +35,7 @@ internal sealed record Break(string Name, string Battery, params Break.Edit[] Ed
                 "SELECT MessageId, Sender FROM InboxDB WHERE Recipient = ?1 AND MessageId BETWEEN ?2 AND ?3"
                 """)),
         new("a repeat is a second message", nameof(CrashBattery),
-            new Edit("Chat.cs", "db.Find(draft.From, repeated)", "db.Find(draft.From, repeated + Guid.NewGuid())")),
+            new Edit("Steps.cs", "db.Find(draft.From, repeated)", "db.Find(draft.From, repeated + Guid.NewGuid())")),
         new("a batch is written backwards", nameof(CrashBattery),
             new Edit("Writer.cs", """
                 foreach (var write in batch)
@@ -82,7 +82,7 @@ internal sealed record Break(string Name, string Battery, params Break.Edit[] Ed
         new("a peer that takes nothing is never dropped", nameof(NetworkBattery),
             new Edit("Sending.cs", "_stall.Begin();", "")),
         new("a message may take for ever to arrive", nameof(NetworkBattery),
-            new Edit("Receiving.cs", "_slow.Change(services.Options.MessageTimeout, Timeout.InfiniteTimeSpan);", "")),
+            new Edit("Receiving.cs", "_slow.Change(line.Services.Options.MessageTimeout, Timeout.InfiniteTimeSpan);", "")),
         new("a peer that answers no ping is kept", nameof(NetworkBattery),
             new Edit("WebSocketEndpoint.cs", "socket.KeepAliveTimeout = chat.KeepAliveTimeout;", "")),
 
@@ -93,7 +93,7 @@ internal sealed record Break(string Name, string Battery, params Break.Edit[] Ed
         new("what was written to a peer that is gone counts as delivered", nameof(DeliveryBattery),
             new Edit("OutgoingBatch.cs", "return flushing.Result.IsCompleted ? Task.FromException(Gone()) : Task.CompletedTask;", "return Task.CompletedTask;"),
             new Edit("OutgoingBatch.cs", "if ((await flushing).IsCompleted)", "if ((await flushing).IsCanceled)"),
-            new Edit("Sending.cs", "if (connection.Ending is null or { Status: not null })", "if (_written is not null)")),
+            new Edit("Sending.cs", "if (line.Connection.Ending is null or { Status: not null })", "if (_written is not null)")),
         new("a close frame waits for the frames that were to follow", nameof(DeliveryBattery),
             new Edit("OutgoingBatch.cs", "if (MoreFollow && !_isControl && output", "if (MoreFollow && output")),
 
@@ -102,7 +102,7 @@ internal sealed record Break(string Name, string Battery, params Break.Edit[] Ed
         new("an ack holds as many ids as fit into it", nameof(HttpInboxTests),
             new Edit("IncomingFrame.cs", "good && ids.Count < MaxAckIds &&", "good &&")),
         new("strangers hold as many connections as they like", nameof(NeighbourBattery),
-            new Edit("Door.cs", "while (_strangers > _capacity.Strangers &&", "while (_strangers > int.MaxValue - 1 &&")),
+            new Edit("Door.cs", "while (_strangers.Count > _capacity.Strangers &&", "while (_strangers.Count > int.MaxValue - 1 &&")),
 
         new("a body that is not what its headers announce is not caught", nameof(FuzzBattery),
             new Edit("Body.cs", "catch (IOException e) // chunks", "catch (IOException e) when (e.HResult == 0) // chunks")),
@@ -112,7 +112,7 @@ internal sealed record Break(string Name, string Battery, params Break.Edit[] Ed
         new("an overflowing queue's mark is one too low", nameof(InterleavingBattery),
             new Edit("Connection.cs", "_mark = message.Id;", "_mark = message.Id - 1;")),
         new("the queue repeats what came out of the database", nameof(InterleavingBattery),
-            new Edit("Connection.cs", "outbox.Messages.RemoveRange(0, passed);", "")),
+            new Edit("Connection.cs", "outbox.DropPassed(_position);", "")),
         new("catching up skips what was committed meanwhile", nameof(InterleavingBattery),
             new Edit("Drain.cs", "return page.UpTo;", "return page.UpTo == range.UpTo ? Math.Max(page.UpTo, connection.Mark) : page.UpTo;")),
         new("the queue is taken while the database is next", nameof(InterleavingBattery),
@@ -159,11 +159,11 @@ internal sealed record Break(string Name, string Battery, params Break.Edit[] Ed
         new("any web page may write", nameof(SecurityBattery),
             new Edit("OriginCheck.cs", "if (origins.Count == 0)", "if (origins.Count == 0 || context.Request.Path != \"/chat\")")),
         new("strangers may hold all descriptors", nameof(SecurityBattery),
-            new Edit("Door.cs", "while (_strangers > _capacity.Strangers &&", "while (_strangers > 10_000 &&")),
+            new Edit("Door.cs", "while (_strangers.Count > _capacity.Strangers &&", "while (_strangers.Count > 10_000 &&")),
         new("a user's connection stays a stranger's", nameof(SecurityBattery),
-            new Edit("Door.cs", "Remove(connection);\n                connection.Whose = TcpConnection.Standing.User;\n                _users++;", "connection.UserRequests = 0;")),
+            new Edit("Door.cs", "_strangers.Remove(connection);\n                connection.Whose = TcpConnection.Standing.User;\n                _users++;", "connection.UserRequests = 0;")),
         new("nobody is slowed down", nameof(SecurityBattery),
-            new Edit("Chat.cs", "if (sender.TakeMessage())", "if (sender is not null)")),
+            new Edit("Steps.cs", "if (sender.TakeMessage())", "if (sender is not null)")),
     ];
 
     public override string ToString() => $"{Battery}: {Name}";

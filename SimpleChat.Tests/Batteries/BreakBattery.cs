@@ -5,8 +5,8 @@ using Xunit.Abstractions;
 namespace SimpleChat.Tests.Batteries;
 
 /// <summary>
-/// What the other batteries are worth. In a copy of this repository the server is broken on purpose, one break at a time, and the battery that
-/// is there for it must fail. The short run only sees to it that every break still fits the code. The long run:
+/// What the other batteries are worth. In a copy of this repository the server is broken on purpose, one break at a time, and the battery
+/// that is there for it must fail. The short run only sees to it that every break still fits the code. The long run:
 /// <c>ROUNDS=100 dotnet test -c Release --filter BreakBattery</c>, a round being a break.
 /// </summary>
 [Trait("Category", Battery.Category)]

@@ -4,7 +4,8 @@ using System.Globalization;
 namespace SimpleChat.Tests.Batteries;
 
 /// <summary>
-/// A network cable to another machine, a network namespace of Linux, which can be cut: then its peers vanish without a word of TCP. Laying one takes root.
+/// A network cable to another machine, a network namespace of Linux, which can be cut: then its peers vanish without a word of TCP. Laying
+/// one takes root.
 /// </summary>
 internal sealed class Cable : IDisposable
 {

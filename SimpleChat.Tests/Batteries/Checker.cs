@@ -19,7 +19,8 @@ internal enum Wrong
     Duplicated,
 
     /// <summary>
-    /// A sender's messages in another order than they were sent, ids that fall on a connection, or an id below one that was confirmed before the message was sent.
+    /// A sender's messages in another order than they were sent, ids that fall on a connection, or an id below one that was confirmed
+    /// before the message was sent.
     /// </summary>
     Reordered,
 
@@ -58,8 +59,8 @@ internal sealed record Verdict(int Confirmed, int CameOut, int Recovered, IReadO
 }
 
 /// <summary>
-/// Holds the clients' records against each other and against the database. The records must go to the very end: every message that is still in
-/// an inbox was drained into them, after <paramref name="stored"/> was read.
+/// Holds the clients' records against each other and against the database. The records must go to the very end: every message that is still
+/// in an inbox was drained into them, after <paramref name="stored"/> was read.
 /// </summary>
 /// <param name="records">Everybody's.</param>
 /// <param name="stored">What was in the database when the load was over and before the final drain.</param>
@@ -153,7 +154,9 @@ internal sealed class Checker(IReadOnlyCollection<Record> records, StoredState s
         }
     }
 
-    /// <summary>Who sends after a confirmation gets a higher id than the confirmed one, whoever's it was; a restart changes nothing.</summary>
+    /// <summary>
+    /// Who sends after a confirmation gets a higher id than the confirmed one, whoever's it was; a restart changes nothing.
+    /// </summary>
     private void CheckRise()
     {
         var highest = 0L;

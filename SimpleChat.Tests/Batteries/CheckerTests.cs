@@ -92,8 +92,8 @@ public sealed class CheckerTests
     }
 
     /// <summary>
-    /// Alice sends four messages that are confirmed, one that is not answered and stored, one that is neither; bob acknowledges the first and
-    /// drains the rest.
+    /// Alice sends four messages that are confirmed, one that is not answered and stored, one that is neither; bob acknowledges the first
+    /// and drains the rest.
     /// </summary>
     private sealed class Story
     {

@@ -3,7 +3,9 @@ using Xunit.Abstractions;
 
 namespace SimpleChat.Tests.Batteries;
 
-/// <summary>The server's clock jumps, as clocks do. The long run: <c>ROUNDS=2000 dotnet test -c Release --filter ClockBattery</c>.</summary>
+/// <summary>
+/// The server's clock jumps, as clocks do. The long run: <c>ROUNDS=2000 dotnet test -c Release --filter ClockBattery</c>.
+/// </summary>
 [Trait("Category", Battery.Category)]
 public sealed class ClockBattery(ITestOutputHelper output)
 {

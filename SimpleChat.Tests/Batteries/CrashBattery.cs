@@ -4,8 +4,8 @@ using Xunit.Abstractions;
 namespace SimpleChat.Tests.Batteries;
 
 /// <summary>
-/// I1 against the one thing that cannot be argued with: kill -9, under load from many users over WebSocket and HTTP, at random moments and at
-/// named ones. The long run: <c>ROUNDS=1050 dotnet test -c Release --filter CrashBattery</c>, which <c>MINUTES</c> can end earlier.
+/// I1 against the one thing that cannot be argued with: kill -9, under load from many users over WebSocket and HTTP, at random moments and
+/// at named ones. The long run: <c>ROUNDS=1050 dotnet test -c Release --filter CrashBattery</c>, which <c>MINUTES</c> can end earlier.
 /// </summary>
 [Trait("Category", Battery.Category)]
 public sealed class CrashBattery(ITestOutputHelper output)
@@ -73,7 +73,9 @@ public sealed class CrashBattery(ITestOutputHelper output)
         Assert.True(rounds < 1000 || verdict.Confirmed > 1_000_000, "Too little was confirmed for so many rounds.");
     }
 
-    /// <summary>Starts the server and lets it die: every second round at the next of the named points, otherwise at a random moment.</summary>
+    /// <summary>
+    /// Starts the server and lets it die: every second round at the next of the named points, otherwise at a random moment.
+    /// </summary>
     private async Task RoundAsync(int round, string path, CrashUser[] users, Random random)
     {
         var point = round < _points.Length ? _points[round] : round % 2 == 0 ? _points[round / 2 % _points.Length] : null;

@@ -2,7 +2,8 @@ namespace SimpleChat.Tests.Batteries;
 
 /// <summary>A named moment at which a server dies by SIGKILL, the n-th time that it gets there.</summary>
 /// <param name="Name">In words.</param>
-/// <param name="Where">For the <see cref="StartupHook"/>: before or after a statement, or at a measurement. Empty if a tracer kills.</param>
+/// <param name="Where">For the <see cref="StartupHook"/>: before or after a statement, or at a measurement. Empty if a tracer
+/// kills.</param>
 /// <param name="Call">For strace: which system call, on which file. Empty if the hook kills.</param>
 /// <param name="Times">How often it gets there at most before it dies.</param>
 /// <param name="AtStart">Whether it dies before it listens.</param>
@@ -12,10 +13,14 @@ internal sealed record CrashPoint(string Name, string Where = "", string Call = 
     /// <summary>What the <see cref="StartupHook"/> reads: when, what and how often.</summary>
     public const string Variable = "SIMPLECHAT_TESTS_CRASH";
 
-    /// <summary>What the <see cref="StartupHook"/> reads: a pragma that is set after the server has set its own, as <c>name = value</c>.</summary>
+    /// <summary>
+    /// What the <see cref="StartupHook"/> reads: a pragma that is set after the server has set its own, as <c>name = value</c>.
+    /// </summary>
     public const string PragmaVariable = "SIMPLECHAT_TESTS_PRAGMA";
 
-    /// <summary>A checkpoint each time that the log has so many pages more, instead of the server's thousands: so that a short load meets many.</summary>
+    /// <summary>
+    /// A checkpoint each time that the log has so many pages more, instead of the server's thousands: so that a short load meets many.
+    /// </summary>
     public const string ManyCheckpoints = "wal_autocheckpoint = 50";
 
     public static readonly CrashPoint[] All =

@@ -4,7 +4,8 @@ using System.Net.WebSockets;
 namespace SimpleChat.Tests.Batteries;
 
 /// <summary>
-/// A user who keeps a record, goes on after every crash, and repeats what was not answered (or, now and then, gives it up). Over a WebSocket with
+/// A user who keeps a record, goes on after every crash, and repeats what was not answered (or, now and then, gives it up). Over a
+/// WebSocket with
 /// <c>chat.ack</c>, many messages unanswered at a time, or over HTTP, one at a time.
 /// </summary>
 /// <param name="name">Whose.</param>
@@ -39,7 +40,9 @@ internal sealed class CrashUser(string name, bool overHttp, IReadOnlyList<string
         }
     }
 
-    /// <summary>Takes what waits, and acknowledges it, until nothing waits, or what was acknowledged comes again: that is on record then.</summary>
+    /// <summary>
+    /// Takes what waits, and acknowledges it, until nothing waits, or what was acknowledged comes again: that is on record then.
+    /// </summary>
     public async Task DrainAsync(ChatProcess server)
     {
         var http = new HttpUser(server.Http, name);

@@ -17,11 +17,14 @@ public sealed class FuzzBattery(ITestOutputHelper output)
     private const int AtOnce = 16;
 
     /// <summary>
-    /// What the server may grow by at any moment, in resident memory: a few buffers of 64 KiB for each session, and a collector that takes its time.
+    /// What the server may grow by at any moment, in resident memory: a few buffers of 64 KiB for each session, and a collector that takes
+    /// its time.
     /// </summary>
     private const long Growth = 160 << 20;
 
-    /// <summary>What the second half of the inputs may add to the peak of the first. A leak of 8 KiB an input adds more in the long run.</summary>
+    /// <summary>
+    /// What the second half of the inputs may add to the peak of the first. A leak of 8 KiB an input adds more in the long run.
+    /// </summary>
     private const long LaterGrowth = 32 << 20;
 
     /// <summary>How long a bystander waits for its slowest message at most, on a machine that is busy with other tests besides.</summary>
@@ -158,7 +161,8 @@ public sealed class FuzzBattery(ITestOutputHelper output)
             var half = input.Length / 2;
             await socket.SendAsync(input.AsMemory(0, half)).AsTask().OrFail("room to send in");
             await socket.SendAsync(input.AsMemory(half)).AsTask().OrFail("room to send in");
-            await Task.WhenAny(reading, Task.Delay(random.Next(80))); // the moment of the end is drawn too; one that comes before the answer prevents it
+            // The moment of the end is drawn too; one that comes before the answer prevents it.
+            await Task.WhenAny(reading, Task.Delay(random.Next(80)));
             socket.Shutdown(SocketShutdown.Send);
         }
         catch (SocketException)

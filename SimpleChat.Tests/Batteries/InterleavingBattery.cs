@@ -8,8 +8,8 @@ using Xunit.Abstractions;
 namespace SimpleChat.Tests.Batteries;
 
 /// <summary>
-/// I3 and I5 without a network in between: the writer, catching up and the map, pushed into each other at random. Each round is one sender and
-/// some readers who come and go, with pauses drawn from the seed. The long run: <c>ROUNDS=20000 dotnet test -c Release --filter
+/// I3 and I5 without a network in between: the writer, catching up and the map, pushed into each other at random. Each round is one sender
+/// and some readers who come and go, with pauses drawn from the seed. The long run: <c>ROUNDS=20000 dotnet test -c Release --filter
 /// InterleavingBattery</c>.
 /// </summary>
 [Trait("Category", Battery.Category)]
@@ -27,8 +27,9 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
         await Parallel.ForEachAsync(Enumerable.Range(0, rounds), new ParallelOptions { MaxDegreeOfParallelism = AtOnce }, async (round, _) =>
         {
             var random = new Random(unchecked(seed + round));
-            var total = random.Next(20) == 0 ? 3 * Connection.MessageCapacity : random.Next(1, 30);
-            var drains = random.Next(Readers + 1); // which of them reads the inbox: one at most, for what one has acknowledged no other would find there
+            var total = random.Next(20) == 0 ? 3 * Outbox.MessageCapacity : random.Next(1, 30);
+            // Which of them reads the inbox: one at most, for what one has acknowledged no other would find there.
+            var drains = random.Next(Readers + 1);
             var readers = Enumerable.Range(0, Readers)
                 .Select(i => ReadAsync(core, $"bob{round}", total, fromInbox: i == drains, new Random(random.Next()))).ToArray();
             var sent = await SendAsync(core, round, total, random);
@@ -116,7 +117,7 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
             var draft = new Draft($"alice{round}", $"bob{round}", Encoding.UTF8.GetBytes($"{i}"), null);
             await new Send(core.Chat, new UserShare($"alice{round}"), draft, 0, reply).ReceivedAsync();
             sends.Add(reply);
-            if (total < Connection.MessageCapacity)
+            if (total < Outbox.MessageCapacity)
                 await PauseAsync(random);
         }
 
@@ -126,8 +127,8 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
     }
 
     /// <summary>
-    /// Comes and goes until it has seen everything; drains as a transport does. It resumes after what it has seen, or reads the inbox: of that it acknowledges
-    /// some before it leaves, and may be back before they are gone. What it has already is dropped by its id then.
+    /// Comes and goes until it has seen everything; drains as a transport does. It resumes after what it has seen, or reads the inbox: of
+    /// that it acknowledges some before it leaves, and may be back before they are gone. What it has already is dropped by its id then.
     /// </summary>
     private static async Task<(List<long> Seen, int Visits)> ReadAsync(Core core, string user, int total, bool fromInbox, Random random)
     {
@@ -161,7 +162,8 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
             {
                 Assert.Equal(came.Order().Distinct(), came); // on one connection ids only rise
                 Assert.DoesNotContain(came, gone.Contains);
-                Assert.Subset(came.ToHashSet(), seen.Where(id => id <= came[^1] && !acknowledged.Contains(id)).ToHashSet()); // what was not comes again
+                // What was not comes again.
+                Assert.Subset(came.ToHashSet(), seen.Where(id => id <= came[^1] && !acknowledged.Contains(id)).ToHashSet());
                 var some = came.FindAll(_ => random.Next(4) > 0);
                 acknowledged.UnionWith(some);
                 if (await AckAsync(core, user, some, waits: random.Next(2) == 0))

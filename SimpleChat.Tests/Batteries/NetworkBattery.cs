@@ -13,8 +13,9 @@ using Xunit.Abstractions;
 namespace SimpleChat.Tests.Batteries;
 
 /// <summary>
-/// Peers at their worst, thousands of them: they come, cut off, cut off in mid-frame or mid-handshake, vanish without a word of TCP, dribble, fall
-/// silent, stop reading. Whoever must be dropped is dropped, and afterwards the map is empty and no handle is left. The long run:
+/// Peers at their worst, thousands of them: they come, cut off, cut off in mid-frame or mid-handshake, vanish without a word of TCP,
+/// dribble, fall silent, stop reading. Whoever must be dropped is dropped, and afterwards the map is empty and no handle is left. The long
+/// run:
 /// <c>ROUNDS=5000 dotnet test -c Release --filter NetworkBattery</c>; a round is a visit.
 /// </summary>
 [Trait("Category", Battery.Category)]
@@ -181,7 +182,8 @@ public sealed class NetworkBattery(ITestOutputHelper output) : IDisposable
 
         if (kind == Guest.StopsReading)
         {
-            using var reader = await RawWebSocket.ConnectAsync(url, "hoarder", "chat.ack", receiveBuffer: 4096); // and 8 MB are on their way
+            // And 8 MB are on their way.
+            using var reader = await RawWebSocket.ConnectAsync(url, "hoarder", "chat.ack", receiveBuffer: 4096);
             await TalkUntilCutOffAsync(reader).OrFail("the end of a reader that takes nothing");
             return;
         }

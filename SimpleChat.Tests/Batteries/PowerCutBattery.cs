@@ -5,8 +5,8 @@ using Xunit.Abstractions;
 namespace SimpleChat.Tests.Batteries;
 
 /// <summary>
-/// I1 against a power cut: what a server asked of the disk is traced, and the disk as it might have been at any moment is put together from it.
-/// The long run: <c>ROUNDS=1000 dotnet test -c Release --filter PowerCutBattery</c>; a round is an image of a disk.
+/// I1 against a power cut: what a server asked of the disk is traced, and the disk as it might have been at any moment is put together from
+/// it. The long run: <c>ROUNDS=1000 dotnet test -c Release --filter PowerCutBattery</c>; a round is an image of a disk.
 /// </summary>
 [Trait("Category", Battery.Category)]
 public sealed partial class PowerCutBattery(ITestOutputHelper output)
@@ -135,8 +135,8 @@ public sealed partial class PowerCutBattery(ITestOutputHelper output)
     }
 
     /// <summary>
-    /// Cuts the power just before and just after each sync begins and ends, then at random moments. What was synced is on disk; of what was not, each write is there whole, torn or not at all, in any
-    /// combination. Opens the file as the server does at start.
+    /// Cuts the power just before and just after each sync begins and ends, then at random moments. What was synced is on disk; of what was
+    /// not, each write is there whole, torn or not at all, in any combination. Opens the file as the server does at start.
     /// </summary>
     private static (int Missing, int Confirmed) CutPower(List<SystemCall> calls, int images, Random random)
     {

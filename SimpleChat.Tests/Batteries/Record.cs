@@ -34,7 +34,9 @@ internal enum Did
 internal readonly record struct Entry(
     long Order, Did Did, long Id = 0, string Name = "", string Other = "", string Text = "", long SentAt = 0, int Line = 0);
 
-/// <summary>One client's own record of what it did and saw: only ever added to, by one task at a time, and never shown to the server.</summary>
+/// <summary>
+/// One client's own record of what it did and saw: only ever added to, by one task at a time, and never shown to the server.
+/// </summary>
 /// <param name="user">Whose.</param>
 internal sealed class Record(string user)
 {

@@ -7,14 +7,17 @@ using Xunit.Abstractions;
 namespace SimpleChat.Tests.Batteries;
 
 /// <summary>
-/// What OWASP's WebSocket cheat sheet asks for and no other test shows: what is somebody else's stays somebody else's, and an identity cannot
-/// be talked into. Origins of handshakes are in HandshakeTests, tokens in IdentityTests and StreamIdentityTests, logs in LoggingTests, sizes, rates and
-/// numbers in ClosingTests and LimitsTests.
+/// What OWASP's WebSocket cheat sheet asks for and no other test shows: what is somebody else's stays somebody else's, and an identity
+/// cannot be talked into. Origins of handshakes are in HandshakeTests, tokens in IdentityTests and StreamIdentityTests, logs in
+/// LoggingTests, sizes, rates and numbers in ClosingTests and LimitsTests.
 /// </summary>
 [Trait("Category", Battery.Category)]
 public sealed class SecurityBattery(ITestOutputHelper output)
 {
-    /// <summary>What a bystander's message may take beside a flood, half of them and each: tens of times what it does, for a machine that has other things to do.</summary>
+    /// <summary>
+    /// What a bystander's message may take beside a flood, half of them and each: tens of times what it does, for a machine that has other
+    /// things to do.
+    /// </summary>
     private static readonly TimeSpan MostlyWithin = TimeSpan.FromMilliseconds(500), AlwaysWithin = TimeSpan.FromSeconds(2);
 
     [Fact]
@@ -85,7 +88,8 @@ public sealed class SecurityBattery(ITestOutputHelper output)
         await using var server = await ChatServer.StartNewAsync();
         (await new HttpUser(server.Http, null).GetAsync($"/inbox?user={user}")).AssertProblem(400);
         (await RawHttp.AskAsync(server.Url, new Handshake { Target = $"/chat?user={user}" })).AssertProblem(400);
-        Assert.Equal(101, (await RawHttp.AskAsync(server.Url, new Handshake { Target = "/chat?user=alice" })).Status); // the name is all that was wrong
+        // The name is all that was wrong.
+        Assert.Equal(101, (await RawHttp.AskAsync(server.Url, new Handshake { Target = "/chat?user=alice" })).Status);
     }
 
     [Fact]

@@ -18,7 +18,9 @@ public sealed class SoakBattery(ITestOutputHelper output)
     /// <summary>Messages in all, at most: the records hold every one of them in memory.</summary>
     private const double Room = 3_000_000;
 
-    /// <summary>A shorter run is over before a machine that has other things to do has shown all its moods: its parts are no measure for each other.</summary>
+    /// <summary>
+    /// A shorter run is over before a machine that has other things to do has shown all its moods: its parts are no measure for each other.
+    /// </summary>
     private static readonly TimeSpan StrictFrom = TimeSpan.FromMinutes(1);
 
     /// <summary>Then caches are full, and memory has no reason to grow any more.</summary>
@@ -94,8 +96,8 @@ public sealed class SoakBattery(ITestOutputHelper output)
     }
 
     /// <summary>
-    /// Users' second devices, by every way of reading. They keep no record and leave no trace: none acknowledges, and the one whose messages are delivered
-    /// by writing them (on <c>chat</c>) is one whom nobody writes to.
+    /// Users' second devices, by every way of reading. They keep no record and leave no trace: none acknowledges, and the one whose
+    /// messages are delivered by writing them (on <c>chat</c>) is one whom nobody writes to.
     /// </summary>
     private async Task ReadAsync(ChatProcess server, string[] names, Probe probe, Random random, CancellationToken enough)
     {
@@ -120,7 +122,8 @@ public sealed class SoakBattery(ITestOutputHelper output)
                     break;
                 case 3:
                     Assert.Equal(200, (await http.GetAsync("/inbox?wait=1")).Status);
-                    Assert.Empty((await new HttpUser(server.Http, Probe.From).GetAsync("/inbox?wait=1")).Messages); // nobody writes to that one: this waits
+                    // Nobody writes to that one: this waits.
+                    Assert.Empty((await new HttpUser(server.Http, Probe.From).GetAsync("/inbox?wait=1")).Messages);
                     break;
                 case 4:
                     for (var (before, pages) = (after + 1, 0); before > 0 && pages < 5; pages++)
@@ -186,7 +189,9 @@ public sealed class SoakBattery(ITestOutputHelper output)
         return samples;
     }
 
-    /// <summary>One message at a time, between two users of its own who stay: how long it takes until it is confirmed, and until it is pushed.</summary>
+    /// <summary>
+    /// One message at a time, between two users of its own who stay: how long it takes until it is confirmed, and until it is pushed.
+    /// </summary>
     private sealed class Probe
     {
         public const string From = "probe", To = "echo";

@@ -5,8 +5,8 @@ using SimpleChat.Tests.Batteries;
 
 /// <summary>
 /// Runs inside the server's process, before its <c>Main</c>: a test starts the server with <c>DOTNET_STARTUP_HOOKS</c> pointing to this
-/// assembly. It dies at a named point, or sets a pragma otherwise than the server did. The server itself knows nothing of it: SQLite tells of
-/// each statement (https://sqlite.org/c3ref/trace_v2.html), the server's own meter of what lies between them.
+/// assembly. It dies at a named point, or sets a pragma otherwise than the server did. The server itself knows nothing of it: SQLite tells
+/// of each statement (https://sqlite.org/c3ref/trace_v2.html), the server's own meter of what lies between them.
 /// </summary>
 internal static class StartupHook
 {
@@ -69,7 +69,8 @@ internal static class StartupHook
             Pass();
         }
 
-        if (s_pragma is [var name, var value] && kind == StatementEnds && sql == $"PRAGMA {name}") // the server has set its own and read it back
+        // The server has set its own and read it back.
+        if (s_pragma is [var name, var value] && kind == StatementEnds && sql == $"PRAGMA {name}")
             _ = Execute(database, $"PRAGMA {name} = {value}", 0, 0, 0);
         return 0;
     }

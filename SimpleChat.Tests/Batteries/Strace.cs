@@ -2,7 +2,9 @@ using System.Diagnostics;
 
 namespace SimpleChat.Tests.Batteries;
 
-/// <summary>The system-call tracer (https://strace.io, Debian: <c>apt-get install strace</c>), where there is one and it may be used.</summary>
+/// <summary>
+/// The system-call tracer (https://strace.io, Debian: <c>apt-get install strace</c>), where there is one and it may be used.
+/// </summary>
 internal static class Strace
 {
     public const string Command = "strace";
@@ -89,7 +91,8 @@ internal sealed class SystemCallFault : IDisposable
 
     public void Dispose()
     {
-        using (var interrupt = Process.Start(new ProcessStartInfo("kill", ["-INT", $"{_strace.Id}"]) { RedirectStandardError = true })!) // then it lets go
+        // Then it lets go.
+        using (var interrupt = Process.Start(new ProcessStartInfo("kill", ["-INT", $"{_strace.Id}"]) { RedirectStandardError = true })!)
             interrupt.WaitForExit(); // complains if the tracer is gone with the process
         _strace.WaitForExit();
         _strace.Dispose();

@@ -4,7 +4,10 @@ using SimpleChat.Identity;
 
 namespace SimpleChat.Http;
 
-/// <summary>What <c>/openapi/v1.json</c> says beyond what the endpoints' own types do: who is asking, a position in a stream, and the refusals' <c>code</c>.</summary>
+/// <summary>
+/// What <c>/openapi/v1.json</c> says beyond what the endpoints' own types do: who is asking, a position in a stream, and the refusals'
+/// <c>code</c>.
+/// </summary>
 internal static class ApiDescription
 {
     private const string Bearer = "bearer";
@@ -23,7 +26,10 @@ internal static class ApiDescription
         return endpoint;
     }
 
-    /// <summary>The refusals of whatever asks who it is: a parameter or an id that cannot be read, nobody known, a strange origin, too much at once, storage.</summary>
+    /// <summary>
+    /// The refusals of whatever asks who it is: a parameter or an id that cannot be read, nobody known, a strange origin, too much at once,
+    /// storage.
+    /// </summary>
     public static T RefusesLikeAnyOther<T>(this T endpoint)
         where T : IEndpointConventionBuilder => endpoint.Refuses(
             StatusCodes.Status400BadRequest, StatusCodes.Status401Unauthorized, StatusCodes.Status403Forbidden,
@@ -34,7 +40,10 @@ internal static class ApiDescription
         where T : IEndpointConventionBuilder => endpoint.Refuses(
             StatusCodes.Status408RequestTimeout, StatusCodes.Status413PayloadTooLarge, StatusCodes.Status415UnsupportedMediaType);
 
-    /// <summary>Serves the description. It is the same for everybody until the server ends, so it is written once: strangers may ask for it as often as they like.</summary>
+    /// <summary>
+    /// Serves the description. It is the same for everybody until the server ends, so it is written once: strangers may ask for it as often
+    /// as they like.
+    /// </summary>
     public static void Map(IEndpointRouteBuilder routes)
     {
         // On a thread of its own: it keeps one busy for a second, and requests would wait for the thread pool to grow meanwhile.

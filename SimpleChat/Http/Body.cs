@@ -10,7 +10,9 @@ namespace SimpleChat.Http;
 /// <summary>Reads the JSON body of a request, whichever endpoint it is for, within the limits of a frame.</summary>
 internal static class Body
 {
-    /// <summary>Reads the body to its end: at most <see cref="ChatOptions.MaxMessageBytes"/>, within <see cref="ChatOptions.MessageTimeout"/>.</summary>
+    /// <summary>
+    /// Reads the body to its end: at most <see cref="ChatOptions.MaxMessageBytes"/>, within <see cref="ChatOptions.MessageTimeout"/>.
+    /// </summary>
     /// <param name="context">The request.</param>
     /// <param name="share">What the caller may use of the server.</param>
     /// <param name="options">The limits.</param>
@@ -31,7 +33,8 @@ internal static class Body
         {
             var body = context.Request.BodyReader;
             using var deadline = new CancellationTokenSource(options.MessageTimeout, time);
-            using var impatience = deadline.Token.Register(body.CancelPendingRead); // a token would leave the read under way, and Kestrel stumbles over it
+            // A token would leave the read under way, and Kestrel stumbles over it.
+            using var impatience = deadline.Token.Register(body.CancelPendingRead);
             var length = 0;
             ReadResult part;
             do

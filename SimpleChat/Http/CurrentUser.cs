@@ -41,7 +41,10 @@ internal sealed record CurrentUser(UserShare Share, DateTimeOffset? ExpiresAt, T
         Tcp?.Leave();
     }
 
-    /// <summary>Middleware: a request to an endpoint marked <see cref="Required"/> goes on only with an identity. Its connection is a user's meanwhile.</summary>
+    /// <summary>
+    /// Middleware: a request to an endpoint marked <see cref="Required"/> goes on only with an identity. Its connection is a user's
+    /// meanwhile.
+    /// </summary>
     public static async Task Identify(HttpContext context, RequestDelegate next)
     {
         if (context.GetEndpoint()?.Metadata.GetMetadata<Required>() is not null)
@@ -78,10 +81,14 @@ internal sealed record CurrentUser(UserShare Share, DateTimeOffset? ExpiresAt, T
         }
     }
 
-    /// <summary>Says who is asking, to be disposed of when the request ends; or answers it: without an identity 401, with a malformed user id 400, while nobody can check the token 503; then the result is null.</summary>
+    /// <summary>
+    /// Says who is asking, to be disposed of when the request ends; or answers it: without an identity 401, with a malformed user id 400,
+    /// while nobody can check the token 503; then the result is null.
+    /// </summary>
     /// <param name="context">The request.</param>
     /// <param name="environment">Whether <c>?user=</c> will do.</param>
-    /// <param name="services">For a request that stays for days: its services afterwards. What reading a token takes then has a scope of its own, which ends here.</param>
+    /// <param name="services">For a request that stays for days: its services afterwards. What reading a token takes then has a scope of
+    /// its own, which ends here.</param>
     public static async Task<CurrentUser?> IdentifyAsync(HttpContext context, IHostEnvironment environment, IServiceProvider? services = null)
     {
         var noIdentity = environment.IsDevelopment() ? NoIdentityInDevelopment : NoIdentity;
@@ -109,7 +116,10 @@ internal sealed record CurrentUser(UserShare Share, DateTimeOffset? ExpiresAt, T
         return null;
     }
 
-    /// <summary>Whom the token names, or why nobody; an answer to a token that does not count then has its <c>WWW-Authenticate</c>, which says what is wrong with it.</summary>
+    /// <summary>
+    /// Whom the token names, or why nobody; an answer to a token that does not count then has its <c>WWW-Authenticate</c>, which says what
+    /// is wrong with it.
+    /// </summary>
     private static async Task<(Identity? User, Refusal? RefusalResult)> ReadTokenAsync(HttpContext context, Refusal noIdentity)
     {
         var token = await context.AuthenticateAsync();

@@ -5,8 +5,9 @@ using SimpleChat.Wire;
 namespace SimpleChat.Http;
 
 /// <summary>
-/// Keeps web pages of strangers out. Browsers let any page open a WebSocket or post a form to any server and say in <c>Origin</c> (RFC 6454) which page it
-/// was; a request with a foreign one is answered 403. Programs send none. A listed origin may use all of the chat, over HTTP as well (CORS).
+/// Keeps web pages of strangers out. Browsers let any page open a WebSocket or post a form to any server and say in <c>Origin</c> (RFC
+/// 6454) which page it was; a request with a foreign one is answered 403. Programs send none. A listed origin may use all of the chat, over
+/// HTTP as well (CORS).
 /// </summary>
 internal static class OriginCheck
 {
@@ -14,7 +15,10 @@ internal static class OriginCheck
         "This web page's origin may not use the chat. List it in Chat:AllowedOrigins if it should.", StatusCodes.Status403Forbidden)
     { Reason = "foreign_origin" };
 
-    /// <summary>Tells browsers which origins are listed, so that they let those pages read the answers (https://fetch.spec.whatwg.org/#http-cors-protocol).</summary>
+    /// <summary>
+    /// Tells browsers which origins are listed, so that they let those pages read the answers
+    /// (https://fetch.spec.whatwg.org/#http-cors-protocol).
+    /// </summary>
     public static void Register(IServiceCollection services)
     {
         services.AddCors();

@@ -6,8 +6,9 @@ using SimpleChat.Wire;
 namespace SimpleChat.Http;
 
 /// <summary>
-/// A page as an answer, <c>{"messages":[…],"hasMore":true}</c>. Its rows are serialised one by one as they come out of the database, until the client's page is
-/// full: nothing is read or kept that is not sent. It goes out in small pieces, so that an answer that nobody reads costs little more than its page.
+/// A page as an answer, <c>{"messages":[…],"hasMore":true}</c>. Its rows are serialised one by one as they come out of the database, until
+/// the client's page is full: nothing is read or kept that is not sent. It goes out in small pieces, so that an answer that nobody reads
+/// costs little more than its page.
 /// </summary>
 internal sealed class PageBody : IResult
 {

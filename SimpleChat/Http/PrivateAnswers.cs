@@ -1,8 +1,9 @@
 namespace SimpleChat.Http;
 
 /// <summary>
-/// What every answer tells caches and browsers: it is for the one who asked. No cache keeps it (RFC 9111, section 5.2.2.5), no browser guesses another type for
-/// it, no page of another origin embeds it (https://fetch.spec.whatwg.org/#cross-origin-resource-policy-header). Files and descriptions for everybody say otherwise themselves.
+/// What every answer tells caches and browsers: it is for the one who asked. No cache keeps it (RFC 9111, section 5.2.2.5), no browser
+/// guesses another type for it, no page of another origin embeds it (https://fetch.spec.whatwg.org/#cross-origin-resource-policy-header).
+/// Files and descriptions for everybody say otherwise themselves.
 /// </summary>
 internal static class PrivateAnswers
 {

@@ -3,7 +3,10 @@ using SimpleChat.Wire;
 
 namespace SimpleChat.Http;
 
-/// <summary>A refusal over HTTP: a ProblemDetails body (RFC 9457) with the contract's <c>code</c>, and <c>Retry-After</c> where trying again may help.</summary>
+/// <summary>
+/// A refusal over HTTP: a ProblemDetails body (RFC 9457) with the contract's <c>code</c>, and <c>Retry-After</c> where trying again may
+/// help.
+/// </summary>
 /// <param name="error">What is refused, and why.</param>
 /// <param name="user">Whom, where <see cref="CurrentUser.Identify"/> did not say so; null for nobody known.</param>
 internal sealed partial class RefusalResult(Refusal error, string? user = null) : IResult

@@ -1,8 +1,8 @@
 namespace SimpleChat.Http;
 
 /// <summary>
-/// The web client: the files in <c>wwwroot</c>, at <c>/</c>. Its pages load nothing from another host and run no script that is not a file here:
-/// what a user wrote cannot become one (https://www.w3.org/TR/CSP3).
+/// The web client: the files in <c>wwwroot</c>, at <c>/</c>. Its pages load nothing from another host and run no script that is not a file
+/// here: what a user wrote cannot become one (https://www.w3.org/TR/CSP3).
 /// </summary>
 internal static class WebClient
 {
@@ -10,7 +10,9 @@ internal static class WebClient
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
 
-    /// <summary>Files that are sent at once; others wait for them, for a moment. So strangers who ask for many hold up nobody else for long.</summary>
+    /// <summary>
+    /// Files that are sent at once; others wait for them, for a moment. So strangers who ask for many hold up nobody else for long.
+    /// </summary>
     private const int AtOnce = 4;
 
     private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(100);
@@ -52,6 +54,7 @@ internal static class WebClient
         headers["Cross-Origin-Opener-Policy"] = "same-origin"; // no window of another origin holds on to this one
         headers["Permissions-Policy"] = "camera=(), microphone=(), geolocation=(), payment=(), usb=()"; // nothing here asks for them
         headers["Referrer-Policy"] = "no-referrer"; // the page's address says who the user is
-        headers.CacheControl = "no-cache"; // not as private as all else: may be kept, must be asked about: a new server's page is never mixed with an old one's
+        // Not as private as all else: may be kept, must be asked about: a new server's page is never mixed with an old one's.
+        headers.CacheControl = "no-cache";
     }
 }

@@ -4,17 +4,23 @@ namespace SimpleChat.Limits;
 
 /// <summary>
 /// What one user may have of the server, over all connections and requests: each thing that one user could cost the others is counted here.
-/// Work is charged after it was done; a user in debt is not read further until the debt is paid. So a flood of whatever kind slows down its sender alone.
+/// Work is charged after it was done; a user in debt is not read further until the debt is paid. So a flood of whatever kind slows down its
+/// sender alone.
 /// </summary>
 internal sealed class UserShare
 {
-    /// <summary>Work per second for each message per second that a user may send: acks, pings and mistakes need room beside the messages.</summary>
+    /// <summary>
+    /// Work per second for each message per second that a user may send: acks, pings and mistakes need room beside the messages.
+    /// </summary>
     private const int WorkPerMessage = 30;
 
     /// <summary>Work per second at least, however few messages a user may send: about three hundredths of a core.</summary>
     private const int LeastWork = 3000;
 
-    /// <summary>Pages of history, inbox and conversations that may be read or wait to be sent at once; those of more requests come one after another.</summary>
+    /// <summary>
+    /// Pages of history, inbox and conversations that may be read or wait to be sent at once; those of more requests come one after
+    /// another.
+    /// </summary>
     private const int MaxPages = 4;
 
     private readonly Lock _gate = new();
@@ -51,7 +57,10 @@ internal sealed class UserShare
     /// <summary>Row operations of this user that wait for the writer. The writer's own, under its gate.</summary>
     public int Waiting { get; set; }
 
-    /// <summary>Takes one message out of the allowance (<see cref="ChatOptions.MessagesPerSecond"/>, bursts of twice that); false if there is none left.</summary>
+    /// <summary>
+    /// Takes one message out of the allowance (<see cref="ChatOptions.MessagesPerSecond"/>, bursts of twice that); false if there is none
+    /// left.
+    /// </summary>
     public bool TakeMessage()
     {
         lock (_gate)
@@ -80,7 +89,9 @@ internal sealed class UserShare
         }
     }
 
-    /// <summary>Waits until the debt of this moment is paid. When it is cancelled it ends early, and throws nothing: many may leave at once.</summary>
+    /// <summary>
+    /// Waits until the debt of this moment is paid. When it is cancelled it ends early, and throws nothing: many may leave at once.
+    /// </summary>
     public Task PayAsync(CancellationToken cancel)
     {
         var debt = Debt;

@@ -7,15 +7,17 @@ using SimpleChat.Wire;
 namespace SimpleChat.LongPolling;
 
 /// <summary>
-/// The inbox by asking for it, <c>GET /inbox</c>. Short poll: what is undelivered now, perhaps nothing. Long poll, with <c>wait</c>: an empty
-/// inbox is answered when a message comes, not when a timer ticks.
+/// The inbox by asking for it, <c>GET /inbox</c>. Short poll: what is undelivered now, perhaps nothing. Long poll, with <c>wait</c>: an
+/// empty inbox is answered when a message comes, not when a timer ticks.
 /// </summary>
 internal static class InboxPoll
 {
     /// <summary>The longest wait that may be asked for, in seconds.</summary>
     public const int MaxWait = 60;
 
-    /// <summary>The longest that a poll really waits, in seconds: proxies on the way give up after 60 (nginx: proxy_read_timeout).</summary>
+    /// <summary>
+    /// The longest that a poll really waits, in seconds: proxies on the way give up after 60 (nginx: proxy_read_timeout).
+    /// </summary>
     private const int LongestWait = 58;
 
     public static void Map(IEndpointRouteBuilder routes) =>

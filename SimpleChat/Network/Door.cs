@@ -30,9 +30,8 @@ internal sealed class Door : IConnectionListenerFactory, IConnectionListenerFact
     private readonly ITimer _round;
     private readonly Lock _gate = new();
 
-    // Under _gate. The strangers are a list, from the one that has done nothing for longest to the latest.
-    private TcpConnection? _oldest, _newest;
-    private int _strangers, _users;
+    private readonly Strangers _strangers = new(); // under _gate
+    private int _users; // under _gate
 
     public Door(IServiceProvider services, Capacity capacity, RefusalLog refusals, TimeProvider time)
     {
@@ -51,7 +50,7 @@ internal sealed class Door : IConnectionListenerFactory, IConnectionListenerFact
     public bool CanBind(EndPoint endpoint) => _sockets.CanBind(endpoint);
 
     public async ValueTask<IConnectionListener> BindAsync(EndPoint endpoint, CancellationToken cancellationToken = default) =>
-        new Listener(this, await _sockets.BindAsync(endpoint, cancellationToken));
+        new DoorListener(this, await _sockets.BindAsync(endpoint, cancellationToken));
 
     public void Dispose() => _round.Dispose();
 
@@ -64,7 +63,7 @@ internal sealed class Door : IConnectionListenerFactory, IConnectionListenerFact
             {
                 if (_users >= _capacity.Users)
                     return false;
-                Remove(connection);
+                _strangers.Remove(connection);
                 connection.Whose = TcpConnection.Standing.User;
                 _users++;
             }
@@ -83,7 +82,7 @@ internal sealed class Door : IConnectionListenerFactory, IConnectionListenerFact
                 return;
             _users--;
             connection.WasAnswered = true; // by a WebSocket too, which may be sending its last frame now
-            Append(connection);
+            _strangers.Append(connection);
         }
     }
 
@@ -92,10 +91,10 @@ internal sealed class Door : IConnectionListenerFactory, IConnectionListenerFact
     {
         lock (_gate)
         {
-            if (connection.Whose != TcpConnection.Standing.Stranger || connection == _newest)
+            if (connection.Whose != TcpConnection.Standing.Stranger || connection == _strangers.Newest)
                 return;
-            Remove(connection);
-            Append(connection);
+            _strangers.Remove(connection);
+            _strangers.Append(connection);
         }
     }
 
@@ -105,7 +104,7 @@ internal sealed class Door : IConnectionListenerFactory, IConnectionListenerFact
         lock (_gate)
         {
             if (connection.Whose == TcpConnection.Standing.Stranger)
-                Remove(connection);
+                _strangers.Remove(connection);
             else if (connection.Whose == TcpConnection.Standing.User)
                 _users--;
             connection.Whose = TcpConnection.Standing.Closed;
@@ -114,18 +113,18 @@ internal sealed class Door : IConnectionListenerFactory, IConnectionListenerFact
 
     /// <summary>Lets a newcomer in, and closes whom it displaces.</summary>
     /// <returns>The connection, and whether it displaced another.</returns>
-    private (TcpConnection Connection, bool Displacing) Admit(ConnectionContext transport)
+    public (TcpConnection Connection, bool Displacing) Admit(ConnectionContext transport)
     {
         var connection = new TcpConnection(transport, this) { Since = _time.GetTimestamp() };
         List<TcpConnection>? displaced = null;
         lock (_gate)
         {
-            Append(connection);
+            _strangers.Append(connection);
             // One for one. Connections of users that fell idle may be more than the share, as long as all together are not too many.
-            while (_strangers > _capacity.Strangers && (displaced is null || IsFull))
+            while (_strangers.Count > _capacity.Strangers && (displaced is null || IsFull))
             {
-                var one = Idlest(connection);
-                Remove(one);
+                var one = _strangers.Idlest(connection);
+                _strangers.Remove(one);
                 one.Whose = TcpConnection.Standing.Closed;
                 (displaced ??= []).Add(one);
             }
@@ -137,36 +136,7 @@ internal sealed class Door : IConnectionListenerFactory, IConnectionListenerFact
     }
 
     /// <summary>Under the gate: whether strangers and users together have more than there is.</summary>
-    private bool IsFull => (long)_strangers + _users > (long)_capacity.Strangers + _capacity.Users;
-
-    /// <summary>
-    /// Under the gate: who makes room for a newcomer. Of the network that holds most, so that a crowd from one place displaces its own; the
-    /// one that has done nothing for longest; in the middle of a request only if all are.
-    /// </summary>
-    private TcpConnection Idlest(TcpConnection newcomer)
-    {
-        return Of(isBusy: false) ?? Of(isBusy: true) ?? newcomer;
-
-        TcpConnection? Of(bool isBusy)
-        {
-            Span<int> crowds = stackalloc int[byte.MaxValue + 1];
-            crowds.Clear();
-            var largest = 0;
-            for (var one = _oldest; one is not null && one != newcomer; one = one.Newer)
-            {
-                if (one.IsBusy == isBusy)
-                    largest = Math.Max(largest, ++crowds[one.Network]);
-            }
-
-            for (var one = _oldest; one is not null && one != newcomer; one = one.Newer)
-            {
-                if (one.IsBusy == isBusy && crowds[one.Network] == largest)
-                    return one;
-            }
-
-            return null;
-        }
-    }
+    private bool IsFull => (long)_strangers.Count + _users > (long)_capacity.Strangers + _capacity.Users;
 
     /// <summary>Closes newcomers that asked for nothing for too long.</summary>
     private void CloseSilent()
@@ -174,7 +144,7 @@ internal sealed class Door : IConnectionListenerFactory, IConnectionListenerFact
         List<TcpConnection>? silent = null;
         lock (_gate)
         {
-            for (var one = _oldest; one is not null; one = one.Newer)
+            for (var one = _strangers.Oldest; one is not null; one = one.Newer)
             {
                 if (!one.WasAnswered && !one.IsBusy && _time.GetElapsedTime(one.Since) > Patience)
                     (silent ??= []).Add(one);
@@ -189,53 +159,5 @@ internal sealed class Door : IConnectionListenerFactory, IConnectionListenerFact
     {
         connection.Abort(why); // closes the descriptor before it returns
         _refusals.Refused(reason, (connection.RemoteEndPoint as IPEndPoint)?.Address.ToString() ?? "somebody");
-    }
-
-    /// <summary>Under the gate: it is a stranger's, and the latest that did something.</summary>
-    private void Append(TcpConnection connection)
-    {
-        connection.Whose = TcpConnection.Standing.Stranger;
-        (connection.Older, connection.Newer) = (_newest, null);
-        if (_newest is null)
-            _oldest = connection;
-        else
-            _newest.Newer = connection;
-        _newest = connection;
-        _strangers++;
-    }
-
-    /// <summary>Under the gate: it is no stranger's any more.</summary>
-    private void Remove(TcpConnection connection)
-    {
-        if (connection.Older is null)
-            _oldest = connection.Newer;
-        else
-            connection.Older.Newer = connection.Newer;
-        if (connection.Newer is null)
-            _newest = connection.Older;
-        else
-            connection.Newer.Older = connection.Older;
-        (connection.Older, connection.Newer) = (null, null);
-        _strangers--;
-    }
-
-    /// <summary>One address on which the server listens.</summary>
-    private sealed class Listener(Door door, IConnectionListener sockets) : IConnectionListener
-    {
-        public EndPoint EndPoint => sockets.EndPoint;
-
-        public async ValueTask<ConnectionContext?> AcceptAsync(CancellationToken cancellationToken = default)
-        {
-            if (await sockets.AcceptAsync(cancellationToken) is not { } transport)
-                return null;
-            var (connection, displacing) = door.Admit(transport);
-            if (displacing)
-                await Task.Yield(); // those that are in already get their turn, however many are coming
-            return connection;
-        }
-
-        public ValueTask UnbindAsync(CancellationToken cancellationToken = default) => sockets.UnbindAsync(cancellationToken);
-
-        public ValueTask DisposeAsync() => sockets.DisposeAsync();
     }
 }

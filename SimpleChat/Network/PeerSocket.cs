@@ -6,12 +6,15 @@ using SimpleChat.Settings;
 namespace SimpleChat.Network;
 
 /// <summary>
-/// Finds out that the peer of a request that stays has vanished without a word of TCP: it is looked every now and then whether the peer's TCP still answers, and
-/// if it does not, the request is aborted. Where the operating system is not Linux this is left to it: that may take some minutes.
+/// Finds out that the peer of a request that stays has vanished without a word of TCP: it is looked every now and then whether the peer's
+/// TCP still answers, and if it does not, the request is aborted. Where the operating system is not Linux this is left to it: that may take
+/// some minutes.
 /// </summary>
 internal sealed class PeerSocket : IDisposable
 {
-    /// <summary>TCP_INFO of Linux, and where in it some numbers are (https://man7.org/linux/man-pages/man7/tcp.7.html, linux/tcp.h).</summary>
+    /// <summary>
+    /// TCP_INFO of Linux, and where in it some numbers are (https://man7.org/linux/man-pages/man7/tcp.7.html, linux/tcp.h).
+    /// </summary>
     private const int IpProtoTcp = 6, TcpInfo = 11, Probes = 3, Unacknowledged = 24, SinceAcknowledgement = 56, TcpInfoLength = 60;
 
     /// <summary>Probes without an answer after which the operating system itself gives the peer up: long after this class does.</summary>
@@ -60,8 +63,8 @@ internal sealed class PeerSocket : IDisposable
     }
 
     /// <summary>
-    /// Whether something was sent, a probe at least, and the peer's TCP has acknowledged nothing for too long. A peer that merely reads nothing does
-    /// acknowledge: it says that it has no room.
+    /// Whether something was sent, a probe at least, and the peer's TCP has acknowledged nothing for too long. A peer that merely reads
+    /// nothing does acknowledge: it says that it has no room.
     /// </summary>
     private bool HasVanished()
     {

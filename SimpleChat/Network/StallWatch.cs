@@ -4,8 +4,8 @@ using System.Runtime.InteropServices;
 namespace SimpleChat.Network;
 
 /// <summary>
-/// Cuts off a peer that takes nothing. Writing to it takes long while it takes a little, steadily; so the operating system is asked whether what it holds for
-/// the peer gets less. Its timer runs only while something is being written.
+/// Cuts off a peer that takes nothing. Writing to it takes long while it takes a little, steadily; so the operating system is asked whether
+/// what it holds for the peer gets less. Its timer runs only while something is being written.
 /// </summary>
 /// <param name="writer">Who writes.</param>
 /// <param name="network">The operating system's socket; null if it cannot be asked.</param>
@@ -76,7 +76,10 @@ internal sealed class StallWatch(IWritesToPeer writer, Socket? network, TimeSpan
             Watch();
     }
 
-    /// <summary>Bytes that the peer has not taken yet (SIOCOUTQ, https://man7.org/linux/man-pages/man7/tcp.7.html); a number that says nothing if that cannot be known.</summary>
+    /// <summary>
+    /// Bytes that the peer has not taken yet (SIOCOUTQ, https://man7.org/linux/man-pages/man7/tcp.7.html); a number that says nothing if
+    /// that cannot be known.
+    /// </summary>
     private int Unsent()
     {
         if (network is null || !OperatingSystem.IsLinux())

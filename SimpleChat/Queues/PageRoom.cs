@@ -4,7 +4,8 @@ namespace SimpleChat.Queues;
 
 /// <summary>
 /// The room for pages that connections hold while they catch up, from read to written. A reader that takes nothing keeps its page, and any
-/// number of those must not fill the memory. So what all hold together is bounded by the memory there is; beyond it they wait for each other.
+/// number of those must not fill the memory. So what all hold together is bounded by the memory there is; beyond it they wait for each
+/// other.
 /// </summary>
 /// <param name="pages">Pages that may be held at once.</param>
 internal sealed class PageRoom(int pages)

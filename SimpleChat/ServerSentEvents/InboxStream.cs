@@ -143,7 +143,10 @@ internal sealed class InboxStream(
         }
     }
 
-    /// <summary>Waits until the operating system has what was written. A peer that takes nothing for <see cref="ChatOptions.SendTimeout"/> is cut off.</summary>
+    /// <summary>
+    /// Waits until the operating system has what was written. A peer that takes nothing for <see cref="ChatOptions.SendTimeout"/> is cut
+    /// off.
+    /// </summary>
     private async ValueTask FlushAsync()
     {
         if (_unflushed == 0)

@@ -6,7 +6,9 @@ namespace SimpleChat.Settings;
 /// </summary>
 internal sealed class ChatOptions
 {
-    /// <summary>The largest WebSocket message or request body, in bytes. Also what one connection may cost in memory while a message is assembled.</summary>
+    /// <summary>
+    /// The largest WebSocket message or request body, in bytes. Also what one connection may cost in memory while a message is assembled.
+    /// </summary>
     public int MaxMessageBytes { get; init; } = 64 * 1024;
 
     /// <summary>Messages that one user may send per second, over all connections and HTTP; bursts of twice that. 0 is no limit.</summary>
@@ -15,7 +17,9 @@ internal sealed class ChatOptions
     /// <summary>Open connections of one user, of any kind: phones, laptops, tabs. One more is answered 429.</summary>
     public int ConnectionsPerUser { get; init; } = 16;
 
-    /// <summary>Requests of one user under way at once: polls, streams and bodies that are still coming in too. One more is answered 429.</summary>
+    /// <summary>
+    /// Requests of one user under way at once: polls, streams and bodies that are still coming in too. One more is answered 429.
+    /// </summary>
     public int RequestsPerUser { get; init; } = 64;
 
     /// <summary>Open connections in all. One more is answered 503.</summary>
@@ -33,7 +37,9 @@ internal sealed class ChatOptions
     /// <summary>A peer that takes nothing for so long is dropped. Pings cannot catch it: it may be talking all the while.</summary>
     public TimeSpan SendTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>Delivered messages that were sent longer ago than this are erased, in days; see <c>Retention</c>. 0 keeps everything.</summary>
+    /// <summary>
+    /// Delivered messages that were sent longer ago than this are erased, in days; see <c>Retention</c>. 0 keeps everything.
+    /// </summary>
     public int RetainDays { get; init; }
 
     /// <summary>Browser origins besides the server's own that may use the chat, such as <c>https://chat.example.org</c>.</summary>

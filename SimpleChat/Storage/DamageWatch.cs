@@ -49,7 +49,9 @@ internal sealed class DamageWatch(string readerConnectionString)
         Interlocked.CompareExchange(ref _suspicion, null, suspicion);
     }
 
-    /// <summary>Looks through the whole file, which takes as long as reading it does. What it finds stays: only a restart may serve the file again.</summary>
+    /// <summary>
+    /// Looks through the whole file, which takes as long as reading it does. What it finds stays: only a restart may serve the file again.
+    /// </summary>
     /// <exception cref="SqliteException">It found damage, or cannot read.</exception>
     private void Check()
     {

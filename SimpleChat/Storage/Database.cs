@@ -16,7 +16,10 @@ internal sealed class Database : IDisposable
     /// <summary>The schema this server reads and writes: <c>PRAGMA user_version</c> in <c>chat.db.sql</c>.</summary>
     public const int SchemaVersion = 1;
 
-    /// <summary>How long the writer waits for a stranger's lock (a <c>sqlite3</c> shell, a backup), in seconds; well below the 5 in which a sender is answered.</summary>
+    /// <summary>
+    /// How long the writer waits for a stranger's lock (a <c>sqlite3</c> shell, a backup), in seconds; well below the 5 in which a sender
+    /// is answered.
+    /// </summary>
     private const int BusySeconds = 2;
 
     /// <summary>Older ones can corrupt a WAL that is checkpointed and written at once (https://sqlite.org/wal.html#walresetbug).</summary>
@@ -64,7 +67,9 @@ internal sealed class Database : IDisposable
         _damage = new DamageWatch(_readerConnectionString);
     }
 
-    /// <summary>Takes the file for this process and makes sure that it can be served: sound, ours, writable, with the schema in it.</summary>
+    /// <summary>
+    /// Takes the file for this process and makes sure that it can be served: sound, ours, writable, with the schema in it.
+    /// </summary>
     /// <exception cref="StartException">It cannot; the message says why and what to do.</exception>
     public void Open() => Start(() =>
     {
@@ -96,7 +101,9 @@ internal sealed class Database : IDisposable
         }
     }
 
-    /// <summary>The writer's connection: there is one at a time, on the writer's thread. Durable on commit, its pragmas read back.</summary>
+    /// <summary>
+    /// The writer's connection: there is one at a time, on the writer's thread. Durable on commit, its pragmas read back.
+    /// </summary>
     public SqliteConnection OpenWriter()
     {
         RequireSound();
@@ -114,7 +121,8 @@ internal sealed class Database : IDisposable
             SetPragma(connection, "busy_timeout", (1000 * BusySeconds).ToString(CultureInfo.InvariantCulture));
             SetPragma(connection, "journal_mode", "wal");
             SetPragma(connection, "synchronous", "2"); // FULL: a commit returns after the fsync, so what is confirmed survives a power cut
-            SetPragma(connection, "wal_autocheckpoint", "16000"); // pages, 64 MB: a page that changes often is written back once, not in each of many checkpoints
+            // Pages, 64 MB: a page that changes often is written back once, not in each of many checkpoints.
+            SetPragma(connection, "wal_autocheckpoint", "16000");
             SetPragma(connection, "journal_size_limit", "67108864"); // a WAL that grew under a long read shrinks back
             SetPragma(connection, "cache_size", "-65536"); // 64 MiB, so that the indexes' hot pages stay in memory
             return connection;
@@ -126,7 +134,10 @@ internal sealed class Database : IDisposable
         }
     }
 
-    /// <summary>A reader's connection, pooled. It sees the last commit, and neither waits for the writer nor holds it up; keep it for one short read.</summary>
+    /// <summary>
+    /// A reader's connection, pooled. It sees the last commit, and neither waits for the writer nor holds it up; keep it for one short
+    /// read.
+    /// </summary>
     public SqliteConnection OpenReader()
     {
         _files?.RequireInPlace();
@@ -144,8 +155,8 @@ internal sealed class Database : IDisposable
     }
 
     /// <summary>
-    /// What a restart will find is what was committed: the files are the ones that were opened at start, nobody else wrote into them, and nobody has found damage in
-    /// them. Nothing may be confirmed otherwise. On the writer's thread, with no transaction open.
+    /// What a restart will find is what was committed: the files are the ones that were opened at start, nobody else wrote into them, and
+    /// nobody has found damage in them. Nothing may be confirmed otherwise. On the writer's thread, with no transaction open.
     /// </summary>
     /// <exception cref="SqliteException">It is not so; <see cref="StorageFault.Explain"/> says why and what to do.</exception>
     public void RequireSound()

@@ -1,7 +1,8 @@
 namespace SimpleChat.Storage;
 
 /// <summary>
-/// Whether a message can be stored and read. A probe costs a commit, and strangers may ask: there is one a second at most, and its answer is everybody's.
+/// Whether a message can be stored and read. A probe costs a commit, and strangers may ask: there is one a second at most, and its answer
+/// is everybody's.
 /// </summary>
 internal sealed class HealthProbe(Writer writer, MessageReader reader, TimeProvider time)
 {
@@ -13,8 +14,8 @@ internal sealed class HealthProbe(Writer writer, MessageReader reader, TimeProvi
     private long? _startedAt;
 
     /// <summary>
-    /// What is wrong with storage, in words; null if nothing is. What the writer knows already needs no probe. Otherwise joins the one that is under way,
-    /// or takes the answer of the last second's.
+    /// What is wrong with storage, in words; null if nothing is. What the writer knows already needs no probe. Otherwise joins the one that
+    /// is under way, or takes the answer of the last second's.
     /// </summary>
     public Task<string?> FaultAsync()
     {

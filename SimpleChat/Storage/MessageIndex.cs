@@ -5,16 +5,20 @@ using System.Runtime.InteropServices;
 namespace SimpleChat.Storage;
 
 /// <summary>
-/// Keeps the indexes over MessageDB (see <c>chat.db.sql</c>), later and in lots: messages gather in memory, and when there are enough their index rows
-/// go to disk, neighbours together, a few with each commit. Until then the writer finds repeats in memory, and readers look through
-/// what is above the mark in MessageDB itself, which is a lot or two. Owned by the writer's thread; after a crash the rest is indexed at the next start.
+/// Keeps the indexes over MessageDB (see <c>chat.db.sql</c>), later and in lots: messages gather in memory, and when there are enough their
+/// index rows go to disk, neighbours together, a few with each commit. Until then the writer finds repeats in memory, and readers look
+/// through what is above the mark in MessageDB itself, which is a lot or two. Owned by the writer's thread; after a crash the rest is
+/// indexed at the next start.
 /// </summary>
 internal sealed class MessageIndex
 {
     /// <summary>Messages in a lot, at least. More share more pages; but as many have to be looked through by a reader.</summary>
     public const int LotSize = 8192;
 
-    /// <summary>Ids that go into an index with each message committed: twice what a message adds, so that a lot is done long before the next one is full.</summary>
+    /// <summary>
+    /// Ids that go into an index with each message committed: twice what a message adds, so that a lot is done long before the next one is
+    /// full.
+    /// </summary>
     private const int IdsPerMessage = 8;
 
     private const int MaxDigits = 20;
@@ -58,7 +62,9 @@ internal sealed class MessageIndex
     /// <summary>A message was erased in the open transaction, with all index rows that it has so far.</summary>
     public void Erase(long id) => _erasing.Add(id);
 
-    /// <summary>The id of the message that <paramref name="sender"/> sent under this clientMessageId, ever; null if there is none.</summary>
+    /// <summary>
+    /// The id of the message that <paramref name="sender"/> sent under this clientMessageId, ever; null if there is none.
+    /// </summary>
     public long? Find(string sender, string clientMessageId)
     {
         if (_repeats.TryGetValue((sender, clientMessageId), out var recent))
@@ -101,7 +107,8 @@ internal sealed class MessageIndex
         if (_going.Count > 0 && _next.Row == _going.Rows.Count)
         {
             foreach (var name in _going.Names)
-                ((ICollection<KeyValuePair<(string, string), long>>)_repeats).Remove(name); // but not a later message's of the same name, when the first was erased
+                // But not a later message's of the same name, when the first was erased.
+                ((ICollection<KeyValuePair<(string, string), long>>)_repeats).Remove(name);
             var mark = _going.UpTo;
             _erased.RemoveWhere(id => id <= mark);
             _going.Clear();

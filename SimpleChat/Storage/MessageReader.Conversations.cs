@@ -7,8 +7,8 @@ namespace SimpleChat.Storage;
 internal sealed partial class MessageReader
 {
     /// <summary>
-    /// So many of a user's indexed messages are looked at for partners, newest first: some milliseconds. After that the other partners are looked up in the
-    /// index of conversations, which takes as long as there are users, however many messages they wrote.
+    /// So many of a user's indexed messages are looked at for partners, newest first: some milliseconds. After that the other partners are
+    /// looked up in the index of conversations, which takes as long as there are users, however many messages they wrote.
     /// </summary>
     public const int RecentMessages = 1024;
 
@@ -53,8 +53,8 @@ internal sealed partial class MessageReader
     }
 
     /// <summary>
-    /// Everybody whom the user has an indexed conversation with, and each once: the index is not read, it is jumped through. A user comes first in some of its
-    /// pairs and second in others; for the latter each user of the chat who sorts before it is asked.
+    /// Everybody whom the user has an indexed conversation with, and each once: the index is not read, it is jumped through. A user comes
+    /// first in some of its pairs and second in others; for the latter each user of the chat who sorts before it is asked.
     /// </summary>
     private static IEnumerable<string> ReadPartners(SqliteConnection connection, string user)
     {

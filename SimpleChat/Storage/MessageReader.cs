@@ -5,16 +5,19 @@ using SimpleChat.Wire;
 namespace SimpleChat.Storage;
 
 /// <summary>
-/// The reading half of the SQL over MessageDB and InboxDB. What gives many rows gives them one by one: whoever takes them stops when a page is full, and
-/// waits for nothing meanwhile, because a reader that stayed would keep the write-ahead log growing. A message that is gone is passed over, whatever other
-/// tables still say of it. Throws <see cref="SqliteException"/> when storage fails.
+/// The reading half of the SQL over MessageDB and InboxDB. What gives many rows gives them one by one: whoever takes them stops when a page
+/// is full, and waits for nothing meanwhile, because a reader that stayed would keep the write-ahead log growing. A message that is gone is
+/// passed over, whatever other tables still say of it. Throws <see cref="SqliteException"/> when storage fails.
 /// </summary>
 internal sealed partial class MessageReader(Database database)
 {
     /// <summary>Rows in a page of the inbox or of catching up.</summary>
     public const int PageSize = 256;
 
-    /// <summary>A page ends early when its texts reach so many bytes: enough for a burst of large messages, little for a reader that takes nothing and keeps it.</summary>
+    /// <summary>
+    /// A page ends early when its texts reach so many bytes: enough for a burst of large messages, little for a reader that takes nothing
+    /// and keeps it.
+    /// </summary>
     public const int PageText = 128 * 1024;
 
     /// <summary>A message, as <see cref="ReadMessage"/> expects it.</summary>
@@ -37,7 +40,10 @@ internal sealed partial class MessageReader(Database database)
             yield return ReadMessage(rows);
     }
 
-    /// <summary>Everything that the user sent or received, delivered or not, above <paramref name="after"/> up to <paramref name="upTo"/>, oldest first.</summary>
+    /// <summary>
+    /// Everything that the user sent or received, delivered or not, above <paramref name="after"/> up to <paramref name="upTo"/>, oldest
+    /// first.
+    /// </summary>
     public IEnumerable<Message> ReadConcerning(string user, long after, long upTo)
     {
         using var connection = database.OpenReader();
@@ -51,7 +57,8 @@ internal sealed partial class MessageReader(Database database)
     /// <param name="with">The other side of the conversation, or null for all conversations.</param>
     /// <param name="after">Only above this id, from the oldest on; null to read from the newest on.</param>
     /// <param name="before">Only below this id.</param>
-    /// <param name="since">Only what was sent at or after this time, in milliseconds since 1970-01-01 UTC; without effect where <paramref name="after"/> is given.</param>
+    /// <param name="since">Only what was sent at or after this time, in milliseconds since 1970-01-01 UTC; without effect where
+    /// <paramref name="after"/> is given.</param>
     public IEnumerable<HistoryMessage> ReadHistory(string user, string? with, long? after, long before, long since)
     {
         using var connection = database.OpenReader();
@@ -66,7 +73,8 @@ internal sealed partial class MessageReader(Database database)
     }
 
     /// <summary>
-    /// Finds a <see cref="Position"/>, which a client wrote, among the user's messages. The long form is proved; the short one is only possible.
+    /// Finds a <see cref="Position"/>, which a client wrote, among the user's messages. The long form is proved; the short one is only
+    /// possible.
     /// </summary>
     /// <param name="user">Whose messages.</param>
     /// <param name="position">What the client wrote, or null.</param>
@@ -93,8 +101,8 @@ internal sealed partial class MessageReader(Database database)
     }
 
     /// <summary>
-    /// Receipts of the messages that the user sent, from <paramref name="first"/> to <paramref name="last"/>, and that have left their inbox. A page;
-    /// an empty one is the last.
+    /// Receipts of the messages that the user sent, from <paramref name="first"/> to <paramref name="last"/>, and that have left their
+    /// inbox. A page; an empty one is the last.
     /// </summary>
     public List<Receipt> ReadReceipts(string user, long first, long last)
     {
@@ -121,8 +129,8 @@ internal sealed partial class MessageReader(Database database)
     }
 
     /// <summary>
-    /// Rows of MessageDB, in id order, that concern the user: through an index up to where the indexes are complete, and above that in MessageDB itself.
-    /// Within a transaction of the caller's, so that both parts are of one moment.
+    /// Rows of MessageDB, in id order, that concern the user: through an index up to where the indexes are complete, and above that in
+    /// MessageDB itself. Within a transaction of the caller's, so that both parts are of one moment.
     /// </summary>
     /// <param name="connection">A reader's.</param>
     /// <param name="user">Who sent or received them.</param>

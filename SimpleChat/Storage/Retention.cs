@@ -3,8 +3,9 @@ using SimpleChat.Settings;
 namespace SimpleChat.Storage;
 
 /// <summary>
-/// <c>Chat:RetainDays</c>: erases delivered messages that are older, at start and every hour, a few at a time, through the writer's queue like everything that is
-/// written: nobody waits for it longer than for a neighbour's message. What is undelivered is never erased by age. Ids are never given out again.
+/// <c>Chat:RetainDays</c>: erases delivered messages that are older, at start and every hour, a few at a time, through the writer's queue
+/// like everything that is written: nobody waits for it longer than for a neighbour's message. What is undelivered is never erased by age.
+/// Ids are never given out again.
 /// </summary>
 internal sealed partial class Retention(Database database, Writer writer, ChatOptions options, TimeProvider time, ILogger<Retention> log) : BackgroundService
 {

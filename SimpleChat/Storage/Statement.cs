@@ -6,8 +6,8 @@ using SQLitePCL;
 namespace SimpleChat.Storage;
 
 /// <summary>
-/// A prepared statement of SQLite's own (https://sqlite.org/c3ref/stmt.html), for the writer's few that run for every message: nothing is allocated to run one.
-/// A SqliteCommand costs several objects each time. Throws <see cref="SqliteException"/> as that does.
+/// A prepared statement of SQLite's own (https://sqlite.org/c3ref/stmt.html), for the writer's few that run for every message: nothing is
+/// allocated to run one. A SqliteCommand costs several objects each time. Throws <see cref="SqliteException"/> as that does.
 /// </summary>
 internal sealed class Statement : IDisposable
 {

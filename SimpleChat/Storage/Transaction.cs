@@ -95,7 +95,9 @@ internal sealed class Transaction : IDisposable
     public static bool IsStorageFault(Exception e) =>
         e is SqliteException { SqliteErrorCode: not (raw.SQLITE_CONSTRAINT or raw.SQLITE_TOOBIG or raw.SQLITE_MISMATCH) };
 
-    /// <summary>The message that <paramref name="sender"/> already sent under this clientMessageId, committed or earlier in this transaction.</summary>
+    /// <summary>
+    /// The message that <paramref name="sender"/> already sent under this clientMessageId, committed or earlier in this transaction.
+    /// </summary>
     public Message? Find(string sender, string clientMessageId)
     {
         if (_index.Find(sender, clientMessageId) is not { } id)
@@ -108,7 +110,8 @@ internal sealed class Transaction : IDisposable
 
     /// <summary>Adds the MessageDB row and its InboxDB row.</summary>
     /// <param name="draft">What was sent.</param>
-    /// <param name="sentAt">When it was accepted, in milliseconds since 1970-01-01 UTC; an earlier time than the last message's becomes the last message's.</param>
+    /// <param name="sentAt">When it was accepted, in milliseconds since 1970-01-01 UTC; an earlier time than the last message's becomes the
+    /// last message's.</param>
     public Message Insert(Draft draft, long sentAt)
     {
         var message = new Message(LastId + 1, draft.From, draft.To, draft.Text, Math.Max(sentAt, _lastSentAt));

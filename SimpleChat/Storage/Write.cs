@@ -3,9 +3,9 @@ using SimpleChat.Limits;
 namespace SimpleChat.Storage;
 
 /// <summary>
-/// Something that waits to be written. The <see cref="Writer"/> calls <see cref="Store"/> within a transaction, then <see cref="Stored"/> when
-/// it is on disk, or <see cref="Refused"/> when it is not known to be. A disk that is too slow may have both called, in that order: first
-/// refused, then stored after all.
+/// Something that waits to be written. The <see cref="Writer"/> calls <see cref="Store"/> within a transaction, then <see cref="Stored"/>
+/// when it is on disk, or <see cref="Refused"/> when it is not known to be. A disk that is too slow may have both called, in that order:
+/// first refused, then stored after all.
 /// </summary>
 internal abstract class Write
 {

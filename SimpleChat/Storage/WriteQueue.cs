@@ -1,20 +1,24 @@
 namespace SimpleChat.Storage;
 
 /// <summary>
-/// What waits for the <see cref="Writer"/>, bounded, and for how long. Two lists are swapped under a monitor instead of a channel: that is one
-/// lock for a whole batch, and whoever waits too long can be found.
+/// What waits for the <see cref="Writer"/>, bounded, and for how long. Two lists are swapped under a monitor instead of a channel: that is
+/// one lock for a whole batch, and whoever waits too long can be found.
 /// </summary>
 /// <param name="time">The clock.</param>
 /// <param name="log">Hears when storage fails and when it works again.</param>
 internal sealed partial class WriteQueue(TimeProvider time, ILogger log)
 {
-    /// <summary>Row operations that may wait, and so those of one batch: it ends long before anybody's patience. Beyond it senders wait.</summary>
+    /// <summary>
+    /// Row operations that may wait, and so those of one batch: it ends long before anybody's patience. Beyond it senders wait.
+    /// </summary>
     public const int Capacity = 32 * 1024;
 
     /// <summary>Row operations of one user that may wait, some milliseconds of work: nobody else is held up for longer.</summary>
     public const int CapacityPerUser = Capacity / 16;
 
-    /// <summary>A sender is told "not known to be stored" after this long: before the contract's 5 seconds, by the time it takes to say so.</summary>
+    /// <summary>
+    /// A sender is told "not known to be stored" after this long: before the contract's 5 seconds, by the time it takes to say so.
+    /// </summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(4);
 
     private readonly object _gate = new(); // a monitor: the writer's thread waits on it
@@ -65,7 +69,9 @@ internal sealed partial class WriteQueue(TimeProvider time, ILogger log)
         write.Refused();
     }
 
-    /// <summary>The writer's thread waits for the next batch, which is everything that waits. It is empty if nothing came in time.</summary>
+    /// <summary>
+    /// The writer's thread waits for the next batch, which is everything that waits. It is empty if nothing came in time.
+    /// </summary>
     /// <param name="patience">How long to wait. While storage fails it does not: the writer tries again.</param>
     /// <returns>Null when the server stops and nothing is left.</returns>
     public List<Write>? Take(TimeSpan patience)

@@ -14,7 +14,9 @@ internal sealed partial class Writer : IHostedService, IDisposable
     /// <summary>After a failed commit the disk is left alone for so long.</summary>
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
 
-    /// <summary>While nobody writes, the files are looked at so often: what somebody has done to them is told without being asked.</summary>
+    /// <summary>
+    /// While nobody writes, the files are looked at so often: what somebody has done to them is told without being asked.
+    /// </summary>
     private static readonly TimeSpan Look = TimeSpan.FromSeconds(1);
 
     private readonly Database _database;
@@ -47,7 +49,9 @@ internal sealed partial class Writer : IHostedService, IDisposable
     /// <summary>What is wrong with storage, in words; null as long as commits succeed in time.</summary>
     public string? Fault => _queue.Fault;
 
-    /// <summary>Called after a fault: a commit that was taken for failed may be on disk after all, up to <see cref="LastCommitted"/>.</summary>
+    /// <summary>
+    /// Called after a fault: a commit that was taken for failed may be on disk after all, up to <see cref="LastCommitted"/>.
+    /// </summary>
     public Action? Recovered { get; set; }
 
     /// <summary>Hands a write over. It is answered: stored, or refused within <see cref="WriteQueue.Patience"/>.</summary>

@@ -91,7 +91,9 @@ internal sealed class Answers(Connection connection)
         room?.SetResult();
     }
 
-    /// <summary>Waits until fewer than <see cref="Capacity"/> are unwritten: a client that does not take its answers is not read further.</summary>
+    /// <summary>
+    /// Waits until fewer than <see cref="Capacity"/> are unwritten: a client that does not take its answers is not read further.
+    /// </summary>
     public Task WaitForRoomAsync()
     {
         lock (_gate)

@@ -7,7 +7,9 @@ namespace SimpleChat.WebSockets;
 /// <summary>Puts an <see cref="OutgoingBatch"/> between each WebSocket and its network, before the framework takes the stream.</summary>
 internal static class BatchedUpgrades
 {
-    /// <summary>Middleware: from here on whoever opens a WebSocket gets it with a batch in front of the network; <see cref="BatchOf"/> finds it.</summary>
+    /// <summary>
+    /// Middleware: from here on whoever opens a WebSocket gets it with a batch in front of the network; <see cref="BatchOf"/> finds it.
+    /// </summary>
     public static Task Use(HttpContext context, RequestDelegate next)
     {
         if (context.Features.Get<IHttpUpgradeFeature>() is { IsUpgradableRequest: true } upgrade)

@@ -5,9 +5,9 @@ using SimpleChat.Limits;
 namespace SimpleChat.WebSockets;
 
 /// <summary>
-/// Between a WebSocket and its network. Out: frames of which more follow gather, and go out in one piece with the last one: without it each frame is a system
-/// call. The WebSocket writes one frame at a time, its own pongs and close frames included, which always go out at once; so nothing here needs a lock.
-/// In: a user in debt is not read further (<see cref="UserShare"/>).
+/// Between a WebSocket and its network. Out: frames of which more follow gather, and go out in one piece with the last one: without it each
+/// frame is a system call. The WebSocket writes one frame at a time, its own pongs and close frames included, which always go out at once;
+/// so nothing here needs a lock. In: a user in debt is not read further (<see cref="UserShare"/>).
 /// </summary>
 /// <param name="input">What comes from the peer.</param>
 /// <param name="output">
@@ -26,8 +26,8 @@ internal sealed class OutgoingBatch(Stream input, PipeWriter output) : Stream
     public bool MoreFollow { get; set; }
 
     /// <summary>
-    /// Whether each flush waits until the operating system has the bytes, because that counts as delivered. If not, a flush waits for the one before it, which
-    /// is most often over by then: a batch is on its way while the next one is made.
+    /// Whether each flush waits until the operating system has the bytes, because that counts as delivered. If not, a flush waits for the
+    /// one before it, which is most often over by then: a batch is on its way while the next one is made.
     /// </summary>
     public bool WaitsForNetwork { get; set; }
 

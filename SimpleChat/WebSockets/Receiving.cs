@@ -16,7 +16,9 @@ internal sealed class Receiving(WebSocketLine line) : IDisposable
     private byte[]? _message; // rented while a message is read
     private string _lastTo = "";
 
-    /// <summary>Receives until the peer's close frame or the end of the line. What comes once the connection is ending counts as not read.</summary>
+    /// <summary>
+    /// Receives until the peer's close frame or the end of the line. What comes once the connection is ending counts as not read.
+    /// </summary>
     public async Task RunAsync()
     {
         try

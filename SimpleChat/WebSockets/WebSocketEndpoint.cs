@@ -10,7 +10,10 @@ using SimpleChat.Wire;
 
 namespace SimpleChat.WebSockets;
 
-/// <summary>The handshake at <c>GET /chat</c> (RFC 6455, section 4.2; over HTTP/2 CONNECT, RFC 8441): everything that can be wrong is said before the upgrade.</summary>
+/// <summary>
+/// The handshake at <c>GET /chat</c> (RFC 6455, section 4.2; over HTTP/2 CONNECT, RFC 8441): everything that can be wrong is said before
+/// the upgrade.
+/// </summary>
 internal sealed class WebSocketEndpoint(WebSocketServices services, IHostEnvironment environment, IServiceProvider provider)
 {
     /// <summary>The subprotocol on which a message counts as delivered when it was written to the socket, as it does without any.</summary>
@@ -24,7 +27,8 @@ internal sealed class WebSocketEndpoint(WebSocketServices services, IHostEnviron
     public static void Register(IServiceCollection services)
     {
         services.AddSingleton<WebSocketServices>();
-        // The framework looks at its clock four times in an interval: up to half as long again may pass before it pings, or misses an answer.
+        // The framework looks at its clock four times in an interval: up to half as long again may pass before it pings, or misses an
+        // answer.
         services.AddOptions<WebSocketOptions>().Configure<ChatOptions>((socket, chat) =>
         {
             socket.KeepAliveInterval = 0.6 * chat.KeepAliveInterval;
@@ -40,7 +44,8 @@ internal sealed class WebSocketEndpoint(WebSocketServices services, IHostEnviron
             .Produces(StatusCodes.Status101SwitchingProtocols)
             .RefusesLikeAnyOther().Refuses(StatusCodes.Status409Conflict, StatusCodes.Status426UpgradeRequired)
             .ShortCircuit();
-        routes.Map("/chat", (Delegate)endpoint.HandleAsync).WithMetadata(new TokenInQuery()).ShortCircuit(); // CONNECT, and methods to be refused
+        // CONNECT, and methods to be refused.
+        routes.Map("/chat", (Delegate)endpoint.HandleAsync).WithMetadata(new TokenInQuery()).ShortCircuit();
     }
 
     /// <summary>A line ready to paste that opens the chat: in Development as alice, elsewhere with a token.</summary>
@@ -54,7 +59,10 @@ internal sealed class WebSocketEndpoint(WebSocketServices services, IHostEnviron
             : $"npx wscat -c {chat} -H \"Authorization: Bearer $TOKEN\"";
     }
 
-    /// <summary>Asks for no service of the request's own: a connection that stays for days has no container scope, and keeps none of what its token brought.</summary>
+    /// <summary>
+    /// Asks for no service of the request's own: a connection that stays for days has no container scope, and keeps none of what its token
+    /// brought.
+    /// </summary>
     private async Task HandleAsync(HttpContext context)
     {
         if (Refuse(context, environment) is { } malformed)
@@ -85,7 +93,9 @@ internal sealed class WebSocketEndpoint(WebSocketServices services, IHostEnviron
         }
     }
 
-    /// <summary>Puts a connection for the user into the map; or answers why not, unless the caller has left, and the result is null.</summary>
+    /// <summary>
+    /// Puts a connection for the user into the map; or answers why not, unless the caller has left, and the result is null.
+    /// </summary>
     private async Task<Connection?> JoinAsync(HttpContext context, CurrentUser user)
     {
         if (!user.Share.TryBeginRequest(Work.Handshake))

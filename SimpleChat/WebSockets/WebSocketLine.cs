@@ -13,7 +13,9 @@ internal sealed partial class WebSocketLine : IDisposable
     /// <summary>How long the peer may take to answer a close frame; then the line is cut.</summary>
     private static readonly TimeSpan CloseTimeout = TimeSpan.FromSeconds(1);
 
-    /// <summary>When nothing is read any more, the close frame gets a head start on the reset that closing a socket with unread data sends.</summary>
+    /// <summary>
+    /// When nothing is read any more, the close frame gets a head start on the reset that closing a socket with unread data sends.
+    /// </summary>
     private static readonly TimeSpan Linger = TimeSpan.FromMilliseconds(100);
 
     private readonly Receiving _receiving;
@@ -123,8 +125,8 @@ internal sealed partial class WebSocketLine : IDisposable
     }
 
     /// <summary>
-    /// The framework found a breach of RFC 6455 and has answered it with a close frame already: the receiver hears of it, or the sender finds
-    /// a close frame sent that is not ours.
+    /// The framework found a breach of RFC 6455 and has answered it with a close frame already: the receiver hears of it, or the sender
+    /// finds a close frame sent that is not ours.
     /// </summary>
     private bool IsProtocolError(Exception e) => IsPeerGone(e) && Socket.CloseStatus is null
         && (Socket.State == WebSocketState.CloseSent || e is WebSocketException { WebSocketErrorCode: WebSocketError.Faulted });

@@ -4,10 +4,13 @@ using System.Text;
 
 namespace SimpleChat.Webhooks;
 
-/// <summary>A bot's registration: its messages are POSTed to it, signed as Standard Webhooks says (https://www.standardwebhooks.com).</summary>
+/// <summary>
+/// A bot's registration: its messages are POSTed to it, signed as Standard Webhooks says (https://www.standardwebhooks.com).
+/// </summary>
 /// <param name="User">Whose messages.</param>
 /// <param name="Url">Where they go; see <see cref="WebhookOptions.AllowedHosts"/>.</param>
-/// <param name="Secret">Shared with the receiver, never shown again: <c>whsec_</c> and base64. Kept as it is, because signing needs it.</param>
+/// <param name="Secret">Shared with the receiver, never shown again: <c>whsec_</c> and base64. Kept as it is, because signing needs
+/// it.</param>
 internal sealed record Webhook(string User, string Url, string Secret)
 {
     /// <summary>Bytes in a secret, as the specification has it.</summary>

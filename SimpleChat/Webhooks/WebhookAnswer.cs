@@ -5,10 +5,12 @@ using System.Net.Http.Headers;
 namespace SimpleChat.Webhooks;
 
 /// <summary>How a call went.</summary>
-/// <param name="Failure">What went wrong, in words for the user, which tell nothing of what else is in the network; null if it was answered 2xx.</param>
+/// <param name="Failure">What went wrong, in words for the user, which tell nothing of what else is in the network; null if it was answered
+/// 2xx.</param>
 /// <param name="Detail">What went wrong, for the operator's log, if there is more to say.</param>
 /// <param name="Status">The status that came, if one did.</param>
-/// <param name="RetryAfter">The receiver wants to be left alone for so long: at most <see cref="LongestRetryAfter"/>, zero if it did not say.</param>
+/// <param name="RetryAfter">The receiver wants to be left alone for so long: at most <see cref="LongestRetryAfter"/>, zero if it did not
+/// say.</param>
 internal readonly record struct WebhookAnswer(string? Failure, string? Detail = null, HttpStatusCode? Status = null, TimeSpan RetryAfter = default)
 {
     /// <summary>What a receiver asks for beyond this is not heard.</summary>
@@ -17,7 +19,9 @@ internal readonly record struct WebhookAnswer(string? Failure, string? Detail = 
     /// <summary>The receiver wants no more calls.</summary>
     public bool IsGone => Status == HttpStatusCode.Gone;
 
-    /// <summary>The receiver will not take this message: a 4xx, but for those that mean "not now" (408, 425, 429) or "never again" (410).</summary>
+    /// <summary>
+    /// The receiver will not take this message: a 4xx, but for those that mean "not now" (408, 425, 429) or "never again" (410).
+    /// </summary>
     public bool IsRefusal => (int?)Status is >= 400 and < 500 and not (408 or 410 or 425 or 429);
 
     /// <summary>Reads the answer's head.</summary>

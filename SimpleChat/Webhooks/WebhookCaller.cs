@@ -15,7 +15,10 @@ namespace SimpleChat.Webhooks;
 /// </summary>
 internal sealed class WebhookCaller : IDisposable
 {
-    /// <summary>All that a user hears of a call without an answer: refused, reset, unknown or no HTTP is for the log, so that nobody looks around with it.</summary>
+    /// <summary>
+    /// All that a user hears of a call without an answer: refused, reset, unknown or no HTTP is for the log, so that nobody looks around
+    /// with it.
+    /// </summary>
     private const string Unreachable = "It could not be reached.";
 
     private static readonly MediaTypeHeaderValue Json = new("application/json");
@@ -36,13 +39,16 @@ internal sealed class WebhookCaller : IDisposable
             ConnectCallback = ConnectAsync,
             PooledConnectionLifetime = TimeSpan.FromMinutes(2), // then the name is resolved anew
             MaxResponseHeadersLength = 16, // KiB
-            // Nobody reads an answer's body. It is drained up to these bounds, so that the connection can be used again, and cut beyond them.
+            // Nobody reads an answer's body. It is drained up to these bounds, so that the connection can be used again, and cut beyond
+            // them.
             MaxResponseDrainSize = 64 * 1024,
             ResponseDrainTimeout = TimeSpan.FromSeconds(2),
         });
     }
 
-    /// <summary>Says why this URL may not be called, or null. Asked when it is registered; every call looks at the address that it then connects to.</summary>
+    /// <summary>
+    /// Says why this URL may not be called, or null. Asked when it is registered; every call looks at the address that it then connects to.
+    /// </summary>
     public async Task<string?> ObjectionAsync(string? url, CancellationToken cancel)
     {
         if (_options.Objection(url) is { } objection)

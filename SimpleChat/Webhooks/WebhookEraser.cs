@@ -5,12 +5,14 @@ using SimpleChat.Storage;
 namespace SimpleChat.Webhooks;
 
 /// <summary>
-/// Empties SQLite's write-ahead log soon after a secret was deleted: the file has lost it by then, but the log still holds the pages as they were
-/// (https://sqlite.org/wal.html#ckpt). It has a connection of its own, so that the writer goes on meanwhile.
+/// Empties SQLite's write-ahead log soon after a secret was deleted: the file has lost it by then, but the log still holds the pages as
+/// they were (https://sqlite.org/wal.html#ckpt). It has a connection of its own, so that the writer goes on meanwhile.
 /// </summary>
 internal sealed class WebhookEraser(Database database, TimeProvider time) : IDisposable
 {
-    /// <summary>The log is emptied once in this time, however many secrets go; if a reader is in the way, it is tried again after it.</summary>
+    /// <summary>
+    /// The log is emptied once in this time, however many secrets go; if a reader is in the way, it is tried again after it.
+    /// </summary>
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);
 
     private readonly Lock _gate = new();
@@ -67,7 +69,8 @@ internal sealed class WebhookEraser(Database database, TimeProvider time) : IDis
         try
         {
             using var connection = database.OpenForWriting();
-            connection.Execute("PRAGMA busy_timeout = 100; PRAGMA wal_checkpoint(PASSIVE)"); // milliseconds: so long a reader in the way may hold up the writer
+            // Milliseconds: so long a reader in the way may hold up the writer.
+            connection.Execute("PRAGMA busy_timeout = 100; PRAGMA wal_checkpoint(PASSIVE)");
             return connection.QueryFirst<long>("PRAGMA wal_checkpoint(TRUNCATE)") == 0;
         }
         catch (SqliteException)

@@ -5,15 +5,15 @@ using SimpleChat.Wire;
 namespace SimpleChat.Webhooks;
 
 /// <summary>
-/// Carries one user's undelivered messages to that user's webhook, for as long as the registration stands: in order, one call at a time. A message is tried
-/// until it is answered 2xx, or has left the inbox some other way; one that the receiver refuses is skipped in the end, and stays in the inbox.
-/// It waits for nobody but its own receiver, and nobody waits for it. Nobody is online by it.
+/// Carries one user's undelivered messages to that user's webhook, for as long as the registration stands: in order, one call at a time. A
+/// message is tried until it is answered 2xx, or has left the inbox some other way; one that the receiver refuses is skipped in the end,
+/// and stays in the inbox. It waits for nobody but its own receiver, and nobody waits for it. Nobody is online by it.
 /// </summary>
 internal sealed partial class WebhookLine : IDisposable
 {
     /// <summary>
-    /// A message is skipped when it was refused so many times, which takes about 11 s with the default pauses: a 4xx says that the same request will not do
-    /// (RFC 9110, section 15.5), and some proxies say 404 while a receiver restarts.
+    /// A message is skipped when it was refused so many times, which takes about 11 s with the default pauses: a 4xx says that the same
+    /// request will not do (RFC 9110, section 15.5), and some proxies say 404 while a receiver restarts.
     /// </summary>
     private const int MaxRefusals = 5;
 
@@ -52,7 +52,9 @@ internal sealed partial class WebhookLine : IDisposable
     /// <summary>Why the last call failed, in words for the user; null if it did not.</summary>
     public string? Failure => Volatile.Read(ref _failure);
 
-    /// <summary>What is in the inbox up to this id was skipped: the dead letters. Durable, so that a restart does not try them again.</summary>
+    /// <summary>
+    /// What is in the inbox up to this id was skipped: the dead letters. Durable, so that a restart does not try them again.
+    /// </summary>
     public long SkippedUpTo => Volatile.Read(ref _skippedUpTo);
 
     /// <summary>A skip is on disk. It counts for nothing if the user wanted all tried again meanwhile.</summary>

@@ -5,15 +5,19 @@ using SimpleChat.Settings;
 namespace SimpleChat.Webhooks;
 
 /// <summary>
-/// Where the server may be made to call, and how patient it is: section <c>Webhooks</c> of the configuration. Whoever registers a webhook decides
-/// what this server requests from within its own network; hence nothing is allowed that is not listed.
+/// Where the server may be made to call, and how patient it is: section <c>Webhooks</c> of the configuration. Whoever registers a webhook
+/// decides what this server requests from within its own network; hence nothing is allowed that is not listed.
 /// </summary>
 internal sealed class WebhookOptions
 {
-    /// <summary>Hosts that may be called: <c>bots.example.org</c>, or <c>*.example.org</c> for every name below it. Empty: no webhooks.</summary>
+    /// <summary>
+    /// Hosts that may be called: <c>bots.example.org</c>, or <c>*.example.org</c> for every name below it. Empty: no webhooks.
+    /// </summary>
     public string[] AllowedHosts { get; init; } = [];
 
-    /// <summary>Addresses outside the public Internet that such a name may resolve to, like <c>10.1.0.0/16</c>. Plain http goes only there.</summary>
+    /// <summary>
+    /// Addresses outside the public Internet that such a name may resolve to, like <c>10.1.0.0/16</c>. Plain http goes only there.
+    /// </summary>
     public string[] AllowedNetworks { get; init; } = [];
 
     /// <summary>From connecting to the answer's status line.</summary>
@@ -26,13 +30,14 @@ internal sealed class WebhookOptions
     public TimeSpan LongestRetry { get; init; } = TimeSpan.FromMinutes(5);
 
     /// <summary>
-    /// A message that fails for so long is skipped, so that those behind it get their turn. The example schedule of Standard Webhooks is as long.
+    /// A message that fails for so long is skipped, so that those behind it get their turn. The example schedule of Standard Webhooks is as
+    /// long.
     /// </summary>
     public TimeSpan GiveUpAfter { get; init; } = TimeSpan.FromDays(3);
 
     /// <summary>
-    /// Addresses that are not the public Internet's, or may lead out of it again (https://www.iana.org/assignments/iana-ipv4-special-registry).
-    /// Of IPv6 only 2000::/3 is public at all.
+    /// Addresses that are not the public Internet's, or may lead out of it again
+    /// (https://www.iana.org/assignments/iana-ipv4-special-registry). Of IPv6 only 2000::/3 is public at all.
     /// </summary>
     private static readonly IPNetwork[] Special = Array.ConvertAll(
         [

@@ -7,8 +7,8 @@ using SimpleChat.Wire;
 namespace SimpleChat.Webhooks;
 
 /// <summary>
-/// Who has a webhook: WebhookDB, and a running <see cref="WebhookLine"/> for each of its rows. Changes go to the writer like everything that is
-/// written (<see cref="PendingChange"/>), and take effect in commit order.
+/// Who has a webhook: WebhookDB, and a running <see cref="WebhookLine"/> for each of its rows. Changes go to the writer like everything
+/// that is written (<see cref="PendingChange"/>), and take effect in commit order.
 /// </summary>
 internal sealed class WebhookRegistry(
     Database database, Writer writer, UserShares shares, WebhookEraser eraser, WebhookCaller caller, Chat chat, MessageReader store,
@@ -18,7 +18,8 @@ internal sealed class WebhookRegistry(
 
     // Under _gate.
     private readonly Dictionary<string, WebhookLine> _lines = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, WebhookPace> _paces = new(StringComparer.Ordinal); // longer than a line, so that a new one inherits it
+    // Longer than a line, so that a new one inherits it.
+    private readonly Dictionary<string, WebhookPace> _paces = new(StringComparer.Ordinal);
     private bool _stopping;
 
     /// <summary>The user's, or null.</summary>
@@ -50,7 +51,9 @@ internal sealed class WebhookRegistry(
         line.Share, () => Remove(line.Webhook.User, other => other == line),
         "DELETE FROM WebhookDB WHERE User = ?1 AND Url = ?2 AND Secret = ?3", line.Webhook.User, line.Webhook.Url, line.Webhook.Secret);
 
-    /// <summary>Skips the user's messages above <paramref name="from"/> up to <paramref name="upTo"/>, unless all are to be tried again meanwhile.</summary>
+    /// <summary>
+    /// Skips the user's messages above <paramref name="from"/> up to <paramref name="upTo"/>, unless all are to be tried again meanwhile.
+    /// </summary>
     /// <returns>Why not, or null.</returns>
     public Task<Refusal?> SkipAsync(WebhookLine line, long from, long upTo) => WriteAsync(
         line.Share, () => line.Skipped(from, upTo),
@@ -73,7 +76,8 @@ internal sealed class WebhookRegistry(
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         using var connection = database.OpenReader();
-        if (connection.QuerySingle<long>("SELECT count(*) FROM pragma_table_info('WebhookDB') WHERE name = 'SkippedUpTo'") == 0 // older than the column
+        // Older than the column.
+        if (connection.QuerySingle<long>("SELECT count(*) FROM pragma_table_info('WebhookDB') WHERE name = 'SkippedUpTo'") == 0
             && await WriteAsync(null, () => { }, "ALTER TABLE WebhookDB ADD COLUMN SkippedUpTo INTEGER NOT NULL DEFAULT 0") is { } error)
             throw new StartException($"Table WebhookDB cannot be brought up to date: {error.Message}");
         foreach (var row in connection.Query<(string User, string Url, string Secret, long SkippedUpTo)>("SELECT User, Url, Secret, SkippedUpTo FROM WebhookDB"))
@@ -152,7 +156,9 @@ internal sealed class WebhookRegistry(
     }
 }
 
-/// <summary>A change of WebhookDB that waits to be written. What it deletes or replaces is overwritten in the file, because it is a secret.</summary>
+/// <summary>
+/// A change of WebhookDB that waits to be written. What it deletes or replaces is overwritten in the file, because it is a secret.
+/// </summary>
 /// <param name="share">What the user may have of the server; null for the server's own.</param>
 /// <param name="sql">The statement.</param>
 /// <param name="values">Its values for ?1, ?2 and so on.</param>

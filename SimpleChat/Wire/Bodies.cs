@@ -40,6 +40,9 @@ internal sealed record PresenceBody(string User, bool Online);
 [JsonSerializable(typeof(AckBody))]
 internal sealed partial class ChatJson : JsonSerializerContext
 {
-    /// <summary>The wire's context: UTF-8 as it is, instead of \u escapes for all that is not ASCII. No frame is ever pasted into HTML by the server.</summary>
+    /// <summary>
+    /// The wire's context: UTF-8 as it is, instead of \u escapes for all that is not ASCII. No frame is ever pasted into HTML by the
+    /// server.
+    /// </summary>
     public static ChatJson Wire => field ??= new(new JsonSerializerOptions(Default.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
 }

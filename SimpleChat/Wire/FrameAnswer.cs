@@ -1,6 +1,8 @@
 namespace SimpleChat.Wire;
 
-/// <summary>What answers a client's frame: <c>sent</c>, <c>error</c> or <c>pong</c>. Small, because many may wait: it keeps no text.</summary>
+/// <summary>
+/// What answers a client's frame: <c>sent</c>, <c>error</c> or <c>pong</c>. Small, because many may wait: it keeps no text.
+/// </summary>
 /// <param name="Id">The stored message's id; 0 without one.</param>
 /// <param name="To">Its recipient.</param>
 /// <param name="SentAt">Its time.</param>

@@ -7,7 +7,8 @@ using Microsoft.Extensions.ObjectPool;
 namespace SimpleChat.Wire;
 
 /// <summary>
-/// Writes the server's frames, one JSON object each, <c>type</c> first: one at a time, into a buffer that the next one overwrites. Taken from the
+/// Writes the server's frames, one JSON object each, <c>type</c> first: one at a time, into a buffer that the next one overwrites. Taken
+/// from the
 /// <see cref="Pool"/> for as long as there is something to write. UTF-8 as it is, instead of \u escapes for most of what is not ASCII:
 /// no frame is ever pasted into HTML by the server.
 /// </summary>

@@ -11,8 +11,9 @@ internal enum FrameType
 }
 
 /// <summary>
-/// A client's frame after reading: what it asks for, or the error that answers it. One WebSocket text message holds one JSON object; request bodies
-/// are read here too. <see cref="ClientMessageId"/> is there whenever the frame had a proper one, so that an error can name it.
+/// A client's frame after reading: what it asks for, or the error that answers it. One WebSocket text message holds one JSON object;
+/// request bodies are read here too. <see cref="ClientMessageId"/> is there whenever the frame had a proper one, so that an error can name
+/// it.
 /// </summary>
 internal readonly record struct IncomingFrame(
     FrameType Type, string To, byte[] Text, string? ClientMessageId, IReadOnlyList<long> Ids, Refusal? Refusal)
@@ -24,7 +25,7 @@ internal readonly record struct IncomingFrame(
     public const int MaxAckIds = 1024;
 
     /// <summary>Ids are safe integers in every JSON reader: below 2^53 (RFC 8259, section 6).</summary>
-    public const long MaxId = (1L << 53) - 1;
+    private const long MaxId = (1L << 53) - 1;
 
     /// <summary>
     /// Reads a client's frame. Property order is free, unknown properties are ignored, of a repeated one the last counts.
@@ -34,7 +35,9 @@ internal readonly record struct IncomingFrame(
     /// <param name="lastTo">Whom the client wrote to last: most often it is the same again, and needs no new string.</param>
     public static IncomingFrame Read(ReadOnlySpan<byte> json, string lastTo = "") => new Reader(json, lastTo).Read(FrameType.Send, isBody: false);
 
-    /// <summary>Reads a request's body, in which the request says what it is, and <c>type</c> is a property like any that is unknown.</summary>
+    /// <summary>
+    /// Reads a request's body, in which the request says what it is, and <c>type</c> is a property like any that is unknown.
+    /// </summary>
     /// <param name="json">The whole body, UTF-8.</param>
     /// <param name="type">What the request is.</param>
     public static IncomingFrame ReadBody(ReadOnlySpan<byte> json, FrameType type) => new Reader(json, "").Read(type, isBody: true);
@@ -61,7 +64,8 @@ internal readonly record struct IncomingFrame(
 
                 return new IncomingFrame(type, _to ?? "", _text ?? [], _clientMessageId, _ids ?? [], Judge(type));
             }
-            catch (Exception e) when (e is JsonException or InvalidOperationException) // the latter: a name or a type with escapes that make no Unicode text
+            // The latter: a name or a type with escapes that make no Unicode text.
+            catch (Exception e) when (e is JsonException or InvalidOperationException)
             {
                 return new IncomingFrame(type, "", [], null, [], Refusal.InvalidJson);
             }
@@ -105,7 +109,9 @@ internal readonly record struct IncomingFrame(
             }
         }
 
-        /// <summary>A string, which may be one that is there already, or null for anything else, a string with lone surrogates included.</summary>
+        /// <summary>
+        /// A string, which may be one that is there already, or null for anything else, a string with lone surrogates included.
+        /// </summary>
         private string? ReadString(string known = "")
         {
             _json.Read();

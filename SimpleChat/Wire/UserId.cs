@@ -2,7 +2,9 @@ using System.Buffers;
 
 namespace SimpleChat.Wire;
 
-/// <summary>What may name a user. Wide enough for an e-mail address and a JWT <c>sub</c>, narrow enough for a log line and a URL. Case counts.</summary>
+/// <summary>
+/// What may name a user. Wide enough for an e-mail address and a JWT <c>sub</c>, narrow enough for a log line and a URL. Case counts.
+/// </summary>
 internal static class UserId
 {
     /// <summary>The longest user id, in characters.</summary>

@@ -5,7 +5,8 @@ using SimpleChat.Settings;
 namespace SimpleChat.Storage.Files;
 
 /// <summary>
-/// Is this file ours? Asked before anything is written, locked or made: a file that is not ours stays as it was, byte for byte, with nothing beside it.
+/// Is this file ours? Asked before anything is written, locked or made: a file that is not ours stays as it was, byte for byte, with
+/// nothing beside it.
 /// </summary>
 internal static class DatabaseFile
 {
@@ -40,8 +41,8 @@ internal static class DatabaseFile
     }
 
     /// <summary>
-    /// Files that anybody on this machine may read or write become their owner's alone: older versions made them so, by the usual umask. One that is open to a group
-    /// and to nobody else was made so by somebody, and stays.
+    /// Files that anybody on this machine may read or write become their owner's alone: older versions made them so, by the usual umask.
+    /// One that is open to a group and to nobody else was made so by somebody, and stays.
     /// </summary>
     public static void CloseToOthers(string path)
     {
@@ -71,8 +72,9 @@ internal static class DatabaseFile
     }
 
     /// <summary>
-    /// What tables are in it, read without a lock and without making a file: as a file that nobody changes, or, if its newest pages are in a write-ahead log, through a
-    /// file system layer that knows no locks, in exclusive mode, where SQLite keeps the log's index in memory (https://sqlite.org/wal.html#noshm).
+    /// What tables are in it, read without a lock and without making a file: as a file that nobody changes, or, if its newest pages are in
+    /// a write-ahead log, through a file system layer that knows no locks, in exclusive mode, where SQLite keeps the log's index in memory
+    /// (https://sqlite.org/wal.html#noshm).
     /// </summary>
     private static void RequireSchema(string path, bool hasLog)
     {

@@ -4,9 +4,9 @@ using SimpleChat.Settings;
 namespace SimpleChat.Storage.Files;
 
 /// <summary>
-/// One server per database: an operating-system lock on a file beside it (<c>chat.db.lock</c>), which goes with the process, however that ends. On Linux
-/// the database itself is locked too, so that another name for it (a hard link, a file mounted into a container) gives no second server.
-/// Each lock is tried a second time, which must fail: where locks do not work, nothing starts.
+/// One server per database: an operating-system lock on a file beside it (<c>chat.db.lock</c>), which goes with the process, however that
+/// ends. On Linux the database itself is locked too, so that another name for it (a hard link, a file mounted into a container) gives no
+/// second server. Each lock is tried a second time, which must fail: where locks do not work, nothing starts.
 /// </summary>
 internal sealed class DatabaseLock : IDisposable
 {

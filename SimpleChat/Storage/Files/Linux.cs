@@ -25,7 +25,9 @@ internal static class Linux
 
     private static readonly int s_noFollow = RuntimeInformation.ProcessArchitecture is Architecture.X64 or Architecture.X86 ? 0x20000 : 0x8000;
 
-    /// <summary>Opens a file for reading and writing, never through a symbolic link. One that it makes is its owner's alone (mode 0600).</summary>
+    /// <summary>
+    /// Opens a file for reading and writing, never through a symbolic link. One that it makes is its owner's alone (mode 0600).
+    /// </summary>
     /// <returns>The file, or null and the error.</returns>
     public static SafeFileHandle? Open(string path, bool create, out int error)
     {
@@ -34,13 +36,15 @@ internal static class Linux
         return descriptor < 0 ? null : new SafeFileHandle(descriptor, ownsHandle: true);
     }
 
-    /// <summary>Locks the file for this handle alone (flock, as .NET does it, so that servers of an older version are held off too).</summary>
+    /// <summary>
+    /// Locks the file for this handle alone (flock, as .NET does it, so that servers of an older version are held off too).
+    /// </summary>
     /// <returns>0, or the error: <see cref="TryAgain"/> if somebody else holds it.</returns>
     public static int Lock(SafeFileHandle file) => flock(file, ExclusiveLock | DoNotWait) == 0 ? 0 : Marshal.GetLastPInvokeError();
 
     /// <summary>
-    /// Locks the file itself, whatever its name, for this handle alone. The lock is the open file's, not the process's: closing another handle does not drop it.
-    /// It disturbs neither SQLite's locks nor those of .NET.
+    /// Locks the file itself, whatever its name, for this handle alone. The lock is the open file's, not the process's: closing another
+    /// handle does not drop it. It disturbs neither SQLite's locks nor those of .NET.
     /// </summary>
     /// <returns>0, or the error: <see cref="TryAgain"/> if somebody else holds it.</returns>
     public static int LockInode(SafeFileHandle file)

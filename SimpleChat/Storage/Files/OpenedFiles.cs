@@ -6,13 +6,16 @@ using SQLitePCL;
 namespace SimpleChat.Storage.Files;
 
 /// <summary>
-/// The database, its write-ahead log and the log's index (<c>-wal</c>, <c>-shm</c>): kept open from start to end by a connection of its own. SQLite does not notice
-/// when somebody deletes one of them, puts a copy over it or writes into it. It goes on, and what it commits is lost at the next start. So whoever commits
-/// looks here before it confirms.
+/// The database, its write-ahead log and the log's index (<c>-wal</c>, <c>-shm</c>): kept open from start to end by a connection of its
+/// own. SQLite does not notice when somebody deletes one of them, puts a copy over it or writes into it. It goes on, and what it commits is
+/// lost at the next start. So whoever commits looks here before it confirms.
 /// </summary>
 internal sealed class OpenedFiles : IDisposable
 {
-    /// <summary>Bytes of the index's header (https://sqlite.org/walformat.html#the_wal_index_header): two copies of 48, then how far checkpoints have come.</summary>
+    /// <summary>
+    /// Bytes of the index's header (https://sqlite.org/walformat.html#the_wal_index_header): two copies of 48, then how far checkpoints
+    /// have come.
+    /// </summary>
     private const int CopyBytes = 48, HeaderBytes = 136;
 
     /// <summary>SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE (https://sqlite.org/c3ref/c_dbconfig_defensive.html).</summary>
@@ -21,7 +24,8 @@ internal sealed class OpenedFiles : IDisposable
     private readonly string _path;
     private readonly SqliteConnection _connection;
     private readonly FileStamp _log, _index;
-    private readonly SafeFileHandle? _logHandle, _indexHandle; // on Linux; they end last, because the second one's end drops SQLite's own locks
+    // On Linux; they end last, because the second one's end drops SQLite's own locks.
+    private readonly SafeFileHandle? _logHandle, _indexHandle;
     private FileStamp _database; // as checkpoints left it
     private Progress _progress;
 
@@ -60,8 +64,8 @@ internal sealed class OpenedFiles : IDisposable
     }
 
     /// <summary>
-    /// Besides, nobody has written into the database but checkpoints, of which the index tells, nor over the log. On the writer's thread, between its commits.
-    /// Somebody else's commits and checkpoints (a <c>sqlite3</c> shell's) are no harm.
+    /// Besides, nobody has written into the database but checkpoints, of which the index tells, nor over the log. On the writer's thread,
+    /// between its commits. Somebody else's commits and checkpoints (a <c>sqlite3</c> shell's) are no harm.
     /// </summary>
     /// <exception cref="SqliteException">Somebody has, and what to do.</exception>
     public void RequireUntouched()
@@ -85,8 +89,8 @@ internal sealed class OpenedFiles : IDisposable
     }
 
     /// <summary>
-    /// While the log is gone from its place SQLite still has it open. Everything that was committed is moved from it into the database, where a restart will find it.
-    /// Only if the database is untouched: on the writer's thread, after <see cref="RequireUntouched"/>.
+    /// While the log is gone from its place SQLite still has it open. Everything that was committed is moved from it into the database,
+    /// where a restart will find it. Only if the database is untouched: on the writer's thread, after <see cref="RequireUntouched"/>.
     /// </summary>
     public void Save()
     {
@@ -105,7 +109,8 @@ internal sealed class OpenedFiles : IDisposable
         }
         catch (SqliteException)
         {
-            raw.sqlite3_db_config(_connection.Handle, NoCheckpointOnClose, 1, out _); // the log goes into no file that it does not belong to
+            // The log goes into no file that it does not belong to.
+            raw.sqlite3_db_config(_connection.Handle, NoCheckpointOnClose, 1, out _);
         }
 
         _connection.Dispose();
