@@ -33,6 +33,3 @@ catch (Exception e) when (e is not HostAbortedException) // which whoever only w
     Console.Error.WriteLine(StartException.Explain(e, isStarted));
     return 1;
 }
-
-/// <summary>Public for <c>WebApplicationFactory&lt;Program&gt;</c>.</summary>
-public partial class Program;

@@ -16,19 +16,16 @@ namespace SimpleChat;
 /// <param name="origin">The connection it came over; null if it came in a request of its own.</param>
 internal sealed class Send(Chat chat, UserShare sender, Draft draft, long receivedAt, IReply reply, Connection? origin = null) : Write
 {
-    /// <summary>Bytes of text that take as long to write as a row.</summary>
-    private const int TextPerRow = 1024;
-
     private Message? _message;
 
     public override UserShare Share => sender;
 
-    public override int Cost => 2 + draft.Text.Length / TextPerRow;
+    public override int Cost => 2 + draft.Text.Length / 1024; // two rows; a KiB of text takes as long as one
 
     /// <summary>Whether the sender had sent this message before, under the same clientMessageId.</summary>
     public bool IsRepeat { get; private set; }
 
-    // ── 1. Received: alice's message has come in. It waits for the writer, unless she sends too many. ───────────────────
+    // ── 1. Received: alice's message has come in. It waits for the writer, unless she sends too many.
 
     /// <summary>Hands the message to the writer. The reply comes later.</summary>
     public ValueTask ReceivedAsync()
@@ -43,7 +40,7 @@ internal sealed class Send(Chat chat, UserShare sender, Draft draft, long receiv
         return ValueTask.CompletedTask;
     }
 
-    // ── 2. Stored: the MessageDB row and the InboxDB row, in one transaction. A repeat is the message that is there. ────
+    // ── 2. Stored: the MessageDB row and the InboxDB row, in one transaction. A repeat is the message that is there.
 
     public override void Store(Transaction db)
     {
@@ -59,7 +56,7 @@ internal sealed class Send(Chat chat, UserShare sender, Draft draft, long receiv
     {
         if (_message is null)
             return;
-        Answer(IsRepeat && IsAnother(_message) ? Refusal.ClientMessageIdReused : null);
+        Answer(IsRepeat && (_message.To != draft.To || !_message.Text.AsSpan().SequenceEqual(draft.Text)) ? Refusal.ClientMessageIdReused : null);
         if (IsRepeat)
             return;
         chat.Metrics.Stored();
@@ -68,8 +65,7 @@ internal sealed class Send(Chat chat, UserShare sender, Draft draft, long receiv
 
     public override void Refused() => Answer(Refusal.StorageUnavailable);
 
-    // ── 3. Looked up: the map says who bob is. 4. Pushed: each of his connections is offered the message. ───────────────
-    // ── Away, it waits in InboxDB. Alice's other connections are shown what she sent. ───────────────────────────────────
+    // ── 3. Looked up: the map says who bob is. 4. Pushed: his connections are offered the message. Away, it waits in InboxDB.
 
     private void Push(Message message)
     {
@@ -77,7 +73,7 @@ internal sealed class Send(Chat chat, UserShare sender, Draft draft, long receiv
             connection.Offer(message);
         if (message.From == message.To)
             return;
-        foreach (var connection in chat.Connections.Of(message.From))
+        foreach (var connection in chat.Connections.Of(message.From)) // her other connections are shown what she sent
         {
             if (connection == origin)
                 connection.Skip(message.Id);
@@ -85,8 +81,6 @@ internal sealed class Send(Chat chat, UserShare sender, Draft draft, long receiv
                 connection.Offer(message);
         }
     }
-
-    private bool IsAnother(Message first) => first.To != draft.To || !first.Text.AsSpan().SequenceEqual(draft.Text);
 
     private void Answer(Refusal? refusal)
     {
