@@ -56,7 +56,8 @@ internal sealed class Send(Chat chat, UserShare sender, Draft draft, long receiv
     {
         if (_message is null)
             return;
-        Answer(IsRepeat && (_message.To != draft.To || !_message.Text.AsSpan().SequenceEqual(draft.Text)) ? Refusal.ClientMessageIdReused : null);
+        var isSame = _message.To == draft.To && _message.Text.AsSpan().SequenceEqual(draft.Text);
+        Answer(isSame ? null : Refusal.ClientMessageIdReused);
         if (IsRepeat)
             return;
         chat.Metrics.Stored();
