@@ -4,7 +4,7 @@ using Microsoft.AspNetCore.Mvc.Testing;
 
 namespace SimpleChat.Tests;
 
-/// <summary>The README's example, word for word.</summary>
+/// <summary>The example of docs/testing-your-app.md, word for word.</summary>
 public sealed class HostingExampleTests
 {
     [Fact]

@@ -70,7 +70,8 @@ internal sealed class StallWatch(IWritesToPeer writer, Socket? network, TimeSpan
 
     private void Sleep()
     {
-        _timer!.Dispose(); // an idle connection has none
+        _timer!.Dispose();
+        _timer = null; // an idle connection has none
         Interlocked.Exchange(ref _isWatching, 0);
         if (Interlocked.Read(ref _writes) % 2 != 0) // one began meanwhile, and took it for watched
             Watch();

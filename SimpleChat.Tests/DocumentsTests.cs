@@ -1,0 +1,88 @@
+using System.Diagnostics;
+using System.Text.RegularExpressions;
+
+namespace SimpleChat.Tests;
+
+/// <summary>Nothing in the README and in docs/ is untrue or untried.</summary>
+public sealed partial class DocumentsTests
+{
+    public static TheoryData<string> Pages => [.. Directory.GetFiles(Path.Combine(ArchitectureTests.Root, "docs"), "*.md").Order()
+        .Prepend(Path.Combine(ArchitectureTests.Root, "README.md")).Select(page => Path.GetRelativePath(ArchitectureTests.Root, page))];
+
+    [Fact]
+    public void The_front_door_is_short() =>
+        Assert.InRange(File.ReadAllLines(Path.Combine(ArchitectureTests.Root, "README.md")).Length, 1, 170);
+
+    [Theory]
+    [MemberData(nameof(Pages))]
+    public void Each_link_leads_somewhere(string page)
+    {
+        var folder = Path.GetDirectoryName(Path.Combine(ArchitectureTests.Root, page))!;
+        foreach (var link in Link().Matches(Read(page)).Select(link => link.Groups[1].Value).Where(link => !link.StartsWith("http", StringComparison.Ordinal)))
+        {
+            var target = Path.Combine(folder, link.Split('#')[0]);
+            Assert.True(File.Exists(target) || Directory.Exists(target), $"{page} links to {link}.");
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Pages))]
+    public void Each_test_and_each_project_that_a_command_names_is_there(string page)
+    {
+        var tests = typeof(DocumentsTests).Assembly.GetTypes().Select(type => type.Name).Append("Category=Battery").ToHashSet();
+        Assert.All(Filter().Matches(Read(page)), filter => Assert.Contains(filter.Groups[1].Value, tests));
+        Assert.All(Project().Matches(Read(page)), project => Assert.True(
+            Directory.Exists(Path.Combine(ArchitectureTests.Root, project.Groups[1].Value)), $"{page} names the project {project.Groups[1].Value}."));
+    }
+
+    [Fact]
+    public void The_example_for_tests_is_the_one_that_is_tested()
+    {
+        var example = Example().Match(Read(Path.Combine("docs", "testing-your-app.md"))).Groups[1].Value;
+        var tested = File.ReadAllText(Path.Combine(ArchitectureTests.Root, "SimpleChat.Tests", "HostingExampleTests.cs")).ReplaceLineEndings("\n");
+        Assert.Equal(Summary().Replace(tested, ""), example);
+    }
+
+    [Fact]
+    public async Task Each_call_over_HTTP_that_the_contract_shows_does_what_it_says()
+    {
+        await using var server = await new ChatServer { ["Chat:MessagesPerSecond"] = "0" }.StartAsync();
+        var calls = Curl().Matches(Read(Path.Combine("docs", "protocol.md"))).Select(call => call.Groups[1].Value).ToList();
+        Assert.True(calls.Count >= 8, $"Only {calls.Count} calls were found.");
+        foreach (var call in calls)
+        {
+            var isStream = call.StartsWith("-N ", StringComparison.Ordinal); // it has no end: its first event will do
+            var answer = await CurlAsync(call.Replace("localhost:5080", server.Url.Authority, StringComparison.Ordinal), isStream);
+            Assert.True(isStream ? answer.Contains("retry:", StringComparison.Ordinal) : answer.EndsWith("\n2xx", StringComparison.Ordinal), $"{call}\n{answer}");
+        }
+    }
+
+    private static async Task<string> CurlAsync(string arguments, bool isStream)
+    {
+        var line = isStream ? $"curl -s -m 1 {arguments}; true" : $"curl -s -w '\\n%{{http_code}}' {arguments} | sed '$ s/^2..$/2xx/'";
+        var start = new ProcessStartInfo("sh", ["-c", line]) { RedirectStandardOutput = true };
+        using var process = Process.Start(start)!;
+        var answer = await process.StandardOutput.ReadToEndAsync().OrFail(line);
+        return answer.TrimEnd('\n');
+    }
+
+    private static string Read(string page) => File.ReadAllText(Path.Combine(ArchitectureTests.Root, page)).ReplaceLineEndings("\n");
+
+    [GeneratedRegex(@"\]\(([^)]+)\)")]
+    private static partial Regex Link();
+
+    [GeneratedRegex(@"--filter ([\w=]+)")]
+    private static partial Regex Filter();
+
+    [GeneratedRegex(@"--project ([\w.]+)")]
+    private static partial Regex Project();
+
+    [GeneratedRegex(@"```csharp\n(.*?)```\n", RegexOptions.Singleline)]
+    private static partial Regex Example();
+
+    [GeneratedRegex(@"^/// <summary>.*</summary>\n", RegexOptions.Multiline)]
+    private static partial Regex Summary();
+
+    [GeneratedRegex(@"^\$ curl (.+)$", RegexOptions.Multiline)]
+    private static partial Regex Curl();
+}
