@@ -18,7 +18,8 @@ public sealed partial class DocumentsTests
     public void Each_link_leads_somewhere(string page)
     {
         var folder = Path.GetDirectoryName(Path.Combine(ArchitectureTests.Root, page))!;
-        foreach (var link in Link().Matches(Read(page)).Select(link => link.Groups[1].Value).Where(link => !link.StartsWith("http", StringComparison.Ordinal)))
+        var links = Link().Matches(Read(page)).Select(link => link.Groups[1].Value);
+        foreach (var link in links.Where(link => !link.StartsWith("http", StringComparison.Ordinal)))
         {
             var target = Path.Combine(folder, link.Split('#')[0]);
             Assert.True(File.Exists(target) || Directory.Exists(target), $"{page} links to {link}.");
@@ -32,14 +33,15 @@ public sealed partial class DocumentsTests
         var tests = typeof(DocumentsTests).Assembly.GetTypes().Select(type => type.Name).Append("Category=Battery").ToHashSet();
         Assert.All(Filter().Matches(Read(page)), filter => Assert.Contains(filter.Groups[1].Value, tests));
         Assert.All(Project().Matches(Read(page)), project => Assert.True(
-            Directory.Exists(Path.Combine(ArchitectureTests.Root, project.Groups[1].Value)), $"{page} names the project {project.Groups[1].Value}."));
+            Directory.Exists(Path.Combine(ArchitectureTests.Root, project.Groups[1].Value)),
+            $"{page} names the project {project.Groups[1].Value}."));
     }
 
     [Fact]
     public void The_example_for_tests_is_the_one_that_is_tested()
     {
         var example = Example().Match(Read(Path.Combine("docs", "testing-your-app.md"))).Groups[1].Value;
-        var tested = File.ReadAllText(Path.Combine(ArchitectureTests.Root, "SimpleChat.Tests", "HostingExampleTests.cs")).ReplaceLineEndings("\n");
+        var tested = Read(Path.Combine("SimpleChat.Tests", "HostingExampleTests.cs"));
         Assert.Equal(Summary().Replace(tested, ""), example);
     }
 
@@ -53,7 +55,8 @@ public sealed partial class DocumentsTests
         {
             var isStream = call.StartsWith("-N ", StringComparison.Ordinal); // it has no end: its first event will do
             var answer = await CurlAsync(call.Replace("localhost:5080", server.Url.Authority, StringComparison.Ordinal), isStream);
-            Assert.True(isStream ? answer.Contains("retry:", StringComparison.Ordinal) : answer.EndsWith("\n2xx", StringComparison.Ordinal), $"{call}\n{answer}");
+            var isDone = isStream ? answer.Contains("retry:", StringComparison.Ordinal) : answer.EndsWith("\n2xx", StringComparison.Ordinal);
+            Assert.True(isDone, $"{call}\n{answer}");
         }
     }
 
