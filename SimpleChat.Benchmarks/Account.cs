@@ -41,7 +41,8 @@ internal sealed class Account(int sender, string recipient)
         if (at != recipient)
             throw new NotProvenException($"message {id} was for {recipient}");
         if (number != Arrived + 1)
-            throw new NotProvenException($"message {number} of sender {sender} came after {Arrived}: a {(number <= Arrived ? "repeat" : "gap")}");
+            throw new NotProvenException(
+                $"message {number} of sender {sender} came after {Arrived}: a {(number <= Arrived ? "repeat" : "gap")}");
         _arrivedHash = Mix(_arrivedHash, id);
         Arrived++;
     }
@@ -53,13 +54,15 @@ internal sealed class Account(int sender, string recipient)
     }
 
     /// <summary>Everything sent has come to its end.</summary>
-    public bool IsSettled(bool arrived, bool receipts) => Confirmed == Sent && (!arrived || Arrived == Sent) && (!receipts || Delivered == Sent);
+    public bool IsSettled(bool arrived, bool receipts) =>
+        Confirmed == Sent && (!arrived || Arrived == Sent) && (!receipts || Delivered == Sent);
 
     /// <summary>Proves that what was confirmed is what arrived, and what receipts came for.</summary>
     public void Prove(bool receipts)
     {
         if (Arrived != Confirmed || _arrivedHash != _confirmedHash)
-            throw new NotProvenException($"sender {sender}: what arrived ({Arrived}) is not what was confirmed ({Confirmed}), or has other ids.");
+            throw new NotProvenException(
+                $"sender {sender}: what arrived ({Arrived}) is not what was confirmed ({Confirmed}), or has other ids.");
         if (receipts && (Delivered != Confirmed || _deliveredSum != _confirmedSum))
             throw new NotProvenException($"sender {sender}: receipts ({Delivered}) are not for what was confirmed ({Confirmed}).");
     }

@@ -107,7 +107,8 @@ internal sealed class BatchedStream(Stream inner) : Stream
             {
                 await inner.WriteAsync(bytes.AsMemory(0, count));
             }
-            catch (Exception e) when (e is IOException or OperationCanceledException or InvalidOperationException or ObjectDisposedException)
+            catch (Exception e)
+                when (e is IOException or OperationCanceledException or InvalidOperationException or ObjectDisposedException)
             {
                 // The client is gone; its read loop notices.
             }

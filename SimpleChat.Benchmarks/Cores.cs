@@ -31,7 +31,8 @@ internal static partial class Cores
 
     /// <summary>Says it for the table.</summary>
     public static string Description => Pinned
-        ? $"server on core {BitOperations.TrailingZeroCount(ServerMask)}, generator on core {BitOperations.TrailingZeroCount(GeneratorMask)}"
+        ? $"server on core {BitOperations.TrailingZeroCount(ServerMask)}, " +
+            $"generator on core {BitOperations.TrailingZeroCount(GeneratorMask)}"
         : "nothing pinned";
 
     /// <summary>Puts every thread of this process on the generator's core; later ones inherit it.</summary>

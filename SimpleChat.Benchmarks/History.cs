@@ -20,10 +20,12 @@ internal static class History
         using var server = ServerProcess.Chat(run.ServerFolder, run.StoredDatabase);
         using var http = new HttpLine(server.Port);
         Page("newest of all conversations", user => $"/messages?user={ChatUser.Name(user)}&limit={PageSize}");
-        Page("newest of one conversation", user => $"/messages?user={ChatUser.Name(user)}&with={StoredMessages.Friend(user)}&limit={PageSize}");
+        Page("newest of one conversation",
+            user => $"/messages?user={ChatUser.Name(user)}&with={StoredMessages.Friend(user)}&limit={PageSize}");
         Page(
             "middle of one conversation",
-            user => $"/messages?user={ChatUser.Name(user)}&with={StoredMessages.Friend(user)}&limit={PageSize}&before={run.Options.Stored / 2}");
+            user => $"/messages?user={ChatUser.Name(user)}&with={StoredMessages.Friend(user)}&limit={PageSize}" +
+                $"&before={run.Options.Stored / 2}");
         Page(
             "newest of a rare conversation",
             user => $"/messages?user={ChatUser.Name(user)}&with={StoredMessages.Acquaintance(user)}&limit={PageSize}");

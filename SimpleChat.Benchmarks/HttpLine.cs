@@ -6,7 +6,8 @@ namespace SimpleChat.Benchmarks;
 /// <summary>One kept HTTP connection; each request blocks, so that no hop between threads is measured.</summary>
 internal sealed class HttpLine(int port) : IDisposable
 {
-    private readonly HttpClient _client = new(new SocketsHttpHandler { UseProxy = false, UseCookies = false, ActivityHeadersPropagator = null })
+    private readonly HttpClient _client =
+        new(new SocketsHttpHandler { UseProxy = false, UseCookies = false, ActivityHeadersPropagator = null })
     {
         BaseAddress = new Uri($"http://127.0.0.1:{port}"),
         Timeout = TimeSpan.FromSeconds(30),

@@ -52,7 +52,8 @@ internal static class IdleConnections
             var perSecond = (churn.Opened - before) / Stopwatch.GetElapsedTime(start).TotalSeconds;
             var used = load();
             churn.Stop();
-            verdict.WaitFor(() => churn.Closed == churn.Opened, Patience, () => $"{churn.Opened - churn.Closed} connections are still open.");
+            verdict.WaitFor(() => churn.Closed == churn.Opened, Patience,
+                () => $"{churn.Opened - churn.Closed} connections are still open.");
             return (PerSecond: perSecond, Load: used);
         });
         var worst = Load.Worst(rounds.Select(round => round.Load));
@@ -85,7 +86,8 @@ internal static class IdleConnections
                     open++;
                 verdict.Check();
                 if (Stopwatch.GetElapsedTime(start) > Patience)
-                    throw new NotProvenException($"Only {open} of {run.Options.Idle} connections were opened within {Patience.TotalSeconds} s.");
+                    throw new NotProvenException(
+                        $"Only {open} of {run.Options.Idle} connections were opened within {Patience.TotalSeconds} s.");
                 if (begun - open == AtOnce)
                     Thread.Yield();
             }

@@ -51,7 +51,8 @@ internal static class InboxDrain
         using var reader = new AckingSocket(server.Port, ChatUser.Name(absent), accounts, verdict);
         reader.Open();
         verdict.WaitFor(() => reader.Received == Total, Patience, () => $"{reader.Received} of {Total} messages arrived.");
-        verdict.WaitFor(() => http.Get(inbox).SequenceEqual("{\"messages\":[]}"u8), Patience, () => "not empty, though all of it was acked.");
+        verdict.WaitFor(() => http.Get(inbox).SequenceEqual("{\"messages\":[]}"u8), Patience,
+            () => "not empty, though all of it was acked.");
         var seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         var used = load();
         foreach (var account in accounts)

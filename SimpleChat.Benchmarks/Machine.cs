@@ -5,7 +5,8 @@ using Microsoft.Data.Sqlite;
 namespace SimpleChat.Benchmarks;
 
 /// <summary>Where and when the figures were taken: without it they mean nothing.</summary>
-internal sealed record Machine(string Processor, int Cores, string Pinning, string System, string Runtime, string Sqlite, string Disk, string Date)
+internal sealed record Machine(
+    string Processor, int Cores, string Pinning, string System, string Runtime, string Sqlite, string Disk, string Date)
 {
     public static Machine Describe(string folder)
     {
@@ -26,7 +27,9 @@ internal sealed record Machine(string Processor, int Cores, string Pinning, stri
     private static string ProcessorName()
     {
         const string file = "/proc/cpuinfo";
-        var line = File.Exists(file) ? File.ReadLines(file).FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal)) : null;
+        var line = File.Exists(file)
+            ? File.ReadLines(file).FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal))
+            : null;
         return line?[(line.IndexOf(':', StringComparison.Ordinal) + 1)..].Trim() ?? RuntimeInformation.ProcessArchitecture.ToString();
     }
 

@@ -105,7 +105,8 @@ internal sealed class RelayConnection(
             var bytes = ArrayPool<byte>.Shared.Rent(frame.Length);
             frame.CopyTo(bytes);
             stream.Hold();
-            var sent = socket.SendAsync(bytes.AsMemory(0, frame.Length), WebSocketMessageType.Text, endOfMessage: true, CancellationToken.None);
+            var sent = socket.SendAsync(
+                bytes.AsMemory(0, frame.Length), WebSocketMessageType.Text, endOfMessage: true, CancellationToken.None);
             if (!sent.IsCompletedSuccessfully) // it wrote into memory, unless a ping is just being written or the client is gone
                 ((IAsyncResult)sent.AsTask()).AsyncWaitHandle.WaitOne();
             ArrayPool<byte>.Shared.Return(bytes);

@@ -32,7 +32,8 @@ internal static class RelayServer
             return next(context);
         });
         // The keep-alive of the chat server's defaults: it costs memory in each connection.
-        app.UseWebSockets(new WebSocketOptions { KeepAliveInterval = TimeSpan.FromSeconds(15), KeepAliveTimeout = TimeSpan.FromSeconds(30) });
+        app.UseWebSockets(
+            new WebSocketOptions { KeepAliveInterval = TimeSpan.FromSeconds(15), KeepAliveTimeout = TimeSpan.FromSeconds(30) });
         app.Run(context => ServeAsync(context, users));
         app.Run();
     }

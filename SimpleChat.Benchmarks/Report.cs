@@ -70,7 +70,8 @@ internal sealed class Report
         foreach (var line in _lines.Where(line => line.Note.Length > 0))
             table.AppendLine(CultureInfo.InvariantCulture, $"{line.What}: {line.Note}");
         if (_lines.Exists(line => line.Load is { GeneratorWasTheLimit: true }))
-            table.AppendLine(CultureInfo.InvariantCulture, $"!: the generator used over {Percent(Load.Limit)} of a core: it may be the limit.");
+            table.AppendLine(CultureInfo.InvariantCulture,
+                $"!: the generator used over {Percent(Load.Limit)} of a core: it may be the limit.");
         table.AppendLine("server, generator: highest load of the rounds, 100% is one core. limit: 1 / (1/relay + 1/storage).");
         table.AppendLine(CultureInfo.InvariantCulture, $"{machine.Processor}, {machine.Cores} cores, {machine.Pinning}; {machine.System};");
         table.Append(CultureInfo.InvariantCulture, $"{machine.Runtime}; SQLite {machine.Sqlite}; {machine.Disk}; {machine.Date}");
@@ -82,7 +83,8 @@ internal sealed class Report
     public void WriteJson(string path, Machine machine) =>
         File.WriteAllText(path, JsonSerializer.Serialize(new { machine, lines = _lines }, JsonLayout) + "\n");
 
-    private static string Figure(double value) => value.ToString(value >= 100 ? "#,##0" : value >= 10 ? "0.0" : "0.00", CultureInfo.InvariantCulture);
+    private static string Figure(double value) =>
+        value.ToString(value >= 100 ? "#,##0" : value >= 10 ? "0.0" : "0.00", CultureInfo.InvariantCulture);
 
     private static string Percent(double? share) => share is { } value ? value.ToString("0%", CultureInfo.InvariantCulture) : "";
 }

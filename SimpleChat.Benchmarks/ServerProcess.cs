@@ -181,7 +181,8 @@ internal sealed partial class ServerProcess : IDisposable
             {
                 var count = socket.Receive(buffer, filled, buffer.Length - filled, SocketFlags.None);
                 if (count == 0)
-                    throw new NotProvenException($"The {_name} refused the first WebSocket: {Encoding.UTF8.GetString(buffer, 0, filled)} {Output()}");
+                    throw new NotProvenException(
+                        $"The {_name} refused the first WebSocket: {Encoding.UTF8.GetString(buffer, 0, filled)} {Output()}");
                 filled += count;
             }
 
@@ -217,7 +218,9 @@ internal sealed partial class ServerProcess : IDisposable
         if (File.Exists(executable))
             return new ProcessStartInfo(executable);
         var library = Path.Combine(folder, name + ".dll");
-        return File.Exists(library) ? new ProcessStartInfo("dotnet", [library]) : throw new NotProvenException($"There is no {library} to run.");
+        return File.Exists(library)
+            ? new ProcessStartInfo("dotnet", [library])
+            : throw new NotProvenException($"There is no {library} to run.");
     }
 
     private static int FreePort()

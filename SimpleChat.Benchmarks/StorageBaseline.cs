@@ -32,13 +32,15 @@ internal static class StorageBaseline
 
         using var begin = Command("BEGIN IMMEDIATE");
         using var commit = Command("COMMIT");
-        using var message = Command("INSERT INTO MessageDB (Id, Sender, Recipient, Text, SentAt) VALUES ($id, $sender, $recipient, $text, $sentAt)");
+        using var message = Command(
+            "INSERT INTO MessageDB (Id, Sender, Recipient, Text, SentAt) VALUES ($id, $sender, $recipient, $text, $sentAt)");
         using var inbox = Command("INSERT INTO InboxDB (Recipient, MessageId, Sender) VALUES ($recipient, $id, $sender)");
         using var delivered = Command("DELETE FROM InboxDB WHERE Recipient = $recipient AND MessageId = $id");
         var names = Enumerable.Range(0, Users).Select(ChatUser.Name).ToArray();
         SqliteParameter Text(string name) => new(name, SqliteType.Text);
         SqliteParameter Integer(string name) => new(name, SqliteType.Integer);
-        var (id, sender, recipient, text, sentAt) = (Integer("$id"), Text("$sender"), Text("$recipient"), Text("$text"), Integer("$sentAt"));
+        var (id, sender, recipient, text, sentAt) =
+            (Integer("$id"), Text("$sender"), Text("$recipient"), Text("$text"), Integer("$sentAt"));
         message.Parameters.AddRange([id, sender, recipient, text, sentAt]);
         var (inboxId, inboxSender, inboxRecipient) = (Integer("$id"), Text("$sender"), Text("$recipient"));
         inbox.Parameters.AddRange([inboxRecipient, inboxId, inboxSender]);

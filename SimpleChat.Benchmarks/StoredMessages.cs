@@ -32,7 +32,8 @@ internal static class StoredMessages
         Sql.Execute(connection, "BEGIN");
         using (var insert = connection.CreateCommand())
         {
-            insert.CommandText = "INSERT INTO MessageDB (Id, Sender, Recipient, Text, SentAt) VALUES ($id, $sender, $recipient, $text, $sentAt)";
+            insert.CommandText =
+                "INSERT INTO MessageDB (Id, Sender, Recipient, Text, SentAt) VALUES ($id, $sender, $recipient, $text, $sentAt)";
             var (id, sender, recipient, text, sentAt) = (
                 insert.Parameters.Add("$id", SqliteType.Integer),
                 insert.Parameters.Add("$sender", SqliteType.Text), insert.Parameters.Add("$recipient", SqliteType.Text),
@@ -50,8 +51,11 @@ internal static class StoredMessages
             }
         }
 
-        Sql.Execute(connection, "INSERT INTO MessageDB_ByUser SELECT Sender, Id FROM MessageDB UNION ALL SELECT Recipient, Id FROM MessageDB ORDER BY 1, 2");
-        Sql.Execute(connection, "INSERT INTO MessageDB_ByConversation SELECT min(Sender, Recipient), max(Sender, Recipient), Id FROM MessageDB ORDER BY 1, 2, 3");
+        Sql.Execute(connection,
+            "INSERT INTO MessageDB_ByUser SELECT Sender, Id FROM MessageDB UNION ALL SELECT Recipient, Id FROM MessageDB ORDER BY 1, 2");
+        Sql.Execute(connection,
+            "INSERT INTO MessageDB_ByConversation " +
+            "SELECT min(Sender, Recipient), max(Sender, Recipient), Id FROM MessageDB ORDER BY 1, 2, 3");
         Sql.Execute(connection, "UPDATE MessageDB_Indexed SET UpTo = (SELECT max(Id) FROM MessageDB)");
         Sql.Execute(connection, "COMMIT");
         using var file = new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite);

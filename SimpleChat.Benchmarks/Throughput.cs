@@ -112,7 +112,8 @@ internal static class Throughput
                 return (read.Bytes, read.Collections, crowd.Confirmed);
             }
         });
-        run.Report.Add(new Line("allocation", what, "bytes", [.. rounds], Note: $"{collections:0} collections in a million messages").AtMost(500));
+        run.Report.Add(
+            new Line("allocation", what, "bytes", [.. rounds], Note: $"{collections:0} collections in a million messages").AtMost(500));
     }
 
     private static Result Pairs(ServerProcess server, Options options, bool receipts = true, bool clientMessageIds = false)

@@ -35,10 +35,12 @@ public sealed partial class ArchitectureTests
     /// <summary>Files that may be longer than the others, and why.</summary>
     private static readonly Dictionary<string, string> MayBeLong = new()
     {
-        [Path.Combine("Storage", "Writer.cs")] = "Group commit, and what happens when a commit fails: one thing cannot be read without the other.",
+        [Path.Combine("Storage", "Writer.cs")] =
+            "Group commit, and what happens when a commit fails: one thing cannot be read without the other.",
     };
 
-    private static readonly Type[] Types = [.. typeof(Chat).Assembly.GetTypes().Where(type => type.Namespace?.StartsWith("SimpleChat", StringComparison.Ordinal) == true)];
+    private static readonly Type[] Types =
+        [.. typeof(Chat).Assembly.GetTypes().Where(type => type.Namespace?.StartsWith("SimpleChat", StringComparison.Ordinal) == true)];
 
     /// <summary>Types of the root that are words rather than the chat: they stand in Message.cs, and every folder may use them.</summary>
     private static readonly Type[] Words =
@@ -60,7 +62,8 @@ public sealed partial class ArchitectureTests
     {
         foreach (var file in Sources().Where(file => !IsIn(file, "Hosting") && Path.GetFileName(file) != "Program.cs"))
         {
-            var folder = Path.GetRelativePath(Server, Path.GetDirectoryName(file)!).Replace(Path.DirectorySeparatorChar, '.').TrimStart('.');
+            var folder = Path.GetRelativePath(Server, Path.GetDirectoryName(file)!)
+                .Replace(Path.DirectorySeparatorChar, '.').TrimStart('.');
             Assert.Contains($"namespace {(folder.Length == 0 ? "SimpleChat" : "SimpleChat." + folder)};", File.ReadAllText(file));
             Assert.All(Import().Matches(File.ReadAllText(file)).Select(import => import.Groups[1].Value), import =>
                 Assert.True(MayName[folder].Contains(import), $"{Path.GetRelativePath(Server, file)} imports {import}."));
@@ -105,7 +108,8 @@ public sealed partial class ArchitectureTests
     /// <summary>The server's types that a type has in its signatures, its fields and the locals of its methods.</summary>
     private static HashSet<Type> Named(Type type)
     {
-        const BindingFlags All = BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Instance | BindingFlags.Static | BindingFlags.DeclaredOnly;
+        const BindingFlags All =
+            BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Instance | BindingFlags.Static | BindingFlags.DeclaredOnly;
         var methods = type.GetMethods(All).Cast<MethodBase>().Concat(type.GetConstructors(All)).ToArray();
         var named = type.GetInterfaces().Append(type.BaseType)
             .Concat(type.GetFields(All).Select(field => field.FieldType))

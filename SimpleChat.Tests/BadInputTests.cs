@@ -26,10 +26,14 @@ public sealed class BadInputTests(BadInputTests.Scene scene) : IClassFixture<Bad
         ["CR in a header"] = $"{Handshake}X-Cr: a\rb\r\n\r\n",
         ["a header that is folded"] = $"{Handshake}X-Folded: a\r\n b\r\n\r\n",
         ["a blank before the colon"] = $"{Handshake}X-Blank : a\r\n\r\n",
-        ["two lengths"] = $"POST /messages?user=mallory HTTP/1.1\r\nHost: localhost\r\n{Json}Content-Length: {Body.Length}\r\nContent-Length: 5\r\n\r\n{Body}",
+        ["two lengths"] =
+            $"POST /messages?user=mallory HTTP/1.1\r\nHost: localhost\r\n{Json}" +
+            $"Content-Length: {Body.Length}\r\nContent-Length: 5\r\n\r\n{Body}",
         ["a negative length"] = $"POST /messages?user=mallory HTTP/1.1\r\nHost: localhost\r\n{Json}Content-Length: -1\r\n\r\n{Body}",
-        ["a length beyond all numbers"] = $"POST /messages?user=mallory HTTP/1.1\r\nHost: localhost\r\n{Json}Content-Length: 99999999999999999999\r\n\r\n{Body}",
-        ["chunks inside something else"] = $"POST /messages?user=mallory HTTP/1.1\r\nHost: localhost\r\n{Json}Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n",
+        ["a length beyond all numbers"] =
+            $"POST /messages?user=mallory HTTP/1.1\r\nHost: localhost\r\n{Json}Content-Length: 99999999999999999999\r\n\r\n{Body}",
+        ["chunks inside something else"] =
+            $"POST /messages?user=mallory HTTP/1.1\r\nHost: localhost\r\n{Json}Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n",
         ["%00 in the path"] = Handshake.Replace("/chat?", "/chat%00?", StringComparison.Ordinal) + "\r\n",
         ["NUL in the path"] = Handshake.Replace("/chat?", "/chat\0?", StringComparison.Ordinal) + "\r\n",
         ["somebody else's address"] = Handshake.Replace("/chat?", "http://evil.example/chat?", StringComparison.Ordinal) + "\r\n",
@@ -149,7 +153,8 @@ public sealed class BadInputTests(BadInputTests.Scene scene) : IClassFixture<Bad
         await using var server = await new ChatServer { ["Chat:MessageTimeout"] = "00:00:00.5" }.StartAsync();
         await using var alice = await ChatClient.ConnectAsync(server.Url, "alice");
         using var mallory = await RawHttp.ConnectAsync(server.Url);
-        var answer = await DribbleAsync(mallory, $"{line}?user=mallory HTTP/1.1\r\nHost: localhost\r\n{Json}{length}\r\n\r\n{first}", Enumerable.Repeat(more, 900));
+        var answer = await DribbleAsync(mallory, $"{line}?user=mallory HTTP/1.1\r\nHost: localhost\r\n{Json}{length}\r\n\r\n{first}",
+            Enumerable.Repeat(more, 900));
         answer.AssertProblem(408);
         await AssertUnmovedAsync(server, alice);
     }
@@ -163,7 +168,8 @@ public sealed class BadInputTests(BadInputTests.Scene scene) : IClassFixture<Bad
     public async Task I8_A_body_whose_chunks_are_none_is_answered_400_and_leaves_no_trace(string line, string chunks)
     {
         using var mallory = await RawHttp.ConnectAsync(scene.Url);
-        var answer = await mallory.AskAsync($"{line}?user=mallory HTTP/1.1\r\nHost: localhost\r\n{Json}Transfer-Encoding: chunked\r\n\r\n{chunks}");
+        var answer = await mallory.AskAsync(
+            $"{line}?user=mallory HTTP/1.1\r\nHost: localhost\r\n{Json}Transfer-Encoding: chunked\r\n\r\n{chunks}");
         answer.AssertProblem(400);
         await scene.AssertUnmovedAsync();
     }
@@ -205,7 +211,9 @@ public sealed class BadInputTests(BadInputTests.Scene scene) : IClassFixture<Bad
     {
         var shortest = RawWebSocket.Build(Opcode.Text, Encoding.UTF8.GetBytes(text));
         var header = text.Length <= 125 ? 2 : text.Length <= ushort.MaxValue ? 4 : 10;
-        byte[] length = form == 126 ? [(byte)(text.Length >> 8), (byte)text.Length] : [0, 0, 0, 0, 0, 0, (byte)(text.Length >> 8), (byte)text.Length];
+        byte[] length = form == 126
+            ? [(byte)(text.Length >> 8), (byte)text.Length]
+            : [0, 0, 0, 0, 0, 0, (byte)(text.Length >> 8), (byte)text.Length];
         return [shortest[0], (byte)(0x80 | form), .. length, .. shortest[header..]];
     }
 

@@ -40,7 +40,8 @@ public sealed class Browser : IAsyncLifetime
     public static string AxePath { get; } = Path.Combine(Here(), "node_modules", "axe-core", "axe.min.js");
 
     /// <summary>What is not installed, and how to; null if all is there.</summary>
-    public static string? Missing => !File.Exists(Chromium) ? $"There is no browser at {Chromium}: apt-get install chromium, or set CHROMIUM_PATH."
+    public static string? Missing =>
+        !File.Exists(Chromium) ? $"There is no browser at {Chromium}: apt-get install chromium, or set CHROMIUM_PATH."
         : !File.Exists(AxePath) ? "axe-core is missing: npm ci in SimpleChat.Tests."
         : null;
 
@@ -50,7 +51,8 @@ public sealed class Browser : IAsyncLifetime
             return;
         Assertions.SetDefaultExpectTimeout((float)Deadline.Time.TotalMilliseconds);
         _playwright = await Playwright.CreateAsync();
-        _browser = await _playwright.Chromium.LaunchAsync(new BrowserTypeLaunchOptions { ExecutablePath = Chromium, Args = ["--no-sandbox"] });
+        _browser = await _playwright.Chromium.LaunchAsync(
+            new BrowserTypeLaunchOptions { ExecutablePath = Chromium, Args = ["--no-sandbox"] });
     }
 
     /// <summary>A page of somebody with a browser of their own: own storage, own cookies.</summary>

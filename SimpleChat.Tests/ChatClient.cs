@@ -49,7 +49,8 @@ internal sealed class ChatClient : IAsyncDisposable
         Uri url, string? user, string? protocol = null, long? after = null, string? position = null,
         Action<ClientWebSocketOptions>? configure = null, HttpMessageInvoker? http = null)
     {
-        var query = (user is null ? "" : $"&user={Uri.EscapeDataString(user)}") + (after is null && position is null ? "" : $"&after={position ?? $"{after}"}");
+        var query = (user is null ? "" : $"&user={Uri.EscapeDataString(user)}") +
+            (after is null && position is null ? "" : $"&after={position ?? $"{after}"}");
         var client = new ChatClient();
         try
         {

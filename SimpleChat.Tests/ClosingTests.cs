@@ -191,7 +191,8 @@ public sealed class ClosingTests
         using var alice = await RawWebSocket.ConnectAsync(server.Url, "alice");
         await alice.FrameAsync(Opcode.Text, [], fin: false);
         var closed = alice.ReadUntilCloseAsync();
-        var thousand = Enumerable.Repeat(RawWebSocket.Build(Opcode.Continuation, [], fin: false), 1000).SelectMany(frame => frame).ToArray();
+        var thousand = Enumerable.Repeat(RawWebSocket.Build(Opcode.Continuation, [], fin: false), 1000)
+            .SelectMany(frame => frame).ToArray();
         while (!closed.IsCompleted && await TryAsync(alice.BytesAsync(thousand)))
         {
         }
@@ -401,6 +402,7 @@ public sealed class ClosingTests
     {
         public volatile bool IsBroken;
 
-        public override DateTimeOffset GetUtcNow() => IsBroken ? throw new InvalidOperationException("The clock is broken.") : base.GetUtcNow();
+        public override DateTimeOffset GetUtcNow() =>
+            IsBroken ? throw new InvalidOperationException("The clock is broken.") : base.GetUtcNow();
     }
 }

@@ -22,7 +22,8 @@ public sealed class HandoffTests
         var seen = new List<Frame>();
         for (var visit = 0; visit < Visits; visit++)
         {
-            await using var bob = await ChatClient.ConnectAsync(server.Url, "bob", "chat.ack", resumes ? seen.Count == 0 ? 0 : seen[^1].Id : null);
+            await using var bob =
+                await ChatClient.ConnectAsync(server.Url, "bob", "chat.ack", resumes ? seen.Count == 0 ? 0 : seen[^1].Id : null);
             var messages = await bob.MessagesAsync(random.Next(1, 12));
             seen.AddRange(messages);
             if (resumes && random.Next(2) == 0)
@@ -38,7 +39,8 @@ public sealed class HandoffTests
         await using var last = await ChatClient.ConnectAsync(server.Url, "bob", "chat.ack", resumes ? seen[^1].Id : null);
         seen.AddRange(await last.MessagesAsync(sent - seen.Count));
 
-        Assert.Equal(Enumerable.Range(0, sent).Select(number => number.ToString(CultureInfo.InvariantCulture)), seen.Select(message => message.Body));
+        Assert.Equal(Enumerable.Range(0, sent).Select(number => number.ToString(CultureInfo.InvariantCulture)),
+            seen.Select(message => message.Body));
         Assert.Equal(seen.Select(message => message.Id).Order(), seen.Select(message => message.Id));
     }
 

@@ -99,7 +99,8 @@ public sealed class HandshakeTests
 
         string[] strangers =
         [
-            "null", "https://evil.example", "http://chat.example.org", "https://chat.example.org:444", "https://chat.example.org.evil.example",
+            "null", "https://evil.example", "http://chat.example.org", "https://chat.example.org:444",
+            "https://chat.example.org.evil.example",
             "https://evil.example/https://chat.example.org", "http://127.0.0.1", own + "0", "http://localhost:1", "nonsense",
         ];
         foreach (var origin in strangers)
@@ -111,7 +112,8 @@ public sealed class HandshakeTests
     {
         await using var server = await ChatServer.StartNewAsync();
         (await RawHttp.AskAsync(server.Url, new Handshake { Origin = "https://evil.example" })).AssertProblem(403);
-        Assert.Equal(101, (await RawHttp.AskAsync(server.Url, new Handshake { Origin = server.Url.GetLeftPart(UriPartial.Authority) })).Status);
+        Assert.Equal(101,
+            (await RawHttp.AskAsync(server.Url, new Handshake { Origin = server.Url.GetLeftPart(UriPartial.Authority) })).Status);
     }
 
     [Theory]

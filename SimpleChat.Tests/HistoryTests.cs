@@ -12,7 +12,8 @@ public sealed class HistoryTests
     public async Task A_conversation_is_both_sides_of_it_oldest_first_and_nobody_elses()
     {
         await using var server = await new ChatServer { InMemory = true }.StartAsync();
-        var (alice, bob, carol) = (new HttpUser(server.Http, "alice"), new HttpUser(server.Http, "bob"), new HttpUser(server.Http, "carol"));
+        var (alice, bob, carol) =
+            (new HttpUser(server.Http, "alice"), new HttpUser(server.Http, "bob"), new HttpUser(server.Http, "carol"));
         await alice.SendAsync("bob", "a to b");
         await carol.SendAsync("alice", "c to a");
         await bob.SendAsync("alice", "b to a");
@@ -120,7 +121,8 @@ public sealed class HistoryTests
     [Fact]
     public async Task A_page_has_from_1_to_200_messages()
     {
-        await using var server = await new ChatServer { InMemory = true, ["Chat:MessagesPerSecond"] = "0", ["Chat:RequestsPerUser"] = "1000" }.StartAsync();
+        await using var server =
+            await new ChatServer { InMemory = true, ["Chat:MessagesPerSecond"] = "0", ["Chat:RequestsPerUser"] = "1000" }.StartAsync();
         var alice = new HttpUser(server.Http, "alice");
         await Task.WhenAll(Enumerable.Range(0, 205).Select(i => alice.SendAsync("bob", $"{i}")));
         var largest = await alice.GetAsync("/messages?limit=200");
@@ -203,7 +205,8 @@ public sealed class HistoryTests
     [InlineData(2, 524_208, 'x')]
     public async Task I8_A_page_is_at_most_1_MiB_of_body_or_one_message(int count, int length, char character)
     {
-        await using var server = await new ChatServer { ["Chat:MessagesPerSecond"] = "0", ["Chat:MaxMessageBytes"] = $"{1 << 21}" }.StartAsync();
+        await using var server =
+            await new ChatServer { ["Chat:MessagesPerSecond"] = "0", ["Chat:MaxMessageBytes"] = $"{1 << 21}" }.StartAsync();
         var alice = new HttpUser(server.Http, "alice");
         var text = new string(character, length);
         for (var i = 0; i < count; i++)
@@ -229,7 +232,8 @@ public sealed class HistoryTests
     [Fact]
     public async Task A_body_that_just_fits_into_1_MiB_is_one_page()
     {
-        await using var server = await new ChatServer { ["Chat:MessagesPerSecond"] = "0", ["Chat:MaxMessageBytes"] = $"{1 << 21}" }.StartAsync();
+        await using var server =
+            await new ChatServer { ["Chat:MessagesPerSecond"] = "0", ["Chat:MaxMessageBytes"] = $"{1 << 21}" }.StartAsync();
         var alice = new HttpUser(server.Http, "alice");
         await alice.SendAsync("bob", new string('x', 500_000));
         await alice.SendAsync("bob", new string('x', 500_000));
@@ -254,7 +258,8 @@ public sealed class HistoryTests
 
         var answer = await alice.GetAsync("/conversations");
         Assert.Equal("conversations hasMore", answer.Json.Properties);
-        Assert.Equal(["carol", "bob", "alice", "Zoe"], answer.Json.Json.GetProperty("conversations").EnumerateArray().Select(one => one.GetProperty("with").GetString()));
+        Assert.Equal(["carol", "bob", "alice", "Zoe"],
+            answer.Json.Json.GetProperty("conversations").EnumerateArray().Select(one => one.GetProperty("with").GetString()));
         Assert.Equal(["5", "4", "3", "2"], answer.Conversations.Select(last => last.Body));
         Assert.All(answer.Conversations, last => Assert.Equal("delivered from id sentAt text to", last.Properties));
         Assert.Equal([false, true, false, false], answer.Conversations.Select(last => last.Json.GetProperty("delivered").GetBoolean()));
@@ -287,7 +292,8 @@ public sealed class HistoryTests
     }
 
     private static void AssertBounded(HttpAnswer answer, List<Frame> rows) =>
-        Assert.True(rows.Count == 1 || Encoding.UTF8.GetByteCount(answer.Body) <= PageBody.MaxBytes, $"{rows.Count} rows are {answer.Body.Length} characters.");
+        Assert.True(rows.Count == 1 || Encoding.UTF8.GetByteCount(answer.Body) <= PageBody.MaxBytes,
+            $"{rows.Count} rows are {answer.Body.Length} characters.");
 
     private static async Task<List<long>> ReadBackwardsAsync(HttpUser user, string query)
     {

@@ -145,7 +145,8 @@ public sealed class HttpInboxTests
         preflight.Headers.Add("Access-Control-Request-Headers", "content-type");
         var allowed = await server.Http.SendAsync(preflight).OrFail("an answer");
         Assert.True(allowed.IsSuccessStatusCode);
-        foreach (var answer in new[] { allowed, (await new HttpUser(server.Http, "alice").SendAsync("bob", "hi")).Head, (await new HttpUser(server.Http, null).GetAsync("/inbox")).Head })
+        var sent = (await new HttpUser(server.Http, "alice").SendAsync("bob", "hi")).Head;
+        foreach (var answer in new[] { allowed, sent, (await new HttpUser(server.Http, null).GetAsync("/inbox")).Head })
             Assert.Equal(Origin, Assert.Single(answer.Headers.GetValues("Access-Control-Allow-Origin")));
     }
 
@@ -155,7 +156,8 @@ public sealed class HttpInboxTests
         await using var server = await new ChatServer { ["Chat:AllowedOrigins:0"] = "https://chat.example.org" }.StartAsync();
         server.Http.DefaultRequestHeaders.Add("Origin", "https://evil.example");
         var alice = new HttpUser(server.Http, "alice");
-        foreach (var answer in new[] { await alice.SendAsync("bob", "hi"), await alice.GetAsync("/inbox"), await alice.RequestAsync(HttpMethod.Options, "/messages") })
+        var preflight = await alice.RequestAsync(HttpMethod.Options, "/messages");
+        foreach (var answer in new[] { preflight, await alice.SendAsync("bob", "hi"), await alice.GetAsync("/inbox") })
         {
             answer.AssertProblem(403);
             Assert.False(answer.Head.Headers.Contains("Access-Control-Allow-Origin"));
@@ -232,7 +234,8 @@ public sealed class HttpInboxTests
         foreach (var path in new[] { "/inbox", "/inbox?wait=1" })
         {
             var page = (await bob.GetAsync(path)).Messages;
-            Assert.Equal(Enumerable.Range(0, 256).Select(i => i.ToString(CultureInfo.InvariantCulture)), page.Select(message => message.Body));
+            Assert.Equal(Enumerable.Range(0, 256).Select(i => i.ToString(CultureInfo.InvariantCulture)),
+                page.Select(message => message.Body));
         }
 
         await bob.AckAsync([.. (await bob.InboxAsync()).Select(message => message.Id)]);
@@ -283,7 +286,8 @@ public sealed class HttpInboxTests
         await using var server = await ChatServer.StartNewAsync();
         using (var gone = await RawHttp.ConnectAsync(server.Url))
         {
-            await gone.Stream.WriteAsync(Encoding.ASCII.GetBytes($"GET /inbox?wait=60&user=bob HTTP/1.1\r\nHost: {server.Url.Authority}\r\n\r\n"));
+            await gone.Stream.WriteAsync(
+                Encoding.ASCII.GetBytes($"GET /inbox?wait=60&user=bob HTTP/1.1\r\nHost: {server.Url.Authority}\r\n\r\n"));
             gone.Reset();
         }
 
@@ -408,18 +412,23 @@ public sealed class HttpInboxTests
         var (alice, nobody) = (new HttpUser(server.Http, "alice"), new HttpUser(server.Http, null));
         HttpAnswer[] mine =
         [
-            await alice.SendAsync("bob", "hi"), await alice.GetAsync("/messages"), await alice.GetAsync("/conversations"), await alice.GetAsync("/inbox"),
-            await alice.AckAsync(1), await alice.GetAsync("/users/bob/presence"), await alice.GetAsync("/messages?limit=0"), await alice.GetAsync("/messages?limit=many"),
-            await alice.PostAsync("/messages", "{"), await alice.GetAsync("/chat"), await nobody.GetAsync("/inbox"), await nobody.GetAsync("/nothing/here"),
+            await alice.SendAsync("bob", "hi"), await alice.GetAsync("/messages"), await alice.GetAsync("/conversations"),
+            await alice.GetAsync("/inbox"),
+            await alice.AckAsync(1), await alice.GetAsync("/users/bob/presence"), await alice.GetAsync("/messages?limit=0"),
+            await alice.GetAsync("/messages?limit=many"),
+            await alice.PostAsync("/messages", "{"), await alice.GetAsync("/chat"), await nobody.GetAsync("/inbox"),
+            await nobody.GetAsync("/nothing/here"),
             await alice.RequestAsync(HttpMethod.Delete, "/inbox"), await alice.GetAsync("/webhook"),
         ];
         foreach (var answer in mine)
-            Assert.Equal(("no-store", "nosniff", "same-origin"), (answer.Header("Cache-Control"), answer.Header("X-Content-Type-Options"), answer.Header("Cross-Origin-Resource-Policy")));
+            Assert.Equal(("no-store", "nosniff", "same-origin"),
+                (answer.Header("Cache-Control"), answer.Header("X-Content-Type-Options"), answer.Header("Cross-Origin-Resource-Policy")));
         foreach (var path in new[] { "/", "/app.js", "/alive", "/health", "/openapi/v1.json" })
             Assert.Equal((200, "no-cache"), ((await nobody.GetAsync(path)).Status, (await nobody.GetAsync(path)).Header("Cache-Control")));
         Assert.Equal("same-origin", (await nobody.GetAsync("/")).Header("Cross-Origin-Opener-Policy"));
         Assert.Contains("camera=()", (await nobody.GetAsync("/")).Header("Permissions-Policy"), StringComparison.Ordinal);
-        using var stream = await server.Http.GetAsync(new Uri("/inbox/stream?user=alice", UriKind.Relative), HttpCompletionOption.ResponseHeadersRead).OrFail("the headers");
+        var address = new Uri("/inbox/stream?user=alice", UriKind.Relative);
+        using var stream = await server.Http.GetAsync(address, HttpCompletionOption.ResponseHeadersRead).OrFail("the headers");
         Assert.Equal("no-store", stream.Headers.CacheControl?.ToString());
     }
 
@@ -466,13 +475,17 @@ public sealed class HttpInboxTests
         {
             ("/chat", "get", "after access_token user"), ("/inbox/stream", "get", "Last-Event-ID access_token user"),
             ("/messages", "post", "user"), ("/messages", "get", "with before after limit days user"),
-            ("/conversations", "get", "before limit user"), ("/inbox", "get", "wait user"), ("/inbox/ack", "post", "user"), ("/users/{id}/presence", "get", "id user"),
-            ("/webhook", "put", "user"), ("/webhook", "get", "user"), ("/webhook", "delete", "user"), ("/alive", "get", ""), ("/health", "get", ""),
+            ("/conversations", "get", "before limit user"), ("/inbox", "get", "wait user"), ("/inbox/ack", "post", "user"),
+            ("/users/{id}/presence", "get", "id user"),
+            ("/webhook", "put", "user"), ("/webhook", "get", "user"), ("/webhook", "delete", "user"), ("/alive", "get", ""),
+            ("/health", "get", ""),
         })
         {
             Assert.True(paths.TryGetProperty(path, out var operations), $"{path} is missing among {string.Join(' ', Names(paths))}");
             Assert.True(operations.TryGetProperty(method, out var operation), $"{method} {path} is missing");
-            var described = operation.TryGetProperty("parameters", out var list) ? list.EnumerateArray().Select(one => one.GetProperty("name").GetString()) : [];
+            var described = operation.TryGetProperty("parameters", out var list)
+                ? list.EnumerateArray().Select(one => one.GetProperty("name").GetString())
+                : [];
             Assert.Equal(parameters, string.Join(' ', described));
         }
 
@@ -485,12 +498,15 @@ public sealed class HttpInboxTests
             ("/users/{id}/presence", "get", "200 400 401 403 429 503"), ("/chat", "get", "101 400 401 403 409 426 429 503"),
             ("/alive", "get", "200 503"), ("/health", "get", "200 503"),
         })
-            Assert.Equal(statuses, string.Join(' ', Names(paths.GetProperty(path).GetProperty(method).GetProperty("responses")).Order(StringComparer.Ordinal)));
+            Assert.Equal(statuses, string.Join(' ',
+                Names(paths.GetProperty(path).GetProperty(method).GetProperty("responses")).Order(StringComparer.Ordinal)));
 
         var schemas = answer.Json.Json.GetProperty("components").GetProperty("schemas");
-        Assert.Equal(["to", "text"], schemas.GetProperty("SendBody").GetProperty("required").EnumerateArray().Select(name => name.GetString()));
+        Assert.Equal(["to", "text"],
+            schemas.GetProperty("SendBody").GetProperty("required").EnumerateArray().Select(name => name.GetString()));
         Assert.Contains("code", Names(schemas.GetProperty("ProblemDetails").GetProperty("properties")));
-        Assert.Equal("integer", schemas.GetProperty("MessageBody").GetProperty("properties").GetProperty("id").GetProperty("type").GetString());
+        Assert.Equal("integer",
+            schemas.GetProperty("MessageBody").GetProperty("properties").GetProperty("id").GetProperty("type").GetString());
 
         static IEnumerable<string> Names(JsonElement json) => json.EnumerateObject().Select(property => property.Name);
     }

@@ -15,7 +15,8 @@ internal sealed record HttpAnswer(int Status, HttpResponseMessage Head, string B
         : throw new InvalidOperationException($"Got {Status}: {Body}");
 
     /// <summary>The last messages of the conversations in it.</summary>
-    public List<Frame> Conversations => [.. Json.Json.GetProperty("conversations").EnumerateArray().Select(one => new Frame(one.GetProperty("last")))];
+    public List<Frame> Conversations =>
+        [.. Json.Json.GetProperty("conversations").EnumerateArray().Select(one => new Frame(one.GetProperty("last")))];
 
     public string? ContentType => Head.Content.Headers.ContentType?.MediaType;
 

@@ -177,7 +177,8 @@ public sealed class IdentityTests
 
         string Token(string user, DateTime? from, DateTime? to)
         {
-            var key = Convert.FromBase64String(_jwt.SigningKey.Single(setting => setting.Key.EndsWith("Value", StringComparison.Ordinal)).Value);
+            var key = Convert.FromBase64String(
+                _jwt.SigningKey.Single(setting => setting.Key.EndsWith("Value", StringComparison.Ordinal)).Value);
             return new JsonWebTokenHandler { SetDefaultTimesOnTokenCreation = false }.CreateToken(new SecurityTokenDescriptor
             {
                 Issuer = Jwt.Issuer,
@@ -236,7 +237,8 @@ public sealed class IdentityTests
         await using var server = await StartInProductionAsync();
         var token = _jwt.Token("alice", expiry: 1L << 60);
         Assert.Equal(200, (await new HttpUser(server.Http, null, token).GetAsync("/inbox")).Status);
-        await using var alice = await ChatClient.ConnectAsync(server.Url, user: null, configure: options => options.SetRequestHeader("Authorization", "Bearer " + token));
+        await using var alice = await ChatClient.ConnectAsync(server.Url, user: null,
+            configure: options => options.SetRequestHeader("Authorization", "Bearer " + token));
         await alice.AssertAliveAsync();
         Assert.Empty(server.Log.Faults);
     }
@@ -267,5 +269,6 @@ public sealed class IdentityTests
 
     private Task<ChatServer> StartInProductionAsync() => StartAsync("Production");
 
-    private Task<ChatServer> StartAsync(string environment) => new ChatServer { Environment = environment }.With(_jwt.Settings).StartAsync();
+    private Task<ChatServer> StartAsync(string environment) =>
+        new ChatServer { Environment = environment }.With(_jwt.Settings).StartAsync();
 }

@@ -144,7 +144,8 @@ public sealed class InboxTests
     public async Task I3_Whoever_joins_in_the_middle_of_a_commit_gets_each_message_once()
     {
         const int Joins = 60, Readers = 4, Each = 40;
-        await using var server = await new ChatServer { ["Chat:MessagesPerSecond"] = "0", ["Chat:ConnectionsPerUser"] = "1000" }.StartAsync();
+        await using var server =
+            await new ChatServer { ["Chat:MessagesPerSecond"] = "0", ["Chat:ConnectionsPerUser"] = "1000" }.StartAsync();
         await using var alice = await ChatClient.ConnectAsync(server.Url, "alice");
         var newest = (await alice.SendAndConfirmAsync("bob", "first")).Id; // every message is alice's to bob, so ids leave no gap
         using var over = new CancellationTokenSource();
@@ -206,7 +207,12 @@ public sealed class InboxTests
     public async Task I4_A_reader_that_is_slow_holds_nobody_up_and_misses_nothing()
     {
         const int Count = 300;
-        await using var server = await new ChatServer { ["Chat:MessagesPerSecond"] = "0", ["Chat:SendTimeout"] = "00:10:00", ["Chat:KeepAliveInterval"] = "00:10:00" }.StartAsync();
+        await using var server = await new ChatServer
+        {
+            ["Chat:MessagesPerSecond"] = "0",
+            ["Chat:SendTimeout"] = "00:10:00",
+            ["Chat:KeepAliveInterval"] = "00:10:00",
+        }.StartAsync();
         using var bob = await RawWebSocket.ConnectAsync(server.Url, "bob", "chat.ack", receiveBuffer: 4096);
         await using var carol = await ChatClient.ConnectAsync(server.Url, "carol");
         await using var alice = await ChatClient.ConnectAsync(server.Url, "alice");
@@ -384,7 +390,8 @@ public sealed class InboxTests
         await using var server = await ChatServer.StartNewAsync();
         if (withMessage)
             Assert.Equal(1, (await new HttpUser(server.Http, "alice").SendAsync("bob", "hi")).Json.Id);
-        (await RawHttp.AskAsync(server.Url, new Handshake { Target = $"/chat?user=bob&after={after}" })).AssertProblem(409, "unknown_position");
+        (await RawHttp.AskAsync(server.Url, new Handshake { Target = $"/chat?user=bob&after={after}" }))
+            .AssertProblem(409, "unknown_position");
     }
 
     [Fact]
@@ -429,7 +436,8 @@ public sealed class InboxTests
         await using (var bob = await ChatClient.ConnectAsync(server.Url, "bob"))
         {
             var messages = await bob.MessagesAsync(Count);
-            Assert.Equal(Enumerable.Range(0, Count).Select(i => i.ToString(CultureInfo.InvariantCulture)), messages.Select(message => message.Body));
+            Assert.Equal(Enumerable.Range(0, Count).Select(i => i.ToString(CultureInfo.InvariantCulture)),
+                messages.Select(message => message.Body));
             var receipts = new List<long>();
             for (var i = 0; i < Count; i++)
                 receipts.Add((await alice.ExpectAsync("delivered")).Id);

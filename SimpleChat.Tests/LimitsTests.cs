@@ -45,13 +45,17 @@ public sealed class LimitsTests
         await using var server = await new ChatServer { ["Chat:RequestsPerUser"] = "3" }.StartAsync();
         var (alice, bob) = (new HttpUser(server.Http, "alice"), new HttpUser(server.Http, "bob"));
         var poll = alice.GetAsync("/inbox?wait=60");
-        using var stream = await server.Http.GetAsync(new Uri("/inbox/stream?user=alice", UriKind.Relative), HttpCompletionOption.ResponseHeadersRead).OrFail("the headers");
+        var address = new Uri("/inbox/stream?user=alice", UriKind.Relative);
+        using var stream = await server.Http.GetAsync(address, HttpCompletionOption.ResponseHeadersRead).OrFail("the headers");
         using var slow = await RawHttp.ConnectAsync(server.Url);
         await slow.Stream.WriteAsync(
-            System.Text.Encoding.ASCII.GetBytes($"POST /messages?user=alice HTTP/1.1\r\nHost: {server.Url.Authority}\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{{"));
+            System.Text.Encoding.ASCII.GetBytes(
+                $"POST /messages?user=alice HTTP/1.1\r\nHost: {server.Url.Authority}\r\n" +
+                "Content-Type: application/json\r\nContent-Length: 99\r\n\r\n{"));
 
         HttpAnswer? refused = null;
-        await Deadline.UntilAsync(async () => (refused = await alice.GetAsync("/users/bob/presence")).Status == 429, "the fourth request is refused");
+        await Deadline.UntilAsync(async () => (refused = await alice.GetAsync("/users/bob/presence")).Status == 429,
+            "the fourth request is refused");
         refused!.AssertProblem(429);
         Assert.NotNull(refused.Header("Retry-After"));
         Assert.Equal(200, (await bob.GetAsync("/users/alice/presence")).Status);
@@ -85,7 +89,8 @@ public sealed class LimitsTests
     [Fact]
     public async Task A_peer_that_answers_no_ping_is_offline_after_the_keep_alive_interval_and_time_out()
     {
-        await using var server = await new ChatServer { ["Chat:KeepAliveInterval"] = "00:00:04", ["Chat:KeepAliveTimeout"] = "00:00:02" }.StartAsync();
+        await using var server =
+            await new ChatServer { ["Chat:KeepAliveInterval"] = "00:00:04", ["Chat:KeepAliveTimeout"] = "00:00:02" }.StartAsync();
         var alice = new HttpUser(server.Http, "alice");
         using var bob = await RawWebSocket.ConnectAsync(server.Url, "bob"); // reads nothing, and so answers nothing
         var silent = Stopwatch.StartNew();
@@ -172,7 +177,8 @@ public sealed class LimitsTests
 
         await using var bob = await ChatClient.ConnectAsync(server.Url, "bob");
         await alice.SendAndConfirmAsync("bob", "barrier");
-        var waited = (await bob.BeforeAsync("barrier")).ConvertAll(message => message.Body[..message.Body.IndexOf(' ', StringComparison.Ordinal)]);
+        var waited = (await bob.BeforeAsync("barrier"))
+            .ConvertAll(message => message.Body[..message.Body.IndexOf(' ', StringComparison.Ordinal)]);
         Assert.NotEmpty(waited);
         Assert.Equal(Enumerable.Range(Count - waited.Count, waited.Count).Select(i => $"{i}"), waited); // no hole up to the newest
         if (protocol == "chat.ack")
@@ -186,7 +192,8 @@ public sealed class LimitsTests
         await using var server = await new ChatServer { ["Chat:MessagesPerSecond"] = "0", ["Chat:SendTimeout"] = "00:00:01" }.StartAsync();
         using var mallory = await RawWebSocket.ConnectAsync(server.Url, "mallory", receiveBuffer: 4096);
         await using var alice = await ChatClient.ConnectAsync(server.Url, "alice");
-        var pings = Enumerable.Repeat(RawWebSocket.Build(Opcode.Text, """{"type":"ping"}"""u8.ToArray()), 1000).SelectMany(frame => frame).ToArray();
+        var pings = Enumerable.Repeat(RawWebSocket.Build(Opcode.Text, """{"type":"ping"}"""u8.ToArray()), 1000)
+            .SelectMany(frame => frame).ToArray();
         var flood = Task.Run(async () =>
         {
             try

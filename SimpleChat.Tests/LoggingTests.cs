@@ -120,7 +120,8 @@ public sealed class LoggingTests
         Assert.True(Says("127.0.0.1 was refused GET /chat: 403 This web page's origin may not use the chat."));
         Assert.True(Says("127.0.0.1 was refused GET /inbox: 401 Say who you are"));
 
-        bool Says(string what) => server.Log.Entries.Any(entry => entry.Category.StartsWith("SimpleChat.", StringComparison.Ordinal) && entry.Message.StartsWith(what, StringComparison.Ordinal));
+        bool Says(string what) => server.Log.Entries.Any(entry => entry.Category.StartsWith("SimpleChat.", StringComparison.Ordinal)
+            && entry.Message.StartsWith(what, StringComparison.Ordinal));
     }
 
     [Fact]

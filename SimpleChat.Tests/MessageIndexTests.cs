@@ -47,7 +47,8 @@ public sealed class MessageIndexTests : IDisposable
             Assert.Equal(_stored[^1].Id, Mark()); // a start completes them
             CheckIndexes();
             CheckReads();
-            Erase(message => message.Id > _stored[^1].Id - 300 || message.From == "user3" || message.Id % 1000 < 400 || message.To == "a-user7");
+            Erase(message => message.Id > _stored[^1].Id - 300 || message.From == "user3" || message.Id % 1000 < 400
+                || message.To == "a-user7");
             for (var i = 0; i < 10; i++)
                 CheckReads();
         }
@@ -75,7 +76,10 @@ public sealed class MessageIndexTests : IDisposable
         }
 
         var erased = Enumerable.Range(0, _random.Next(3) == 0 && _stored.Count > 1 ? 20 : 0) // old ones, and ones that are in no index yet
-            .Select(_ => _random.Next(2) == 0 ? _random.Next(_stored.Count - 1) : Math.Max(0, _stored.Count - 2 - _random.Next(MessageIndex.LotSize))).Select(i => _stored[i].Id).ToHashSet();
+            .Select(_ => _random.Next(2) == 0
+                ? _random.Next(_stored.Count - 1)
+                : Math.Max(0, _stored.Count - 2 - _random.Next(MessageIndex.LotSize)))
+            .Select(i => _stored[i].Id).ToHashSet();
         transaction.Erase([.. erased]);
         if (undone)
         {
@@ -99,7 +103,8 @@ public sealed class MessageIndexTests : IDisposable
     {
         var (user, other) = (User(), User());
         var mine = _stored.Where(message => message.From == user || message.To == user).ToList();
-        var ours = mine.Where(message => message.From == other || message.To == other).Where(message => user != other || message.From == message.To).ToList();
+        var ours = mine.Where(message => message.From == other || message.To == other)
+            .Where(message => user != other || message.From == message.To).ToList();
         var position = _random.Next(_stored.Count);
 
         var conversations = mine.GroupBy(message => message.From == user ? message.To : message.From)
@@ -111,7 +116,8 @@ public sealed class MessageIndexTests : IDisposable
         Assert.Equal(conversations.Where(conversation => conversation.Last < before), Conversations(user, before));
         Assert.Equal(Newest(mine, long.MaxValue), History(user, null, null, long.MaxValue));
         Assert.Equal(Newest(ours, position), History(user, other, null, position));
-        Assert.Equal(mine.Where(message => message.Id > position).Take(50).Select(message => message.Id), History(user, null, position, long.MaxValue));
+        Assert.Equal(mine.Where(message => message.Id > position).Take(50).Select(message => message.Id),
+            History(user, null, position, long.MaxValue));
         Assert.Equal(
             mine.Where(message => message.Id > position).Take(MessageReader.PageSize).Select(message => message.Id),
             Page.Of(_store.ReadConcerning(user, position, long.MaxValue), long.MaxValue).Messages.Select(message => message.Id));
@@ -140,10 +146,12 @@ public sealed class MessageIndexTests : IDisposable
     {
         using var connection = _database.OpenReader();
         Assert.Equal(_named.Values.Order(), connection.Query<long>("SELECT MessageId FROM MessageDB_ByClientMessageId ORDER BY MessageId"));
-        Assert.Equal(_stored.Select(message => message.Id), connection.Query<long>("SELECT MessageId FROM MessageDB_ByConversation ORDER BY MessageId"));
+        Assert.Equal(_stored.Select(message => message.Id),
+            connection.Query<long>("SELECT MessageId FROM MessageDB_ByConversation ORDER BY MessageId"));
         Assert.Equal(
             _stored.Sum(message => message.From == message.To ? 1L : 2L),
-            connection.QuerySingle<long>("SELECT count(*) FROM MessageDB_ByUser JOIN MessageDB ON Id = MessageId AND User IN (Sender, Recipient)"));
+            connection.QuerySingle<long>(
+                "SELECT count(*) FROM MessageDB_ByUser JOIN MessageDB ON Id = MessageId AND User IN (Sender, Recipient)"));
     }
 
     private long Mark()
@@ -153,5 +161,6 @@ public sealed class MessageIndexTests : IDisposable
     }
 
     /// <summary>Early on there are others too, who sort before and after; nobody writes to them later.</summary>
-    private string User() => (_stored.Count < 1000 ? _random.Next(3) : 1) switch { 0 => "a-", 1 => "", _ => "z-" } + $"user{_random.Next(12)}";
+    private string User() =>
+        (_stored.Count < 1000 ? _random.Next(3) : 1) switch { 0 => "a-", 1 => "", _ => "z-" } + $"user{_random.Next(12)}";
 }

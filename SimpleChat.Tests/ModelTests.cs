@@ -111,7 +111,8 @@ public sealed class ModelTests(ITestOutputHelper output)
                     await DisconnectAsync(line, abort: _random.Next(2) == 0);
                     break;
                 case < 70:
-                    await SendAsync(user, _users[_random.Next(_users.Length)], $"text {_texts++}", _random.Next(2) == 0 ? $"name {_texts}" : null);
+                    await SendAsync(user, _users[_random.Next(_users.Length)], $"text {_texts++}",
+                        _random.Next(2) == 0 ? $"name {_texts}" : null);
                     break;
                 case < 80 when _told.Any(told => told.ClientMessageId is not null):
                     await RepeatAsync(changed: _random.Next(3) == 0);
@@ -151,9 +152,13 @@ public sealed class ModelTests(ITestOutputHelper output)
             var known = _told.Where(told => told.From == user || told.To == user).Select(told => told.Id).ToList();
             long? after = resume ? known.Count == 0 ? 0 : known[_random.Next(known.Count)] : null;
             Story.Add($"{user} connects{(acknowledges ? " with chat.ack" : "")}{(after is null ? "" : $" after {after}")}");
-            var line = new Line(user, acknowledges, await ChatClient.ConnectAsync(server.Url, user, acknowledges ? "chat.ack" : null, after));
+            var line = new Line(user, acknowledges,
+                await ChatClient.ConnectAsync(server.Url, user, acknowledges ? "chat.ack" : null, after));
             _lines.Add(line);
-            foreach (var told in _told.Where(told => after is null ? told.To == user && !told.Delivered : told.Id > after && (told.From == user || told.To == user)).ToArray())
+            var due = _told.Where(told => after is null
+                ? told.To == user && !told.Delivered
+                : told.Id > after && (told.From == user || told.To == user));
+            foreach (var told in due.ToArray())
                 Push(told, line);
         }
 
@@ -269,7 +274,8 @@ public sealed class ModelTests(ITestOutputHelper output)
             foreach (var user in _users)
             {
                 var inbox = _told.Where(told => told.To == user && !told.Delivered).Select(told => told.Id).ToList();
-                await Deadline.UntilAsync(async () => (await Http(user).InboxAsync()).Select(message => message.Id).SequenceEqual(inbox), $"inbox of {user}: {string.Join(' ', inbox)}");
+                await Deadline.UntilAsync(async () => (await Http(user).InboxAsync()).Select(message => message.Id).SequenceEqual(inbox),
+                    $"inbox of {user}: {string.Join(' ', inbox)}");
             }
 
             foreach (var line in _lines.Where(line => !line.Stalled))

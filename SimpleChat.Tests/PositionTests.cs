@@ -17,7 +17,8 @@ public sealed class PositionTests
         var sentAt = (await new HttpUser(server.Http, "alice").SendAsync("bob", "hi")).Json.SentAtAsWritten;
         string[] malformed =
         [
-            "yesterday", "-1", "1.0", "0x1", "1e0", "1,1", "\u0661", "@", "1@", $"@{sentAt}", $"1@{sentAt}@", $"1@{sentAt}0", $"1 @{sentAt}", $"1@ {sentAt}",
+            "yesterday", "-1", "1.0", "0x1", "1e0", "1,1", "\u0661", "@", "1@", $"@{sentAt}", $"1@{sentAt}@", $"1@{sentAt}0",
+            $"1 @{sentAt}", $"1@ {sentAt}",
             $"1@{sentAt[..^1]}", $"1@{sentAt.Replace("Z", "+00:00", StringComparison.Ordinal)}", $"1@{sentAt.ToLowerInvariant()}",
             $"1@{sentAt.Replace('T', ' ')}", $"1@{sentAt[..19]}Z", "1@2026-02-30T00:00:00.000Z", "1@1764068523123",
         ];
@@ -43,7 +44,8 @@ public sealed class PositionTests
     {
         await using var server = await ChatServer.StartNewAsync();
         var (alice, carol) = (new HttpUser(server.Http, "alice"), new HttpUser(server.Http, "carol"));
-        var (sent, strange, received) = (await alice.SendAsync("bob", "1"), await carol.SendAsync("bob", "2"), await carol.SendAsync("alice", "3"));
+        var (sent, strange, received) =
+            (await alice.SendAsync("bob", "1"), await carol.SendAsync("bob", "2"), await carol.SendAsync("alice", "3"));
         foreach (var known in new[] { sent.Json.Position, received.Json.Position })
             Assert.True((await AskAsync(server, door, known)).Status is 101 or 200);
 
@@ -51,7 +53,8 @@ public sealed class PositionTests
         await new SqliteConnection($"Data Source={server.DatabasePath}").ExecuteAsync("DELETE FROM MessageDB WHERE Id = 4");
         string[] unknown =
         [
-            strange.Json.Position, erased, $"1@2025-01-01T00:00:00.000Z", $"2@{sent.Json.SentAtAsWritten}", $"5@{sent.Json.SentAtAsWritten}",
+            strange.Json.Position, erased, $"1@2025-01-01T00:00:00.000Z", $"2@{sent.Json.SentAtAsWritten}",
+            $"5@{sent.Json.SentAtAsWritten}",
             $"0@{sent.Json.SentAtAsWritten}", $"99999999999999999999999@{sent.Json.SentAtAsWritten}",
         ];
         foreach (var position in unknown)
@@ -96,12 +99,15 @@ public sealed class PositionTests
             using var request = new HttpRequestMessage(HttpMethod.Get, $"{door}?user={user}");
             request.Headers.TryAddWithoutValidation("Last-Event-ID", position);
             var answer = await server.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead).OrFail("the headers");
-            var headers = answer.Headers.Concat(answer.Content.Headers).ToDictionary(header => header.Key, header => string.Join(", ", header.Value));
+            var headers = answer.Headers.Concat(answer.Content.Headers)
+                .ToDictionary(header => header.Key, header => string.Join(", ", header.Value));
             using (answer)
-                return new RawResponse((int)answer.StatusCode, headers, answer.IsSuccessStatusCode ? "" : await answer.Content.ReadAsStringAsync());
+                return new RawResponse((int)answer.StatusCode, headers,
+                    answer.IsSuccessStatusCode ? "" : await answer.Content.ReadAsStringAsync());
         }
 
         var target = $"{door}?user={user}&after={Uri.EscapeDataString(position)}";
-        return await RawHttp.AskAsync(server.Url, door == "/chat" ? new Handshake { Target = target } : new Handshake { Target = target, Upgrade = null, Connection = null });
+        return await RawHttp.AskAsync(server.Url,
+            door == "/chat" ? new Handshake { Target = target } : new Handshake { Target = target, Upgrade = null, Connection = null });
     }
 }

@@ -38,7 +38,8 @@ internal sealed class RawWebSocket : IDisposable
     {
         var connection = await RawHttp.ConnectAsync(url, receiveBuffer);
         var socket = new RawWebSocket(connection);
-        var handshake = new Handshake { Target = $"/chat?user={Uri.EscapeDataString(user)}", Protocols = protocol is null ? [] : [protocol] };
+        var handshake =
+            new Handshake { Target = $"/chat?user={Uri.EscapeDataString(user)}", Protocols = protocol is null ? [] : [protocol] };
         var response = await connection.AskAsync(handshake.For(url));
         Assert.Equal(101, response.Status);
         Assert.Equal("connected", (await socket.ReadJsonAsync()).Type);

@@ -112,7 +112,8 @@ public sealed class RefusalLogTests : IDisposable
         var told = server.Log.Entries.Where(entry => entry.Category == typeof(RefusalLog).FullName);
         Assert.Equal(expected, told.Select(entry => $"{entry.Level}: {entry.Message}"));
         Assert.Equal(2, counted["invalid_token"]);
-        string[] once = ["no_identity", "expired_token", "foreign_origin", "too_many_connections", "invalid_json", "too_big", "rate_limited"];
+        string[] once =
+            ["no_identity", "expired_token", "foreign_origin", "too_many_connections", "invalid_json", "too_big", "rate_limited"];
         Assert.All(once, reason => Assert.Equal(1, counted[reason]));
     }
 

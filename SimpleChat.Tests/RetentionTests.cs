@@ -12,7 +12,8 @@ public sealed class RetentionTests
     public async Task Delivered_messages_that_are_older_are_erased_with_all_that_stands_beside_them_and_undelivered_ones_are_not()
     {
         var time = new FakeTimeProvider(DateTimeOffset.UtcNow);
-        await using var server = await new ChatServer { InMemory = true, Time = time, ["Chat:RetainDays"] = "2", ["Chat:MessagesPerSecond"] = "0" }.StartAsync();
+        await using var server =
+            await new ChatServer { InMemory = true, Time = time, ["Chat:RetainDays"] = "2", ["Chat:MessagesPerSecond"] = "0" }.StartAsync();
         var (alice, bob) = (new HttpUser(server.Http, "alice"), new HttpUser(server.Http, "bob"));
         for (var i = 0; i < 200; i++)
             Assert.Equal(201, (await alice.SendAsync("bob", $"{i}", $"name {i}")).Status);
@@ -81,7 +82,9 @@ public sealed class RetentionTests
         using var connection = new SqliteConnection($"Data Source={path};Pooling=False");
         connection.Open();
         using var select = connection.CreateCommand();
-        select.CommandText = table == "MessageDB" ? "SELECT Id FROM MessageDB ORDER BY Id" : $"SELECT DISTINCT MessageId FROM {table} ORDER BY MessageId";
+        select.CommandText = table == "MessageDB"
+            ? "SELECT Id FROM MessageDB ORDER BY Id"
+            : $"SELECT DISTINCT MessageId FROM {table} ORDER BY MessageId";
         using var row = select.ExecuteReader();
         var ids = new List<long>();
         while (row.Read())

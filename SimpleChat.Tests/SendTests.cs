@@ -358,7 +358,8 @@ public sealed partial class SendTests
         }
 
         await one.SendAndConfirmAsync("bob", "barrier");
-        Assert.Equal(Enumerable.Range(0, Rounds).Select(i => $"text {i}"), (await bob.BeforeAsync("barrier")).Select(message => message.Body));
+        Assert.Equal(Enumerable.Range(0, Rounds).Select(i => $"text {i}"),
+            (await bob.BeforeAsync("barrier")).Select(message => message.Body));
 
         async Task<Frame> OverHttpAsync(string text, string id)
         {

@@ -46,7 +46,8 @@ public sealed class ServerSentEventsTests
         await bob.SendAsync("alice", "three");
         await bob.AckAsync(first.Id, second.Id);
 
-        await using var stream = await EventSource.OpenAsync(server, "bob", lastEventId: position == "short" ? $"{first.Id}" : first.Position);
+        await using var stream =
+            await EventSource.OpenAsync(server, "bob", lastEventId: position == "short" ? $"{first.Id}" : first.Position);
         Assert.Equal("two", (await stream.NextAsync()).Body);
         Assert.Equal("three", (await stream.NextAsync()).Body);
         await alice.SendAsync("bob", "four");
@@ -66,7 +67,8 @@ public sealed class ServerSentEventsTests
     public async Task A_silent_stream_beats_as_a_comment_and_tells_how_soon_to_come_back()
     {
         await using var server = await new ChatServer { ["Chat:KeepAliveInterval"] = "00:00:00.1" }.StartAsync();
-        using var response = await server.Http.GetAsync(new Uri("/inbox/stream?user=bob", UriKind.Relative), HttpCompletionOption.ResponseHeadersRead).OrFail("the headers");
+        var address = new Uri("/inbox/stream?user=bob", UriKind.Relative);
+        using var response = await server.Http.GetAsync(address, HttpCompletionOption.ResponseHeadersRead).OrFail("the headers");
         Assert.Equal("text/event-stream", response.Content.Headers.ContentType?.MediaType);
         using var lines = new StreamReader(await response.Content.ReadAsStreamAsync());
         Assert.StartsWith("retry: ", await lines.ReadLineAsync().OrFail("the retry line"));

@@ -50,7 +50,8 @@ public sealed class ShutdownTests : IDisposable
         using var idle = await RawHttp.ConnectAsync(server.Url);
         Assert.Equal(200, (await idle.AskAsync($"GET /alive HTTP/1.1\r\nHost: {server.Url.Authority}\r\n\r\n")).Status);
         using var polling = await RawHttp.ConnectAsync(server.Url);
-        await polling.Stream.WriteAsync(Encoding.ASCII.GetBytes($"GET /inbox?wait=60&user=alice HTTP/1.1\r\nHost: {server.Url.Authority}\r\n\r\n"));
+        await polling.Stream.WriteAsync(
+            Encoding.ASCII.GetBytes($"GET /inbox?wait=60&user=alice HTTP/1.1\r\nHost: {server.Url.Authority}\r\n\r\n"));
         await using (var alice = await ChatClient.ConnectAsync(server.Url, "alice"))
         {
             var text = new string('x', 60_000);
@@ -73,7 +74,8 @@ public sealed class ShutdownTests : IDisposable
         using var knocking = await RawHttp.ConnectAsync(server.Url);
         Assert.Equal(200, (await knocking.AskAsync($"GET /alive HTTP/1.1\r\nHost: {server.Url.Authority}\r\n\r\n")).Status);
         using var polling = await RawHttp.ConnectAsync(server.Url);
-        await polling.Stream.WriteAsync(Encoding.ASCII.GetBytes($"GET /inbox?wait=60&user=bob HTTP/1.1\r\nHost: {server.Url.Authority}\r\n\r\n"));
+        await polling.Stream.WriteAsync(
+            Encoding.ASCII.GetBytes($"GET /inbox?wait=60&user=bob HTTP/1.1\r\nHost: {server.Url.Authority}\r\n\r\n"));
         using var silent = await RawWebSocket.ConnectAsync(server.Url, "silent"); // answers no close frame: holds up the end for a second
         await using var alice = await ChatClient.ConnectAsync(server.Url, "alice");
         await Deadline.UntilAsync(() => new HttpUser(server.Http, "alice").SeesOnlineAsync("bob"), "the long poll");
@@ -138,7 +140,8 @@ public sealed class ShutdownTests : IDisposable
         await sender.SendAndConfirmAsync("bob", "barrier");
         var received = (await bob.BeforeAsync("barrier")).ToDictionary(message => message.Body, message => message.Id);
         Assert.All(load.Confirmed, pair => Assert.Equal(pair.Value, received[pair.Key]));
-        Assert.All(load.Attempted.Keys.Where(id => id.StartsWith("0-", StringComparison.Ordinal)), id => Assert.True(received.ContainsKey(id)));
+        Assert.All(load.Attempted.Keys.Where(id => id.StartsWith("0-", StringComparison.Ordinal)),
+            id => Assert.True(received.ContainsKey(id)));
         Assert.Equal(received.Values.Order(), received.Values);
     }
 

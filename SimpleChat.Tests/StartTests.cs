@@ -126,7 +126,8 @@ public sealed class StartTests : IDisposable
     {
         if (OperatingSystem.IsWindows())
             return;
-        string[] files = [_folder.DatabasePath, _folder.DatabasePath + "-wal", _folder.DatabasePath + "-shm", _folder.DatabasePath + ".lock"];
+        string[] files =
+            [_folder.DatabasePath, _folder.DatabasePath + "-wal", _folder.DatabasePath + "-shm", _folder.DatabasePath + ".lock"];
         await using (var server = await new ChatProcess { DatabasePath = _folder.DatabasePath }.StartAsync())
         {
             await new HttpUser(server.Http, "alice").SendAsync("bob", "hi");
@@ -185,7 +186,8 @@ public sealed class StartTests : IDisposable
     {
         await MakeAsync();
         var older = await File.ReadAllBytesAsync(_folder.DatabasePath);
-        await using (var server = await new ChatProcess { DatabasePath = _folder.DatabasePath, ["Chat:MessagesPerSecond"] = "0" }.StartAsync())
+        await using (var server = await new ChatProcess { DatabasePath = _folder.DatabasePath, ["Chat:MessagesPerSecond"] = "0" }
+            .StartAsync())
         {
             var alice = new HttpUser(server.Http, "alice");
             await Task.WhenAll(Enumerable.Range(0, 100).Select(i => alice.SendAsync("carol", $"{i} {new string('y', 5000)}")));
@@ -287,7 +289,8 @@ public sealed class StartTests : IDisposable
         Assert.Equal(200, (await new HttpUser(server.Http, null, jwt.Token("alice")).GetAsync("/inbox")).Status);
         (await new HttpUser(server.Http, null, foreign.Token("alice")).GetAsync("/inbox")).AssertProblem(401);
         using var line = await RawHttp.ConnectAsync(server.Url);
-        Assert.Equal(environment == "Development" ? 400 : 200, (await line.AskAsync("GET /alive HTTP/1.1\r\nHost: evil.example\r\n\r\n")).Status);
+        Assert.Equal(environment == "Development" ? 400 : 200,
+            (await line.AskAsync("GET /alive HTTP/1.1\r\nHost: evil.example\r\n\r\n")).Status);
         Assert.Empty(server.Errors);
         Assert.DoesNotContain(server.Output, text => text.Contains("Microsoft.", StringComparison.Ordinal)); // the log's levels too
     }
@@ -319,7 +322,8 @@ public sealed class StartTests : IDisposable
     [InlineData("Authentication:Schemes:Bearer:Audience", "simplechat")]
     [InlineData("Authentication:Schemes:Bearer:RequireHttpsMetadata", "maybe")]
     public async Task What_nobody_could_use_stops_it_in_Development_too(string key, string value) =>
-        await AssertRefusedAsync(new ChatProcess { DatabasePath = _folder.DatabasePath, [key] = value }, key == "urls" ? value == "nonsense" ? value : "--urls" : key.Split(':')[0]);
+        await AssertRefusedAsync(new ChatProcess { DatabasePath = _folder.DatabasePath, [key] = value },
+            key == "urls" ? value == "nonsense" ? value : "--urls" : key.Split(':')[0]);
 
     [Theory]
     [InlineData("ValidIssuer", "ValidIssuer")]
@@ -336,7 +340,8 @@ public sealed class StartTests : IDisposable
 
     [Fact]
     public async Task An_authority_without_an_audience_stops_it() => await AssertRefusedAsync(
-        new ChatProcess { DatabasePath = _folder.DatabasePath, Environment = "Production", ["Authentication:Schemes:Bearer:Authority"] = "https://login.example.org" },
+        new ChatProcess { DatabasePath = _folder.DatabasePath, Environment = "Production",
+            ["Authentication:Schemes:Bearer:Authority"] = "https://login.example.org" },
         "ValidAudiences");
 
     [Theory]
@@ -346,7 +351,8 @@ public sealed class StartTests : IDisposable
     {
         await using var server = await new ChatProcess { DatabasePath = _folder.DatabasePath, ["urls"] = url }.StartAsync();
         var port = server.Url.Port;
-        Assert.Contains(server.Output, line => line.EndsWith($"npx wscat -c \"ws://localhost:{port}/chat?user=alice\"", StringComparison.Ordinal));
+        Assert.Contains(server.Output,
+            line => line.EndsWith($"npx wscat -c \"ws://localhost:{port}/chat?user=alice\"", StringComparison.Ordinal));
         await Deadline.UntilAsync(() => Task.FromResult(server.Errors.Count > 0), "a warning");
         Assert.Contains("WARNING: this is Development", Assert.Single(server.Errors), StringComparison.Ordinal);
     }
@@ -368,8 +374,9 @@ public sealed class StartTests : IDisposable
     }
 
     /// <summary>What is in the folder, byte for byte.</summary>
-    private SortedDictionary<string, string> Snapshot() => new(Directory.GetFiles(Path.GetDirectoryName(_folder.DatabasePath)!).ToDictionary(
-        file => file, file => Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(file)))));
+    private SortedDictionary<string, string> Snapshot() =>
+        new(Directory.GetFiles(Path.GetDirectoryName(_folder.DatabasePath)!).ToDictionary(
+            file => file, file => Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(file)))));
 
     /// <summary>Another application's database.</summary>
     /// <param name="sql">What it did.</param>
@@ -403,7 +410,8 @@ public sealed class StartTests : IDisposable
     /// <summary>A database of some hundred pages, all in the one file.</summary>
     private async Task MakeAsync()
     {
-        await using (var server = await new ChatServer { InMemory = true, ["Chat:MessagesPerSecond"] = "0", ["Chat:RequestsPerUser"] = "1000" }.StartAsync())
+        await using (var server = await new ChatServer { InMemory = true, ["Chat:MessagesPerSecond"] = "0",
+            ["Chat:RequestsPerUser"] = "1000" }.StartAsync())
         {
             var alice = new HttpUser(server.Http, "alice");
             foreach (var some in Enumerable.Range(0, 200).Chunk(50)) // fewer at once than Chat:RequestsPerUser

@@ -16,14 +16,16 @@ public sealed class StreamIdentityTests
         Assert.Equal(401, (int)refused.StatusCode);
 
         var token = jwt.Token("bob", TimeSpan.FromSeconds(3));
-        using var stream = await server.Http.GetAsync($"/inbox/stream?access_token={token}", HttpCompletionOption.ResponseHeadersRead).OrFail("the headers");
+        using var stream = await server.Http.GetAsync($"/inbox/stream?access_token={token}", HttpCompletionOption.ResponseHeadersRead)
+            .OrFail("the headers");
         Assert.Equal(200, (int)stream.StatusCode);
         Assert.Equal("text/event-stream", stream.Content.Headers.ContentType?.MediaType);
         Assert.Equal(new CacheControlHeaderValue { NoStore = true }, stream.Headers.CacheControl);
         Assert.Equal("no", Assert.Single(stream.Headers.GetValues("X-Accel-Buffering")));
         Assert.StartsWith("retry: ", await stream.Content.ReadAsStringAsync().OrFail("the end of the stream"), StringComparison.Ordinal);
 
-        await Deadline.UntilAsync(async () => !await new HttpUser(server.Http, null, jwt.Token("alice")).SeesOnlineAsync("bob"), "bob being offline");
+        await Deadline.UntilAsync(async () => !await new HttpUser(server.Http, null, jwt.Token("alice")).SeesOnlineAsync("bob"),
+            "bob being offline");
         Assert.DoesNotContain(server.Log.Entries, entry => entry.ToString().Contains(token, StringComparison.Ordinal));
         Assert.Empty(server.Log.Faults);
     }

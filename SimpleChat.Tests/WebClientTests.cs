@@ -59,7 +59,8 @@ public sealed class WebClientTests(Browser browser) : IClassFixture<Browser>, IA
             await SendAsync(alice, text);
         await Expect(alice.Locator(".message.waiting")).ToHaveCountAsync(3);
 
-        await using var second = await new ChatProcess { DatabasePath = folder.DatabasePath, ["urls"] = first.Url.AbsoluteUri }.StartAsync();
+        await using var second =
+            await new ChatProcess { DatabasePath = folder.DatabasePath, ["urls"] = first.Url.AbsoluteUri }.StartAsync();
         await Expect(alice.Locator("#status")).ToHaveTextAsync(Open, ByItself);
         await Expect(bob.Locator("#status")).ToHaveTextAsync(Open, ByItself);
         await Expect(Tick(alice, "three")).ToHaveTextAsync("✓✓");
@@ -167,7 +168,8 @@ public sealed class WebClientTests(Browser browser) : IClassFixture<Browser>, IA
         await using var server = await new ChatServer { ["Chat:MessagesPerSecond"] = "0" }.StartAsync();
         var (alice, dave) = (new HttpUser(server.Http, "alice"), new HttpUser(server.Http, "dave"));
         for (var i = 1; i <= 260; i++)
-            await (i % 3 == 0 ? alice : dave).SendAsync(i % 3 == 0 ? "dave" : "alice", $"Message {i.ToString(CultureInfo.InvariantCulture)}");
+            await (i % 3 == 0 ? alice : dave)
+                .SendAsync(i % 3 == 0 ? "dave" : "alice", $"Message {i.ToString(CultureInfo.InvariantCulture)}");
 
         var page = await browser.OpenAsync(server.Url, "alice", "dave");
         await Expect(page.Locator(".message .body").Last).ToHaveTextAsync("Message 260");
@@ -223,7 +225,8 @@ public sealed class WebClientTests(Browser browser) : IClassFixture<Browser>, IA
               .map(entry => `${entry.dataset.direction} ${entry.querySelector('pre').textContent}`).filter(text => text.includes('{'))
             """);
         Assert.Equal(frames.Order(StringComparer.Ordinal), shown.Order(StringComparer.Ordinal));
-        Assert.Contains(shown, text => text.StartsWith("out {\"type\":\"send\",\"to\":\"bob\",\"text\":\"see me go\"", StringComparison.Ordinal));
+        Assert.Contains(shown,
+            text => text.StartsWith("out {\"type\":\"send\",\"to\":\"bob\",\"text\":\"see me go\"", StringComparison.Ordinal));
 
         var steps = alice.Locator("#journey li");
         await Expect(steps).ToHaveCountAsync(5);
@@ -301,7 +304,8 @@ public sealed class WebClientTests(Browser browser) : IClassFixture<Browser>, IA
         await Expect(page.Locator("#status")).ToHaveTextAsync(Open);
         await Expect(page.Locator("#me")).ToHaveTextAsync("alice");
         await page.GetByRole(AriaRole.Button, new() { Name = "On the wire" }).ClickAsync();
-        Assert.DoesNotContain(jwt.Token("alice").Split('.')[0], await page.Locator("#wire-entries").TextContentAsync(), StringComparison.Ordinal);
+        Assert.DoesNotContain(jwt.Token("alice").Split('.')[0], await page.Locator("#wire-entries").TextContentAsync(),
+            StringComparison.Ordinal);
 
         await page.GetByRole(AriaRole.Button, new() { Name = "Compare the ways" }).ClickAsync();
         await page.GetByRole(AriaRole.Button, new() { Name = "Send one message" }).ClickAsync();
@@ -320,7 +324,8 @@ public sealed class WebClientTests(Browser browser) : IClassFixture<Browser>, IA
 
         first.Kill();
         await first.ExitAsync();
-        await using var second = await new ChatProcess { DatabasePath = folder.File("other.db"), ["urls"] = first.Url.AbsoluteUri }.StartAsync();
+        await using var second =
+            await new ChatProcess { DatabasePath = folder.File("other.db"), ["urls"] = first.Url.AbsoluteUri }.StartAsync();
         await alice.GetByRole(AriaRole.Button, new() { Name = "Try now" }).ClickAsync();
         await Expect(alice.Locator(".message")).ToHaveCountAsync(0, new() { Timeout = ByItself.Timeout });
         await Expect(alice.Locator("#status")).ToHaveTextAsync(Open, ByItself);
@@ -439,7 +444,8 @@ public sealed class WebClientTests(Browser browser) : IClassFixture<Browser>, IA
         await page.Locator("#compare-toggle").ClickAsync();
         await Expect(page.Locator(".way")).ToHaveCountAsync(4);
         await AssertAccessibleAsync(page, "comparing the ways");
-        Assert.True(await page.EvaluateAsync<bool>("document.documentElement.scrollWidth <= innerWidth"), "nothing is wider than the screen");
+        Assert.True(await page.EvaluateAsync<bool>("document.documentElement.scrollWidth <= innerWidth"),
+            "nothing is wider than the screen");
     }
 
     private static async Task SendAsync(IPage page, string text)

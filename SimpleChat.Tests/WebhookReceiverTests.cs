@@ -41,7 +41,8 @@ public sealed class WebhookReceiverTests
         var (alice, bot) = (new HttpUser(server.Http, "alice"), new HttpUser(server.Http, "bot"));
         await RegisterAsync(server, answer is null ? "http://127.0.0.1:1/" : receiver.Url);
         await alice.SendAsync("bot", "hi");
-        await Deadline.UntilAsync(async () => (await bot.GetAsync("/webhook")).Body.Contains("failure", StringComparison.Ordinal), "the failure");
+        await Deadline.UntilAsync(
+            async () => (await bot.GetAsync("/webhook")).Body.Contains("failure", StringComparison.Ordinal), "the failure");
         Assert.Equal("It could not be reached.", (await bot.GetAsync("/webhook")).Json.Text("failure"));
         Assert.DoesNotContain(server.Log.Entries, entry => entry.ToString().Contains("SSH", StringComparison.Ordinal));
         Assert.Empty(server.Log.Faults);

@@ -112,7 +112,8 @@ public sealed class WebhookTests
     public async Task A_name_that_resolves_to_an_address_inside_is_not_called()
     {
         var tokens = new Jwt();
-        await using var server = new ChatServer { Environment = "Production", ["Webhooks:AllowedHosts:0"] = "localhost", ["Webhooks:FirstRetry"] = "00:00:00.02" };
+        await using var server = new ChatServer { Environment = "Production", ["Webhooks:AllowedHosts:0"] = "localhost",
+            ["Webhooks:FirstRetry"] = "00:00:00.02" };
         foreach (var (key, value) in tokens.Settings)
             server[key] = value;
         await server.StartAsync();
@@ -121,7 +122,8 @@ public sealed class WebhookTests
         Assert.Equal(201, (await RegisterAsync(bot, receiver.Url.Replace("127.0.0.1", "localhost", StringComparison.Ordinal))).Status);
         await new HttpUser(server.Http, null, tokens.Token("alice")).SendAsync("bot", "hi");
 
-        await Deadline.UntilAsync(async () => (await bot.GetAsync("/webhook")).Body.Contains("failure", StringComparison.OrdinalIgnoreCase), "a failure");
+        await Deadline.UntilAsync(
+            async () => (await bot.GetAsync("/webhook")).Body.Contains("failure", StringComparison.OrdinalIgnoreCase), "a failure");
         Assert.Single(await bot.InboxAsync());
         Assert.Equal(0, receiver.Calls);
     }
@@ -133,7 +135,8 @@ public sealed class WebhookTests
         await using var receiver = await Receiver.StartAsync((_, _) => 410);
         await RegisterAsync(new HttpUser(server.Http, "bot"), receiver.Url);
         await new HttpUser(server.Http, "alice").SendAsync("bot", "hi");
-        await Deadline.UntilAsync(async () => (await new HttpUser(server.Http, "bot").GetAsync("/webhook")).Status == 404, "the registration's end");
+        await Deadline.UntilAsync(async () => (await new HttpUser(server.Http, "bot").GetAsync("/webhook")).Status == 404,
+            "the registration's end");
 
         await server.RestartAsync();
         var bot = new HttpUser(server.Http, "bot");
@@ -159,7 +162,8 @@ public sealed class WebhookTests
     {
         using var response = new HttpResponseMessage(System.Net.HttpStatusCode.ServiceUnavailable);
         response.Headers.TryAddWithoutValidation("Retry-After", value);
-        Assert.Equal(TimeSpan.FromSeconds(seconds), WebhookAnswer.Of(response, new DateTimeOffset(2026, 11, 24, 11, 0, 0, TimeSpan.Zero)).RetryAfter);
+        Assert.Equal(TimeSpan.FromSeconds(seconds),
+            WebhookAnswer.Of(response, new DateTimeOffset(2026, 11, 24, 11, 0, 0, TimeSpan.Zero)).RetryAfter);
     }
 
     [Theory]
@@ -185,7 +189,8 @@ public sealed class WebhookTests
         var bot = new HttpUser(server.Http, "bot");
         await RegisterAsync(bot, receiver.Url);
         await new HttpUser(server.Http, "alice").SendAsync("bot", "hi");
-        await Deadline.UntilAsync(async () => (await bot.GetAsync("/webhook")).Body.Contains("answered 503", StringComparison.Ordinal), "the failure");
+        await Deadline.UntilAsync(
+            async () => (await bot.GetAsync("/webhook")).Body.Contains("answered 503", StringComparison.Ordinal), "the failure");
         Assert.Equal(200, (await RegisterAsync(bot, receiver.Url)).Status);
         await Deadline.UntilAsync(async () => (await bot.InboxAsync()).Count == 0, "the delivery");
         Assert.Equal(2, receiver.Calls);
@@ -226,7 +231,8 @@ public sealed class WebhookTests
     {
         await using var server = await StartAsync();
         var isMended = false;
-        await using var receiver = await Receiver.StartAsync((_, body) => body.Contains("poison", StringComparison.Ordinal) && !isMended ? 400 : 200);
+        await using var receiver =
+            await Receiver.StartAsync((_, body) => body.Contains("poison", StringComparison.Ordinal) && !isMended ? 400 : 200);
         await RegisterAsync(new HttpUser(server.Http, "bot"), receiver.Url);
         var poison = (await new HttpUser(server.Http, "alice").SendAsync("bot", "poison")).Json.Id;
         await new HttpUser(server.Http, "alice").SendAsync("bot", "fine");
@@ -250,7 +256,8 @@ public sealed class WebhookTests
         Assert.DoesNotContain("deadLetters", (await bot.GetAsync("/webhook")).Body, StringComparison.Ordinal);
 
         Task PoisonIsLeftAsync() => Deadline.UntilAsync(
-            async () => (await new HttpUser(server.Http, "bot").InboxAsync()) is [var one] && one.Body == "poison", "all but one delivered");
+            async () => (await new HttpUser(server.Http, "bot").InboxAsync()) is [var one] && one.Body == "poison",
+            "all but one delivered");
     }
 
     [Theory]
@@ -264,7 +271,8 @@ public sealed class WebhookTests
         await RegisterAsync(bot, receiver.Url);
         await new HttpUser(server.Http, "alice").SendAsync("bot", "poison");
         await new HttpUser(server.Http, "alice").SendAsync("bot", "fine");
-        await Deadline.UntilAsync(async () => (await bot.InboxAsync()) is [var one] && one.Body == "poison", "the second message's delivery");
+        await Deadline.UntilAsync(async () => (await bot.InboxAsync()) is [var one] && one.Body == "poison",
+            "the second message's delivery");
         Assert.True(receiver.Calls > 3);
     }
 
@@ -294,7 +302,8 @@ public sealed class WebhookTests
         await server.StartAsync();
         var bot = new HttpUser(server.Http, "bot");
         await new HttpUser(server.Http, "alice").SendAsync("bot", "poison");
-        await Deadline.UntilAsync(async () => (await bot.GetAsync("/webhook")).Body.Contains("deadLetters", StringComparison.Ordinal), "the dead letter");
+        await Deadline.UntilAsync(async () => (await bot.GetAsync("/webhook")).Body.Contains("deadLetters", StringComparison.Ordinal),
+            "the dead letter");
     }
 
     [Theory]
@@ -309,7 +318,8 @@ public sealed class WebhookTests
     {
         var hosts = "127.0.0.1 localhost 127.0.0.2 0.0.0.0 [::1] [::ffff:127.0.0.1]".Split(' ');
         await using var server = await new ChatServer().With(hosts.Select((host, i) => ($"Webhooks:AllowedHosts:{i}", host))).StartAsync();
-        var answer = await RegisterAsync(new HttpUser(server.Http, "bot"), url.Replace("{port}", $"{server.Url.Port}", StringComparison.Ordinal));
+        var answer = await RegisterAsync(new HttpUser(server.Http, "bot"),
+            url.Replace("{port}", $"{server.Url.Port}", StringComparison.Ordinal));
         answer.AssertProblem(400);
         Assert.Contains("this server itself", answer.Body, StringComparison.Ordinal);
     }
@@ -325,7 +335,8 @@ public sealed class WebhookTests
         await server.StartAsync();
         var bot = new HttpUser(server.Http, "bot");
         await new HttpUser(server.Http, "alice").SendAsync("bot", """{"to":"bot","text":"again"}""");
-        await Deadline.UntilAsync(async () => (await bot.GetAsync("/webhook")).Body.Contains("failure", StringComparison.Ordinal), "the failure");
+        await Deadline.UntilAsync(
+            async () => (await bot.GetAsync("/webhook")).Body.Contains("failure", StringComparison.Ordinal), "the failure");
         Assert.Single(await bot.InboxAsync());
         Assert.Contains(server.Log.Entries, entry => entry.Message.Contains("this server itself", StringComparison.Ordinal));
     }
@@ -344,13 +355,15 @@ public sealed class WebhookTests
             Assert.Equal(204, (await new HttpUser(server.Http, $"bot{i}").RequestAsync(HttpMethod.Delete, "/webhook")).Status);
         await Deadline.UntilAsync(() => Task.FromResult(!secrets.Any(Holds)), "the end of the secrets that were deleted");
 
-        bool Holds(string secret) => Directory.GetFiles(Path.GetDirectoryName(server.DatabasePath)!).Where(path => !path.EndsWith(".lock", StringComparison.Ordinal)).Any(path =>
-        {
-            using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-            var bytes = new byte[file.Length];
-            file.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
-            return bytes.AsSpan().IndexOf(Encoding.ASCII.GetBytes(secret)) >= 0;
-        });
+        bool Holds(string secret) => Directory.GetFiles(Path.GetDirectoryName(server.DatabasePath)!)
+            .Where(path => !path.EndsWith(".lock", StringComparison.Ordinal))
+            .Any(path =>
+            {
+                using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+                var bytes = new byte[file.Length];
+                file.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
+                return bytes.AsSpan().IndexOf(Encoding.ASCII.GetBytes(secret)) >= 0;
+            });
     }
 
     [Fact]
@@ -400,7 +413,8 @@ public sealed class WebhookTests
     }.With(settings).StartAsync();
 
     private static Task<HttpAnswer> RegisterAsync(HttpUser bot, string url, string secret = Secret) =>
-        bot.RequestAsync(HttpMethod.Put, "/webhook", new StringContent(JsonSerializer.Serialize(new { url, secret }), Encoding.UTF8, "application/json"));
+        bot.RequestAsync(HttpMethod.Put, "/webhook",
+            new StringContent(JsonSerializer.Serialize(new { url, secret }), Encoding.UTF8, "application/json"));
 
     private sealed record Call(string Id, string Timestamp, string Signature, string Body)
     {
@@ -428,7 +442,8 @@ public sealed class WebhookTests
                 var text = await body.ReadToEndAsync();
                 var headers = context.Request.Headers;
                 var answer = answers(Interlocked.Increment(ref _count), text);
-                _calls.Writer.TryWrite(new Call(headers["webhook-id"]!, headers["webhook-timestamp"]!, headers["webhook-signature"]!, text));
+                _calls.Writer.TryWrite(
+                    new Call(headers["webhook-id"]!, headers["webhook-timestamp"]!, headers["webhook-signature"]!, text));
                 if (answer == Hang)
                     await Task.Delay(Timeout.Infinite, context.RequestAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 else
@@ -440,7 +455,8 @@ public sealed class WebhookTests
             });
         }
 
-        public string Url => _app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single() + "/hook";
+        public string Url =>
+            _app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single() + "/hook";
 
         public int Calls => Volatile.Read(ref _count);
 

@@ -18,7 +18,8 @@ public sealed class WriterTests
     {
         await using var writer = await WriterHost.StartAsync();
         var alice = writer.Join("alice");
-        Assert.True(await writer.Enqueue(transaction => transaction.Insert(new Draft("alice", "bob", "acknowledged"u8.ToArray(), null), 0)).OrFail("a commit"));
+        Assert.True(await writer.Enqueue(transaction => transaction.Insert(new Draft("alice", "bob", "acknowledged"u8.ToArray(), null), 0))
+            .OrFail("a commit"));
         var release = await writer.HoldUpAsync(); // so that the next four are one batch
 
         var left = writer.Enqueue(transaction => transaction.Insert(new Draft("alice", "bob", "left"u8.ToArray(), null), 1));
@@ -51,7 +52,8 @@ public sealed class WriterTests
         var writes = Enumerable.Range(0, 100).Select(i =>
         {
             long id = 0;
-            return writer.Enqueue(transaction => id = transaction.Insert(new Draft("alice", "bob", Encoding.UTF8.GetBytes($"{i}"), null), 0).Id, () =>
+            var draft = new Draft("alice", "bob", Encoding.UTF8.GetBytes($"{i}"), null);
+            return writer.Enqueue(transaction => id = transaction.Insert(draft, 0).Id, () =>
             {
                 Assert.True(writer.Core.LastCommitted >= id);
                 confirmed.Enqueue(id);
@@ -70,7 +72,8 @@ public sealed class WriterTests
         await using var writer = await WriterHost.StartAsync();
         var times = new List<long>();
         foreach (var clock in (long[])[1000, 500, 2000, 1999])
-            Assert.True(await writer.Enqueue(transaction => times.Add(transaction.Insert(new Draft("alice", "bob", "hi"u8.ToArray(), null), clock).SentAt)).OrFail("a commit"));
+            Assert.True(await writer.Enqueue(transaction =>
+                times.Add(transaction.Insert(new Draft("alice", "bob", "hi"u8.ToArray(), null), clock).SentAt)).OrFail("a commit"));
         Assert.Equal([1000, 1000, 2000, 2000], times);
     }
 
@@ -96,7 +99,8 @@ public sealed class WriterTests
     {
         await using var writer = await WriterHost.StartAsync();
         var (alice, bob) = (writer.Join("alice"), writer.Join("bob"));
-        Assert.True(await writer.Enqueue(transaction => transaction.Insert(new Draft("alice", "bob", "one"u8.ToArray(), null), 0)).OrFail("a commit"));
+        Assert.True(await writer.Enqueue(transaction => transaction.Insert(new Draft("alice", "bob", "one"u8.ToArray(), null), 0))
+            .OrFail("a commit"));
         var release = await writer.HoldUpAsync(); // so that the next three are one batch
 
         var ack = writer.AckAsync("bob", 1);
@@ -146,7 +150,8 @@ public sealed class WriterTests
 
         Assert.InRange(waiting, WriteQueue.CapacityPerUser, WriteQueue.CapacityPerUser + ids.Length);
         Assert.Null(await bystander.OrFail("the bystander's answer"));
-        Assert.True(acks.Count(ack => ack.IsCompleted) <= 2 * waiting / ids.Length, "The bystander waited behind more than mallory's part of the queue.");
+        Assert.True(acks.Count(ack => ack.IsCompleted) <= 2 * waiting / ids.Length,
+            "The bystander waited behind more than mallory's part of the queue.");
         Assert.All(await Task.WhenAll(acks).OrFail("all acks"), Assert.Null); // slowed down, not refused
     }
 
@@ -175,7 +180,8 @@ public sealed class WriterTests
             Core = new Writer(_database, metrics, TimeProvider.System, NullLogger<Writer>.Instance);
             var lifetime = new ApplicationLifetime(NullLogger<ApplicationLifetime>.Instance);
             _chat = new Chat(
-                _registry, Core, new MessageReader(_database), new PageRoom(16), metrics, TimeProvider.System, lifetime, NullLogger<Drain>.Instance);
+                _registry, Core, new MessageReader(_database), new PageRoom(16), metrics, TimeProvider.System, lifetime,
+                NullLogger<Drain>.Instance);
         }
 
         public Writer Core { get; }

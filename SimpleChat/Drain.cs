@@ -15,7 +15,8 @@ namespace SimpleChat;
 /// <param name="room">The room for pages.</param>
 /// <param name="time">The clock.</param>
 /// <param name="log">Hears of reads that fail.</param>
-internal sealed partial class Drain(Connection connection, MessageReader reader, PageRoom room, TimeProvider time, ILogger log) : IDisposable
+internal sealed partial class Drain(Connection connection, MessageReader reader, PageRoom room, TimeProvider time, ILogger log)
+    : IDisposable
 {
     /// <summary>After a failed read the database is left alone for so long.</summary>
     private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(500);
@@ -91,7 +92,8 @@ internal sealed partial class Drain(Connection connection, MessageReader reader,
             WakeAfter(RetryPause);
         }
 
-        connection.Share.Charge(Work.Read(outbox.Messages.Count + outbox.Receipts.Count, outbox.Messages.Sum(message => message.Text.Length)));
+        connection.Share.Charge(
+            Work.Read(outbox.Messages.Count + outbox.Receipts.Count, outbox.Messages.Sum(message => message.Text.Length)));
     }
 
     private long ReadMessages(Outbox outbox, CatchUp range)

@@ -31,5 +31,7 @@ internal static class Battery
     public static TimeSpan Part(TimeSpan unlessTold) => TimeSpan.FromSeconds(Number("SECONDS", unlessTold.TotalSeconds));
 
     private static double Number(string variable, double unlessTold) =>
-        Environment.GetEnvironmentVariable(variable) is { Length: > 0 } value ? double.Parse(value, CultureInfo.InvariantCulture) : unlessTold;
+        Environment.GetEnvironmentVariable(variable) is { Length: > 0 } value
+            ? double.Parse(value, CultureInfo.InvariantCulture)
+            : unlessTold;
 }

@@ -17,8 +17,10 @@ internal sealed record Break(string Name, string Battery, params Break.Edit[] Ed
             new Edit("Database.cs", "\"synchronous\", \"2\"", "\"synchronous\", \"1\"")),
 
         new("the inbox row has a transaction of its own", nameof(CrashBattery),
-            new Edit("Transaction.cs", "private long _lastSentAt;", "private long _lastSentAt; private readonly List<Message> _later = [];"),
-            new Edit("Transaction.cs", "_insertInbox.Bind(1, message.To).Bind(2, message.Id).Bind(3, message.From).Run();", "_later.Add(message);"),
+            new Edit("Transaction.cs", "private long _lastSentAt;",
+                "private long _lastSentAt; private readonly List<Message> _later = [];"),
+            new Edit("Transaction.cs", "_insertInbox.Bind(1, message.To).Bind(2, message.Id).Bind(3, message.From).Run();",
+                "_later.Add(message);"),
             new Edit("Transaction.cs", "_commit.Run();", """
                 _commit.Run();
                 _begin.Run();
@@ -58,9 +60,11 @@ internal sealed record Break(string Name, string Battery, params Break.Edit[] Ed
         new("what a deleted log held is not saved", nameof(StorageBattery),
             new Edit("Database.cs", "_files!.Save();", "")),
         new("damage that a reader finds is forgotten", nameof(StorageBattery),
-            new Edit("DamageWatch.cs", "Volatile.Write(ref _suspicion, new ReadFault(e.SqliteExtendedErrorCode, Stopwatch.GetTimestamp()));", ";")),
+            new Edit("DamageWatch.cs",
+                "Volatile.Write(ref _suspicion, new ReadFault(e.SqliteExtendedErrorCode, Stopwatch.GetTimestamp()));", ";")),
         new("a batch that failed is confirmed and pushed all the same", nameof(StorageBattery),
-            new Edit("Writer.cs", "writes.ForEach(write => Answer(write, isStored: false))", "writes.ForEach(write => Answer(write, isStored: true))")),
+            new Edit("Writer.cs", "writes.ForEach(write => Answer(write, isStored: false))",
+                "writes.ForEach(write => Answer(write, isStored: true))")),
         new("a read that fails ends the connection", nameof(StorageBattery),
             new Edit("Drain.cs", "catch (Exception e) when (StorageFault.Is(e))", "catch (Exception e) when (e is null)")),
         new("a read that failed is not tried again", nameof(StorageBattery),
@@ -91,7 +95,8 @@ internal sealed record Break(string Name, string Battery, params Break.Edit[] Ed
         new("the operating system holds as much as it likes for a slow reader", nameof(DeliveryBattery),
             new Edit("Listening.cs", "socket.SendBufferSize = SendBuffer;", "")),
         new("what was written to a peer that is gone counts as delivered", nameof(DeliveryBattery),
-            new Edit("OutgoingBatch.cs", "return flushing.Result.IsCompleted ? Task.FromException(Gone()) : Task.CompletedTask;", "return Task.CompletedTask;"),
+            new Edit("OutgoingBatch.cs", "return flushing.Result.IsCompleted ? Task.FromException(Gone()) : Task.CompletedTask;",
+                "return Task.CompletedTask;"),
             new Edit("OutgoingBatch.cs", "if ((await flushing).IsCompleted)", "if ((await flushing).IsCanceled)"),
             new Edit("Sending.cs", "if (line.Connection.Ending is null or { Status: not null })", "if (_written is not null)")),
         new("a close frame waits for the frames that were to follow", nameof(DeliveryBattery),
@@ -114,14 +119,17 @@ internal sealed record Break(string Name, string Battery, params Break.Edit[] Ed
         new("the queue repeats what came out of the database", nameof(InterleavingBattery),
             new Edit("Connection.cs", "outbox.DropPassed(_position);", "")),
         new("catching up skips what was committed meanwhile", nameof(InterleavingBattery),
-            new Edit("Drain.cs", "return page.UpTo;", "return page.UpTo == range.UpTo ? Math.Max(page.UpTo, connection.Mark) : page.UpTo;")),
+            new Edit("Drain.cs", "return page.UpTo;",
+                "return page.UpTo == range.UpTo ? Math.Max(page.UpTo, connection.Mark) : page.UpTo;")),
         new("the queue is taken while the database is next", nameof(InterleavingBattery),
             new Edit("Connection.cs", "else if (_position < _mark)", "else if (_position < _mark && outbox.Messages.Count == 0)")),
         new("the last commit is read before the connection is in the map", nameof(InterleavingBattery),
-            new Edit("Chat.cs", "if (Connections.TryAdd(connection) is { } refusal)", "var before = Writer.LastCommitted;\nif (Connections.TryAdd(connection) is { } refusal)"),
+            new Edit("Chat.cs", "if (Connections.TryAdd(connection) is { } refusal)",
+                "var before = Writer.LastCommitted;\nif (Connections.TryAdd(connection) is { } refusal)"),
             new Edit("Chat.cs", "var committed = Writer.LastCommitted;", "var committed = before;")),
         new("a connection that leaves takes its user's newer one along", nameof(ConnectionTests),
-            new Edit("Connections.cs", "_connections.TryRemove(KeyValuePair.Create(connection.User, connections))", "_connections.TryRemove(connection.User, out _)")),
+            new Edit("Connections.cs", "_connections.TryRemove(KeyValuePair.Create(connection.User, connections))",
+                "_connections.TryRemove(connection.User, out _)")),
 
         new("each connection leaks 1 MiB", nameof(SoakBattery),
             new Edit("Connection.cs", "private readonly Lock _gate = new();", """
@@ -152,7 +160,8 @@ internal sealed record Break(string Name, string Battery, params Break.Edit[] Ed
             new Edit("WebSocketLine.cs", "_expiry!.Change(left < look ? left : look,", "_expiry!.Change(left,")),
 
         new("anybody's acknowledgement counts", nameof(SecurityBattery),
-            new Edit("Transaction.cs", "WHERE Recipient = ?1 AND MessageId BETWEEN ?2 AND ?3 RETURNING", "WHERE ?1 IS NOT NULL AND MessageId BETWEEN ?2 AND ?3 RETURNING")),
+            new Edit("Transaction.cs", "WHERE Recipient = ?1 AND MessageId BETWEEN ?2 AND ?3 RETURNING",
+                "WHERE ?1 IS NOT NULL AND MessageId BETWEEN ?2 AND ?3 RETURNING")),
         new("history is not bound to its reader", nameof(SecurityBattery),
             new Edit("MessageReader.cs",
                 "\"i.User = ?1\", \"(m.Sender = ?1 OR m.Recipient = ?1)\"", "\"i.User = ?1\", \"?1 IS NOT NULL\"")),
@@ -161,7 +170,11 @@ internal sealed record Break(string Name, string Battery, params Break.Edit[] Ed
         new("strangers may hold all descriptors", nameof(SecurityBattery),
             new Edit("Door.cs", "while (_strangers.Count > _capacity.Strangers &&", "while (_strangers.Count > 10_000 &&")),
         new("a user's connection stays a stranger's", nameof(SecurityBattery),
-            new Edit("Door.cs", "_strangers.Remove(connection);\n                connection.Whose = TcpConnection.Standing.User;\n                _users++;", "connection.UserRequests = 0;")),
+            new Edit("Door.cs", """
+                _strangers.Remove(connection);
+                                connection.Whose = TcpConnection.Standing.User;
+                                _users++;
+                """, "connection.UserRequests = 0;")),
         new("nobody is slowed down", nameof(SecurityBattery),
             new Edit("Steps.cs", "if (sender.TakeMessage())", "if (sender is not null)")),
     ];

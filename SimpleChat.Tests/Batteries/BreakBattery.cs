@@ -15,7 +15,8 @@ public sealed partial class BreakBattery(ITestOutputHelper output)
     /// <summary>A battery that has not ended after so long has caught nothing.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
 
-    private static readonly string[] NotCopied = [".git", "bin", "obj", "node_modules", "TestResults", "chat.db", "chat.db-wal", "chat.db-shm", "chat.db.lock"];
+    private static readonly string[] NotCopied =
+        [".git", "bin", "obj", "node_modules", "TestResults", "chat.db", "chat.db-wal", "chat.db-shm", "chat.db.lock"];
 
     [Fact]
     public async Task Each_break_fits_the_code_and_in_a_long_run_its_battery_fails()
@@ -54,9 +55,11 @@ public sealed partial class BreakBattery(ITestOutputHelper output)
     /// <returns>Which test failed, and how; null if none did.</returns>
     private static async Task<string?> FindAsync(Break broken, string copy)
     {
-        var (built, compiler) = await DotnetAsync(copy, "build", "SimpleChat.Tests", "-c", "Release", "--disable-build-servers", "-p:TreatWarningsAsErrors=false");
+        var (built, compiler) = await DotnetAsync(
+            copy, "build", "SimpleChat.Tests", "-c", "Release", "--disable-build-servers", "-p:TreatWarningsAsErrors=false");
         Assert.True(built == 0, $"{broken} does not compile: {compiler}");
-        var (tested, report) = await DotnetAsync(copy, "test", "SimpleChat.Tests", "-c", "Release", "--no-build", "--filter", broken.Battery);
+        var (tested, report) =
+            await DotnetAsync(copy, "test", "SimpleChat.Tests", "-c", "Release", "--no-build", "--filter", broken.Battery);
         if (tested is null or 0)
             return null;
         var failure = Failure().Match(report);
@@ -66,7 +69,12 @@ public sealed partial class BreakBattery(ITestOutputHelper output)
 
     private static async Task<(int? Exit, string Output)> DotnetAsync(string folder, params string[] arguments)
     {
-        var start = new ProcessStartInfo("dotnet", arguments) { WorkingDirectory = folder, RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo("dotnet", arguments)
+        {
+            WorkingDirectory = folder,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
         foreach (var variable in (string[])["ROUNDS", "MINUTES", "SEED"])
             start.Environment.Remove(variable);
         using var process = Process.Start(start)!;
@@ -94,7 +102,8 @@ public sealed partial class BreakBattery(ITestOutputHelper output)
             var file = Find(edit.File);
             var sound = File.ReadAllText(Path.Combine(ArchitectureTests.Root, file)).ReplaceLineEndings("\n");
             var parts = changes.GetValueOrDefault(file, (sound, sound)).Item2.Split(edit.From.ReplaceLineEndings("\n"));
-            Assert.True(parts.Length == 2, $"\"{broken}\" does not fit the code any more: {edit.File} has {parts.Length - 1} times {edit.From}");
+            Assert.True(parts.Length == 2,
+                $"\"{broken}\" does not fit the code any more: {edit.File} has {parts.Length - 1} times {edit.From}");
             changes[file] = (sound, string.Join(edit.To, parts));
         }
 

@@ -17,7 +17,8 @@ internal sealed class Cable : IDisposable
         string[] steps =
         [
             $"netns add {_name}", $"link add {Here} type veth peer name {There}", $"link set {There} netns {_name}",
-            $"address add {Address}/30 dev {Here}", $"link set {Here} up", $"-n {_name} address add 198.18.0.2/30 dev {There}", $"-n {_name} link set {There} up",
+            $"address add {Address}/30 dev {Here}", $"link set {Here} up", $"-n {_name} address add 198.18.0.2/30 dev {There}",
+            $"-n {_name} link set {There} up",
         ];
         foreach (var step in steps)
         {
@@ -42,7 +43,8 @@ internal sealed class Cable : IDisposable
     public void Ask(int port, string path)
     {
         var request = $"GET {path} HTTP/1.1\\r\\nHost: chat\\r\\n\\r\\n";
-        var script = string.Create(CultureInfo.InvariantCulture, $"exec 3<>/dev/tcp/{Address}/{port}; printf '{request}' >&3; exec cat <&3 >/dev/null");
+        var script = string.Create(CultureInfo.InvariantCulture,
+            $"exec 3<>/dev/tcp/{Address}/{port}; printf '{request}' >&3; exec cat <&3 >/dev/null");
         _peers.Add(Process.Start("ip", ["netns", "exec", _name, "bash", "-c", script]));
     }
 

@@ -190,7 +190,8 @@ internal sealed class Checker(IReadOnlyCollection<Record> records, StoredState s
             Identify(message.Id, message.From, message.Text);
             if (message.SentAt < time)
                 Report(Wrong.TimeFell, $"{message.Id} is stored with {message.SentAt}, after {time}");
-            if (confirmed.GetValueOrDefault(message.Id, message.SentAt) != message.SentAt || cameOut.GetValueOrDefault(message.Id, message.SentAt) != message.SentAt)
+            if (confirmed.GetValueOrDefault(message.Id, message.SentAt) != message.SentAt
+                || cameOut.GetValueOrDefault(message.Id, message.SentAt) != message.SentAt)
                 Report(Wrong.TimeFell, $"{message.Id} is stored with {message.SentAt}, and was shown with another time");
             time = Math.Max(time, message.SentAt);
             if (!_sent.TryGetValue((message.From, message.Text), out var sent) || (sent.To, sent.Name) != (message.To, message.Name))
@@ -210,7 +211,8 @@ internal sealed class Checker(IReadOnlyCollection<Record> records, StoredState s
         var waiting = new HashSet<long>();
         foreach (var row in stored.Inbox)
         {
-            if (!waiting.Add(row.Id) || !rows.TryGetValue(row.Id, out var message) || (message.From, message.To) != (row.Sender, row.Recipient))
+            if (!waiting.Add(row.Id) || !rows.TryGetValue(row.Id, out var message)
+                || (message.From, message.To) != (row.Sender, row.Recipient))
                 Report(Wrong.Torn, $"{row} has no message like that");
             else if (delivered.ContainsKey(row.Id) && !acknowledged.Contains(row.Id))
                 Report(Wrong.Torn, $"{row.Id} was reported as delivered without an ack");

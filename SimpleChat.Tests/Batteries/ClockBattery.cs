@@ -41,7 +41,8 @@ public sealed class ClockBattery(ITestOutputHelper output)
             restarts++;
         }
 
-        Assert.All(sent.Zip(sent.Skip(1)), pair => Assert.True(pair.First.SentAt <= pair.Second.SentAt, $"{pair.First} and then {pair.Second}"));
+        Assert.All(sent.Zip(sent.Skip(1)),
+            pair => Assert.True(pair.First.SentAt <= pair.Second.SentAt, $"{pair.First} and then {pair.Second}"));
         Assert.Empty(server.Log.Faults);
         output.WriteLine($"{sent.Count} jumps of up to two weeks, {restarts} restarts");
     }
@@ -84,10 +85,12 @@ public sealed class ClockBattery(ITestOutputHelper output)
     }
 
     private Task<ChatServer> StartAsync(JumpingClock clock) =>
-        new ChatServer { Environment = "Production", Time = clock, ["Chat:KeepAliveInterval"] = "00:00:00.2" }.With(_jwt.Settings).StartAsync();
+        new ChatServer { Environment = "Production", Time = clock, ["Chat:KeepAliveInterval"] = "00:00:00.2" }
+            .With(_jwt.Settings).StartAsync();
 
-    private static Task<ChatClient> ConnectAsync(ChatServer server, string token) => ChatClient.ConnectAsync(server.Url, null, configure: options =>
-        options.SetRequestHeader("Authorization", $"Bearer {token}"));
+    private static Task<ChatClient> ConnectAsync(ChatServer server, string token) =>
+        ChatClient.ConnectAsync(server.Url, null, configure: options =>
+            options.SetRequestHeader("Authorization", $"Bearer {token}"));
 
     private static async Task AssertEndsAsync(ChatServer server, ChatClient client, string token)
     {

@@ -66,7 +66,8 @@ public sealed class CrashBattery(ITestOutputHelper output)
         Assert.Empty(StoredState.Read(folder.DatabasePath).Inbox);
         if (rounds >= 100) // a few say nothing about a percentile
         {
-            Assert.All(_points, point => Assert.True(_kills.GetValueOrDefault(point.Name) >= Math.Min(20, rounds / 100), $"Hardly ever: {point}."));
+            Assert.All(_points,
+                point => Assert.True(_kills.GetValueOrDefault(point.Name) >= Math.Min(20, rounds / 100), $"Hardly ever: {point}."));
             Assert.True(slowest < RestartLimit, $"A restart took {slowest}.");
         }
 
@@ -80,7 +81,8 @@ public sealed class CrashBattery(ITestOutputHelper output)
     {
         var point = round < _points.Length ? _points[round] : round % 2 == 0 ? _points[round / 2 % _points.Length] : null;
         var kind = point?.Name ?? random.Next(6) switch { 0 => DuringStart, 1 => DuringShutdown, _ => "at random under load" };
-        await using var server = point?.NewServer(path, random) ?? new ChatProcess { DatabasePath = path, ["Chat:MessagesPerSecond"] = "0" };
+        await using var server =
+            point?.NewServer(path, random) ?? new ChatProcess { DatabasePath = path, ["Chat:MessagesPerSecond"] = "0" };
         var started = Stopwatch.GetTimestamp();
         server.Launch();
         var over = server.OverAsync();

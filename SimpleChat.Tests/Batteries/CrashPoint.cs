@@ -8,7 +8,8 @@ namespace SimpleChat.Tests.Batteries;
 /// <param name="Times">How often it gets there at most before it dies.</param>
 /// <param name="AtStart">Whether it dies before it listens.</param>
 /// <param name="AtEnd">Whether it is to be asked to end, with SIGTERM.</param>
-internal sealed record CrashPoint(string Name, string Where = "", string Call = "", int Times = 60, bool AtStart = false, bool AtEnd = false)
+internal sealed record CrashPoint(
+    string Name, string Where = "", string Call = "", int Times = 60, bool AtStart = false, bool AtEnd = false)
 {
     /// <summary>What the <see cref="StartupHook"/> reads: when, what and how often.</summary>
     public const string Variable = "SIMPLECHAT_TESTS_CRASH";

@@ -69,11 +69,16 @@ public sealed class FuzzBattery(ITestOutputHelper output)
         Assert.Equal(204, (await mallory.RequestAsync(HttpMethod.Delete, "/webhook")).Status); // which is a connection too, if one was left
         await Deadline.UntilAsync(async () => !await mallory.SeesOnlineAsync("mallory"), "mallory's last connection gone");
 
-        var (answered, upgraded, resets) = (answers.Count(answer => answer.Bytes > 0), answers.Count(answer => answer.IsUpgrade), answers.Count(answer => answer.IsReset));
+        var (answered, upgraded, resets) =
+            (answers.Count(answer => answer.Bytes > 0), answers.Count(answer => answer.IsUpgrade), answers.Count(answer => answer.IsReset));
         var (first, second) = (resident[..((resident.Count + 1) / 2)].Max(), resident[(resident.Count / 2)..].Max());
         output.WriteLine($"{inputs} inputs, {answered} answered, of which {upgraded} with a WebSocket; {resets} reset");
-        output.WriteLine($"{took.Count} messages between the bystanders meanwhile: p50 {Percentile(50)}, p99 {Percentile(99)}, slowest {Percentile(100)} ms");
-        output.WriteLine($"resident: {before >> 20} MiB before, at most {first >> 20} MiB in the first half and {second >> 20} MiB in the second, peak {server.PeakResidentBytes >> 20} MiB");
+        output.WriteLine(
+            $"{took.Count} messages between the bystanders meanwhile: " +
+            $"p50 {Percentile(50)}, p99 {Percentile(99)}, slowest {Percentile(100)} ms");
+        output.WriteLine(
+            $"resident: {before >> 20} MiB before, at most {first >> 20} MiB in the first half " +
+            $"and {second >> 20} MiB in the second, peak {server.PeakResidentBytes >> 20} MiB");
         Assert.True(answered > 0.75 * inputs, "Too many inputs were not answered.");
         Assert.True(upgraded > 0.2 * inputs, "Too few inputs got as far as a WebSocket.");
         Assert.True(took.Count >= 100, "The bystanders hardly got to talk.");
@@ -86,7 +91,8 @@ public sealed class FuzzBattery(ITestOutputHelper output)
         server.Terminate();
         Assert.Equal(0, await server.ExitAsync());
 
-        string Percentile(int percent) => took[Math.Min(took.Count - 1, took.Count * percent / 100)].TotalMilliseconds.ToString("F1", CultureInfo.InvariantCulture);
+        string Percentile(int percent) =>
+            took[Math.Min(took.Count - 1, took.Count * percent / 100)].TotalMilliseconds.ToString("F1", CultureInfo.InvariantCulture);
     }
 
     /// <summary>Found by the fuzzing above: it was logged as an unhandled exception.</summary>
@@ -242,7 +248,8 @@ public sealed class FuzzBattery(ITestOutputHelper output)
         [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], [0x81, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
         [0x80, 0x80, 0, 0, 0, 0], [0x89, 0xfe, 0xff, 0xff], [0xed, 0xa0, 0x80], [0xf4, 0x90, 0x80, 0x80], [0],
         "\r\n"u8.ToArray(), "\r\n\r\n"u8.ToArray(), "%00"u8.ToArray(), "\\ud800"u8.ToArray(), "1e999"u8.ToArray(),
-        "-9223372036854775809"u8.ToArray(), Encoding.ASCII.GetBytes(new string('[', 2000)), Encoding.ASCII.GetBytes(new string('A', 70_000)),
+        "-9223372036854775809"u8.ToArray(), Encoding.ASCII.GetBytes(new string('[', 2000)),
+        Encoding.ASCII.GetBytes(new string('A', 70_000)),
     ];
 
     private static byte[] Session(Random random) => random.Next(4) == 0 ? Requests(random) : WebSocketSession(random);
@@ -302,7 +309,8 @@ public sealed class FuzzBattery(ITestOutputHelper output)
                 3 => ("GET /users/trent/presence?user=mallory", ""),
                 4 => ("GET /inbox?user=mallory&wait=30", ""),
                 5 => ("GET /inbox/stream?user=mallory", ""),
-                6 => ("PUT /webhook?user=mallory", """{"url":"https://hooks.invalid/mallory","secret":"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}"""),
+                6 => ("PUT /webhook?user=mallory",
+                    """{"url":"https://hooks.invalid/mallory","secret":"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}"""),
                 7 => ("GET /webhook?user=mallory", ""),
                 8 => ("DELETE /webhook?user=mallory", ""),
                 _ => ("POST /messages?user=mallory", """{"to":"trent","text":"hi","clientMessageId":"c"}"""),

@@ -24,7 +24,8 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
         var rounds = Battery.Rounds(600);
         await using var core = await Core.StartAsync();
         var (visits, messages) = (0, 0);
-        await Parallel.ForEachAsync(Enumerable.Range(0, rounds), new ParallelOptions { MaxDegreeOfParallelism = AtOnce }, async (round, _) =>
+        var atOnce = new ParallelOptions { MaxDegreeOfParallelism = AtOnce };
+        await Parallel.ForEachAsync(Enumerable.Range(0, rounds), atOnce, async (round, _) =>
         {
             var random = new Random(unchecked(seed + round));
             var total = random.Next(20) == 0 ? 3 * Outbox.MessageCapacity : random.Next(1, 30);
@@ -35,7 +36,8 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
             var sent = await SendAsync(core, round, total, random);
             foreach (var (seen, came) in await Task.WhenAll(readers).OrFail($"everything read in round {round} of SEED={seed}"))
             {
-                Assert.True(sent.SequenceEqual(seen), $"Round {round} of SEED={seed}: sent {string.Join(' ', sent)}; read {string.Join(' ', seen)}");
+                Assert.True(sent.SequenceEqual(seen),
+                    $"Round {round} of SEED={seed}: sent {string.Join(' ', sent)}; read {string.Join(' ', seen)}");
                 Interlocked.Add(ref visits, came);
             }
 
@@ -226,7 +228,9 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
             _writer = new Writer(_database, metrics, TimeProvider.System, NullLogger<Writer>.Instance);
             Registry = new Connections(options);
             var lifetime = new ApplicationLifetime(NullLogger<ApplicationLifetime>.Instance);
-            Chat = new Chat(Registry, _writer, new MessageReader(_database), new PageRoom(2), metrics, TimeProvider.System, lifetime, NullLogger<Drain>.Instance);
+            Chat = new Chat(
+                Registry, _writer, new MessageReader(_database), new PageRoom(2), metrics, TimeProvider.System, lifetime,
+                NullLogger<Drain>.Instance);
         }
 
         public Connections Registry { get; }

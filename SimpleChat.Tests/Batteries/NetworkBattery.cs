@@ -84,10 +84,12 @@ public sealed class NetworkBattery(ITestOutputHelper output) : IDisposable
         var handles = server.Handles;
 
         var (alice, bob) = (new HttpUser(server.Http, "alice"), new HttpUser(server.Http, "bob"));
-        await Parallel.ForEachAsync(Enumerable.Range(0, Hoard), async (_, _) => Assert.Equal(201, (await alice.SendAsync("hoarder", new string('x', HoardedText))).Status));
+        await Parallel.ForEachAsync(Enumerable.Range(0, Hoard),
+            async (_, _) => Assert.Equal(201, (await alice.SendAsync("hoarder", new string('x', HoardedText))).Status));
         Guest[] guests = [.. Enumerable.Range(0, visits).Select(visit => Deck[visit % Deck.Length])];
         new Random(seed).Shuffle(guests);
-        await Parallel.ForEachAsync(Enumerable.Range(0, visits), new ParallelOptions { MaxDegreeOfParallelism = AtOnce }, async (visit, _) =>
+        var atOnce = new ParallelOptions { MaxDegreeOfParallelism = AtOnce };
+        await Parallel.ForEachAsync(Enumerable.Range(0, visits), atOnce, async (visit, _) =>
         {
             await VisitAsync(server.Url, guests[visit], $"guest{visit % 7}", new Random(unchecked(seed + visit)));
             if (visit % 100 == 0)
@@ -100,9 +102,11 @@ public sealed class NetworkBattery(ITestOutputHelper output) : IDisposable
         await AssertGoneAsync(server, "hoarder");
         await FillUpAsync(server); // exactly as many as at the beginning: none of the visits still counts
         await AssertGoneAsync(server, "filler");
-        await Deadline.UntilAsync(() => Task.FromResult(server.Handles <= handles + 40), $"handles as before, {handles}; now {server.Handles}");
+        await Deadline.UntilAsync(() => Task.FromResult(server.Handles <= handles + 40),
+            $"handles as before, {handles}; now {server.Handles}");
         Assert.Equal((visits + 99) / 100, (await bob.InboxAsync()).Count);
-        output.WriteLine($"{visits} visits: {string.Join(", ", guests.CountBy(guest => guest).Select(kind => $"{kind.Value} {kind.Key}"))}; " +
+        output.WriteLine(
+            $"{visits} visits: {string.Join(", ", guests.CountBy(guest => guest).Select(kind => $"{kind.Value} {kind.Key}"))}; " +
             $"{_vanished.Count} ends still open here; {handles} handles before, {server.Handles} after");
         Assert.DoesNotContain(server.Output, line => line.StartsWith("fail:", StringComparison.Ordinal));
     }
@@ -134,14 +138,17 @@ public sealed class NetworkBattery(ITestOutputHelper output) : IDisposable
         {
             Array.ForEach(guests, guest => guest.Reset()); // all at once, and while the server sees to that they are all back
             guests = await ComeAsync();
-            await Deadline.UntilAsync(() => Task.FromResult(gauges["simplechat.connections"] == StormOf + 1), $"{StormOf} connections and the bystander's; now {gauges["simplechat.connections"]}");
+            await Deadline.UntilAsync(() => Task.FromResult(gauges["simplechat.connections"] == StormOf + 1),
+                $"{StormOf} connections and the bystander's; now {gauges["simplechat.connections"]}");
             await bystander.AssertAliveAsync();
         }
 
         Array.ForEach(guests, guest => guest.Reset());
-        await Deadline.UntilAsync(() => Task.FromResult(gauges["simplechat.connections"] == 1), $"the bystander's connection alone; now {gauges["simplechat.connections"]}");
+        await Deadline.UntilAsync(() => Task.FromResult(gauges["simplechat.connections"] == 1),
+            $"the bystander's connection alone; now {gauges["simplechat.connections"]}");
         await bystander.CloseAsync();
-        await Deadline.UntilAsync(() => Task.FromResult(gauges["simplechat.connections"] == 0 && gauges["simplechat.writer.waiting"] == 0), "both gauges at zero");
+        await Deadline.UntilAsync(() => Task.FromResult(gauges["simplechat.connections"] == 0 && gauges["simplechat.writer.waiting"] == 0),
+            "both gauges at zero");
         Assert.Equal(0, registry.Count);
         Assert.Empty(registry.All);
         Assert.Empty(log.Faults);
@@ -251,7 +258,9 @@ public sealed class NetworkBattery(ITestOutputHelper output) : IDisposable
         }
 
         var close = await told;
-        Assert.True(close is { CloseCode: 1008 }, $"One that dribbles was not told why it must go; it got {close?.CloseCode?.ToString(CultureInfo.InvariantCulture) ?? "no code"}.");
+        Assert.True(close is { CloseCode: 1008 },
+            "One that dribbles was not told why it must go; it got " +
+            $"{close?.CloseCode?.ToString(CultureInfo.InvariantCulture) ?? "no code"}.");
     }
 
     /// <summary>Opens as many connections as there may be, and no more: what is still counted of others would show.</summary>

@@ -61,14 +61,16 @@ public sealed partial class PowerCutBattery(ITestOutputHelper output)
             server.Variables[CrashPoint.PragmaVariable] = pragma;
             await server.StartAsync();
             await using var bob = await ChatClient.ConnectAsync(server.Url, "bob", "chat.ack");
-            var senders = Task.WhenAll(Enumerable.Range(1, Senders - 1).Select(sender => SendAsync(server.Url, sender, each)).Append(SendAsync(server.Http, each)));
+            var senders = Task.WhenAll(Enumerable.Range(1, Senders - 1).Select(sender => SendAsync(server.Url, sender, each))
+                .Append(SendAsync(server.Http, each)));
             await bob.MessagesAsync(Senders * each);
             await senders;
             server.Terminate();
             Assert.Equal(0, await server.ExitAsync());
         }
 
-        await Deadline.UntilAsync(async () => (await LastLineAsync(trace)).Contains("+++ exited", StringComparison.Ordinal), "the end of the trace");
+        await Deadline.UntilAsync(async () => (await LastLineAsync(trace)).Contains("+++ exited", StringComparison.Ordinal),
+            "the end of the trace");
         return SystemCalls.Read(trace);
     }
 
@@ -142,7 +144,8 @@ public sealed partial class PowerCutBattery(ITestOutputHelper output)
     {
         var (missing, looked) = (0, 0);
         var first = calls.FindIndex(call => call is Departure departure && Token().IsMatch(departure.Text));
-        var syncs = Enumerable.Range(first + 1, calls.Count - first - 1).Where(i => calls[i] is SyncBegins or SyncEnds).SelectMany(i => (int[])[i, i + 1]).Distinct();
+        var syncs = Enumerable.Range(first + 1, calls.Count - first - 1).Where(i => calls[i] is SyncBegins or SyncEnds)
+            .SelectMany(i => (int[])[i, i + 1]).Distinct();
         var cuts = new Queue<int>(syncs.OrderBy(_ => random.Next())); // a short run takes some of them
         for (var image = 0; image < images; image++)
         {

@@ -43,7 +43,8 @@ public sealed class SecurityBattery(ITestOutputHelper output)
         await new HttpUser(server.Http, "bob").SendAsync("alice", "between bob and alice");
         var mallory = new HttpUser(server.Http, "mallory");
 
-        string[] queries = ["", "?with=alice", "?with=bob", "?after=0", "?before=9007199254740991", "?with=alice&after=0&limit=200&days=36500"];
+        string[] queries =
+            ["", "?with=alice", "?with=bob", "?after=0", "?before=9007199254740991", "?with=alice&after=0&limit=200&days=36500"];
         foreach (var query in queries)
             Assert.Empty((await mallory.GetAsync("/messages" + query)).Messages);
         Assert.Empty(await mallory.InboxAsync());
@@ -148,7 +149,9 @@ public sealed class SecurityBattery(ITestOutputHelper output)
         Assert.True(await refusals > sent / 2);
         await bob.AssertAliveAsync();
         waits.Sort();
-        output.WriteLine($"{sent} messages in the flood; the bystander's took {waits[10].TotalMilliseconds:F1} ms, the slowest {waits[^1].TotalMilliseconds:F1} ms");
+        output.WriteLine(
+            $"{sent} messages in the flood; the bystander's took {waits[10].TotalMilliseconds:F1} ms, " +
+            $"the slowest {waits[^1].TotalMilliseconds:F1} ms");
         Assert.True(waits[10] < MostlyWithin && waits[^1] < AlwaysWithin, $"The bystander waited {string.Join(' ', waits)}.");
     }
 
@@ -172,7 +175,8 @@ public sealed class SecurityBattery(ITestOutputHelper output)
         {
             using var request = new HttpRequestMessage(new HttpMethod(method), path + "?user=bob");
             if (method == "POST")
-                request.Content = new StringContent($$"""{"to":"bob","text":"forged","ids":[{{waiting}}]}""", Encoding.UTF8, "application/json");
+                request.Content = new StringContent(
+                    $$"""{"to":"bob","text":"forged","ids":[{{waiting}}]}""", Encoding.UTF8, "application/json");
             request.Headers.Add("Origin", origin);
             using var response = await server.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead).OrFail("the headers");
             return (int)response.StatusCode;
@@ -216,8 +220,10 @@ public sealed class SecurityBattery(ITestOutputHelper output)
         string[] openings =
         [
             "", "GET", "GET /inbox?user=mallory HTTP/1.1\r\nHost: localhost\r\nX: ", "\x16\x03\x01", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-            "GET /alive HTTP/1.1\r\nHost: localhost\r\n\r\n", "GET /app.js HTTP/1.1\r\nHost: localhost\r\n\r\n", "GET /inbox HTTP/1.1\r\nHost: localhost\r\n\r\n",
-            "GET /inbox?user=mallory HTTP/1.1\r\nHost: localhost\r\n\r\n", "POST /messages?user=mallory HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{",
+            "GET /alive HTTP/1.1\r\nHost: localhost\r\n\r\n", "GET /app.js HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            "GET /inbox HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            "GET /inbox?user=mallory HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            "POST /messages?user=mallory HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{",
         ];
         var random = new Random(Battery.Seed(output));
         using var folder = new TempFolder();

@@ -34,7 +34,8 @@ public sealed class SoakBattery(ITestOutputHelper output)
         var seed = Battery.Seed(output);
         var duration = Battery.Duration(TimeSpan.FromSeconds(8));
         using var folder = new TempFolder();
-        await using var server = await new ChatProcess { DatabasePath = folder.DatabasePath, ["Chat:MessagesPerSecond"] = "0" }.StartAsync();
+        await using var server =
+            await new ChatProcess { DatabasePath = folder.DatabasePath, ["Chat:MessagesPerSecond"] = "0" }.StartAsync();
         string[] names = [.. Enumerable.Range(0, OverWebSocket + OverHttp).Select(i => $"user{i}")];
         var users = names.Select((name, i) => new CrashUser(name, i >= OverWebSocket, names, new Random(unchecked(seed + i)))).ToArray();
         var probe = new Probe();
@@ -42,7 +43,8 @@ public sealed class SoakBattery(ITestOutputHelper output)
         var share = Math.Min(Rate, Room / duration.TotalSeconds) / users.Length;
         var load = Task.WhenAll([
             .. users.Select((user, i) => ComeAndGoAsync(server, user, share, new Random(unchecked(seed - i - 1)), enough.Token)),
-            .. Enumerable.Range(1, Readers).Select(i => ReadAsync(server, names, probe, new Random(unchecked(seed + 1000 * i)), enough.Token)),
+            .. Enumerable.Range(1, Readers)
+            .Select(i => ReadAsync(server, names, probe, new Random(unchecked(seed + 1000 * i)), enough.Token)),
         ]);
         var probing = probe.RunAsync(server.Url, enough.Token);
         var samples = await SampleAsync(server, enough.Token);

@@ -94,5 +94,6 @@ internal static class StartupHook
     private static extern nint Sql(nint statement);
 
     [DllImport("e_sqlite3", EntryPoint = "sqlite3_exec")]
-    private static extern int Execute(nint database, [MarshalAs(UnmanagedType.LPUTF8Str)] string sql, nint callback, nint context, nint error);
+    private static extern int Execute(
+        nint database, [MarshalAs(UnmanagedType.LPUTF8Str)] string sql, nint callback, nint context, nint error);
 }

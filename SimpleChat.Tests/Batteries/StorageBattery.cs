@@ -22,7 +22,8 @@ public sealed class StorageBattery(ITestOutputHelper output)
         await using var server = await ChatServer.StartNewAsync();
         var away = server.DatabasePath + ".away";
         await AssertSurvivesAsync(
-            server.Url, server.Http, server.DatabasePath, "moved away", () => Swap(server.DatabasePath, away), () => Swap(away, server.DatabasePath));
+            server.Url, server.Http, server.DatabasePath, "moved away", () => Swap(server.DatabasePath, away),
+            () => Swap(away, server.DatabasePath));
         Assert.False(File.Exists(away));
     }
 
@@ -69,7 +70,8 @@ public sealed class StorageBattery(ITestOutputHelper output)
     public async Task I9_A_full_disk_is_survived()
     {
         using var disk = new Tmpfs("4m");
-        await using var server = await new ChatProcess { DatabasePath = disk.File("chat.db"), ["Chat:MessagesPerSecond"] = "0" }.StartAsync();
+        await using var server =
+            await new ChatProcess { DatabasePath = disk.File("chat.db"), ["Chat:MessagesPerSecond"] = "0" }.StartAsync();
         await AssertSurvivesAsync(server.Url, server.Http, server.DatabasePath, "full", Fill, () =>
         {
             File.Delete(disk.File("filler"));
@@ -210,11 +212,13 @@ public sealed class StorageBattery(ITestOutputHelper output)
     public async Task What_a_shell_does_with_the_running_servers_database_is_no_harm()
     {
         using var folder = new TempFolder();
-        await using var server = await new ChatProcess { DatabasePath = folder.DatabasePath, ["Chat:MessagesPerSecond"] = "0" }.StartAsync();
+        await using var server =
+            await new ChatProcess { DatabasePath = folder.DatabasePath, ["Chat:MessagesPerSecond"] = "0" }.StartAsync();
         var alice = new HttpUser(server.Http, "alice");
         foreach (var sql in (string[])
         [
-            "SELECT count(*) FROM MessageDB", "DELETE FROM MessageDB WHERE Id = 1", "PRAGMA wal_checkpoint", "PRAGMA wal_checkpoint(RESTART)",
+            "SELECT count(*) FROM MessageDB", "DELETE FROM MessageDB WHERE Id = 1", "PRAGMA wal_checkpoint",
+            "PRAGMA wal_checkpoint(RESTART)",
             "DELETE FROM MessageDB WHERE Id = 2", "PRAGMA wal_checkpoint(TRUNCATE)", "VACUUM", "PRAGMA integrity_check",
         ])
         {
@@ -246,7 +250,8 @@ public sealed class StorageBattery(ITestOutputHelper output)
         await server.StartAsync();
         Assert.Equal(200, (await new HttpUser(server.Http, null).GetAsync("/health")).Status);
         await using var reader = await ChatClient.ConnectAsync(server.Url, "bob", "chat.ack", after: 0);
-        await Deadline.UntilAsync(async () => (await new HttpUser(server.Http, null).GetAsync("/health")).Status == 503, "word from /health");
+        await Deadline.UntilAsync(async () => (await new HttpUser(server.Http, null).GetAsync("/health")).Status == 503,
+            "word from /health");
         (await new HttpUser(server.Http, "alice").SendAsync("bob", "hi")).AssertProblem(503, "storage_unavailable");
         Assert.Single(server.Log.Entries, entry => entry.Level >= LogLevel.Error);
     }
@@ -316,7 +321,8 @@ public sealed class StorageBattery(ITestOutputHelper output)
     private async Task AssertSurvivesCallsAsync(string calls, string error)
     {
         using var folder = new TempFolder();
-        await using var server = await new ChatProcess { DatabasePath = folder.DatabasePath, ["Chat:MessagesPerSecond"] = "0" }.StartAsync();
+        await using var server =
+            await new ChatProcess { DatabasePath = folder.DatabasePath, ["Chat:MessagesPerSecond"] = "0" }.StartAsync();
         SystemCallFault? fault = null;
         await AssertSurvivesAsync(server.Url, server.Http, server.DatabasePath, $"{calls} {error}", () =>
         {

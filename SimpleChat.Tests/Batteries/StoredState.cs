@@ -35,7 +35,8 @@ internal sealed record StoredState(IReadOnlyList<StoredMessage> Messages, IReadO
         using var snapshot = connection.BeginTransaction(deferred: true);
         var messages = Rows(connection, "SELECT Id, Sender, Recipient, Text, SentAt, ClientMessageId FROM MessageDB ORDER BY Id", row =>
             new StoredMessage(
-                row.GetInt64(0), row.GetString(1), row.GetString(2), row.GetString(3), row.GetInt64(4), row.IsDBNull(5) ? null : row.GetString(5)));
+                row.GetInt64(0), row.GetString(1), row.GetString(2), row.GetString(3), row.GetInt64(4),
+                row.IsDBNull(5) ? null : row.GetString(5)));
         var inbox = Rows(connection, "SELECT Recipient, MessageId, Sender FROM InboxDB", row =>
             new StoredInbox(row.GetString(0), row.GetInt64(1), row.GetString(2)));
         var integrity = Rows(connection, "PRAGMA integrity_check", row => row.GetString(0));

@@ -20,14 +20,16 @@ public sealed class VanishedPeerTests
         cable.Ask(server.Url.Port, "/inbox?wait=60&user=poller");
         using var http = new HttpClient { BaseAddress = new UriBuilder(server.Url) { Host = "127.0.0.1" }.Uri };
         var alice = new HttpUser(http, "alice");
-        await Deadline.UntilAsync(async () => await alice.SeesOnlineAsync("streamer") && await alice.SeesOnlineAsync("poller"), "both are online");
+        await Deadline.UntilAsync(async () => await alice.SeesOnlineAsync("streamer") && await alice.SeesOnlineAsync("poller"),
+            "both are online");
         var there = Stopwatch.StartNew();
         await Deadline.UntilAsync(() => Task.FromResult(there.Elapsed > TimeSpan.FromSeconds(6)), "longer than a vanished one would stay");
         Assert.True(await alice.SeesOnlineAsync("streamer") && await alice.SeesOnlineAsync("poller"));
 
         cable.Cut();
         var gone = Stopwatch.StartNew();
-        await Deadline.UntilAsync(async () => !await alice.SeesOnlineAsync("streamer") && !await alice.SeesOnlineAsync("poller"), "both are offline");
+        await Deadline.UntilAsync(async () => !await alice.SeesOnlineAsync("streamer") && !await alice.SeesOnlineAsync("poller"),
+            "both are offline");
         Assert.InRange(gone.Elapsed.TotalSeconds, 0, 6); // 5, and what the machine takes
         Assert.Empty(server.Log.Faults);
     }

@@ -24,7 +24,8 @@ public sealed class LadderBuilds : IAsyncLifetime, IDisposable
     internal Task<string> CheckAsync(int step) => _checked[step - 1];
 
     /// <summary>What they say about a server somewhere.</summary>
-    internal async Task<string> CheckAsync(Uri url) => (await (await _check).RunAsync($"{url}", $"{Deadline.Time.TotalSeconds:F0}")).TrimEnd();
+    internal async Task<string> CheckAsync(Uri url) =>
+        (await (await _check).RunAsync($"{url}", $"{Deadline.Time.TotalSeconds:F0}")).TrimEnd();
 
     public Task InitializeAsync() => Task.CompletedTask;
 

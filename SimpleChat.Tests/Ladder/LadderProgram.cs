@@ -30,7 +30,8 @@ internal sealed partial class LadderProgram
     {
         var name = Path.GetFileNameWithoutExtension(file);
         var start = new ProcessStartInfo(
-            "dotnet", ["build", Path.Combine(ArchitectureTests.Root, "ladder", file), "--output", folder.File(name), "--nologo", "--verbosity", "quiet"]);
+            "dotnet", ["build", Path.Combine(ArchitectureTests.Root, "ladder", file), "--output", folder.File(name), "--nologo",
+                "--verbosity", "quiet"]);
         start.Environment["UseSharedCompilation"] = "true"; // sixteen compilers one after the other would each have to warm up
         start.Environment["MSBUILDDISABLENODEREUSE"] = "1"; // nothing but the compiler stays behind
         await Builds.WaitAsync();

@@ -13,7 +13,8 @@ public sealed class LadderTests(LadderBuilds builds) : IClassFixture<LadderBuild
     public static TheoryData<int> Steps => [.. Enumerable.Range(1, LadderBuilds.Steps.Length)];
 
     public static TheoryData<string> Files =>
-        [.. Directory.GetFiles(Path.Combine(ArchitectureTests.Root, "ladder"), "*.cs", SearchOption.AllDirectories).Select(file => Path.GetFileName(file))];
+        [.. Directory.GetFiles(Path.Combine(ArchitectureTests.Root, "ladder"), "*.cs", SearchOption.AllDirectories)
+            .Select(file => Path.GetFileName(file))];
 
     [Theory]
     [MemberData(nameof(Steps))]
@@ -50,7 +51,8 @@ public sealed class LadderTests(LadderBuilds builds) : IClassFixture<LadderBuild
             Assert.InRange(lines.Length, 1, path.Contains("ways", StringComparison.Ordinal) ? 60 : 120);
         Assert.All(lines, line => Assert.InRange(line.Length, 0, 140));
         for (var i = 2; i < lines.Length; i++)
-            Assert.False(Enumerable.Range(i - 2, 3).All(n => lines[n].TrimStart().StartsWith("//", StringComparison.Ordinal)), $"A comment of three lines at {i + 1}.");
+            Assert.False(Enumerable.Range(i - 2, 3).All(n => lines[n].TrimStart().StartsWith("//", StringComparison.Ordinal)),
+                $"A comment of three lines at {i + 1}.");
     }
 
     private static void AssertStep(int step, string output) =>

@@ -48,7 +48,8 @@ internal static class ApiDescription
     {
         // On a thread of its own: it keeps one busy for a second, and requests would wait for the thread pool to grow meanwhile.
         var description = new Lazy<Task<byte[]>>(() => Task.Factory.StartNew(
-            () => WriteAsync(routes.ServiceProvider), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default).Unwrap());
+            () => WriteAsync(routes.ServiceProvider), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)
+            .Unwrap());
         routes.MapGet("/openapi/v1.json", async context =>
         {
             PrivateAnswers.Share(context);
@@ -72,13 +73,20 @@ internal static class ApiDescription
     {
         api.AddDocumentTransformer((document, context, _) =>
         {
-            document.Info = new OpenApiInfo { Title = "SimpleChat", Version = context.DocumentName, Description = "Every refusal is a ProblemDetails body (RFC 9457)." };
-            document.AddComponent<IOpenApiSecurityScheme>(Bearer, new OpenApiSecurityScheme { Type = SecuritySchemeType.Http, Scheme = "bearer", BearerFormat = "JWT" });
+            document.Info = new OpenApiInfo
+            {
+                Title = "SimpleChat",
+                Version = context.DocumentName,
+                Description = "Every refusal is a ProblemDetails body (RFC 9457).",
+            };
+            document.AddComponent<IOpenApiSecurityScheme>(Bearer,
+                new OpenApiSecurityScheme { Type = SecuritySchemeType.Http, Scheme = "bearer", BearerFormat = "JWT" });
             return Task.CompletedTask;
         });
         api.AddOperationTransformer((operation, context, _) =>
         {
-            Describe(operation, context.Description.ActionDescriptor.EndpointMetadata, context.Document!, context.ApplicationServices.GetRequiredService<IHostEnvironment>());
+            Describe(operation, context.Description.ActionDescriptor.EndpointMetadata, context.Document!,
+                context.ApplicationServices.GetRequiredService<IHostEnvironment>());
             return Task.CompletedTask;
         });
         api.AddSchemaTransformer((schema, context, _) =>
@@ -91,8 +99,10 @@ internal static class ApiDescription
 
     /// <summary>What a position is; see <see cref="SimpleChat.Wire.Position"/>.</summary>
     private const string PositionMeaning =
-        "A position: the id of a message, or better 41@2026-11-24T11:02:03.123Z, its id, @ and its sentAt, which proves that the message is of this database. " +
-        "The answer starts with what the user sent or received after it. 409 unknown_position if there is no such message; 0 is the very beginning.";
+        "A position: the id of a message, or better 41@2026-11-24T11:02:03.123Z, its id, @ and its sentAt, " +
+        "which proves that the message is of this database. " +
+        "The answer starts with what the user sent or received after it. " +
+        "409 unknown_position if there is no such message; 0 is the very beginning.";
 
     private static void Describe(OpenApiOperation operation, IList<object> metadata, OpenApiDocument document, IHostEnvironment environment)
     {

@@ -67,10 +67,12 @@ internal static class Body
         }
     }
 
-    private static readonly Refusal NotJson = new(null, "Send JSON, and say so: Content-Type: application/json.", StatusCodes.Status415UnsupportedMediaType);
+    private static readonly Refusal NotJson =
+        new(null, "Send JSON, and say so: Content-Type: application/json.", StatusCodes.Status415UnsupportedMediaType);
     private static Refusal TooBig(ChatOptions options) =>
         new(null, $"The body is over {options.MaxMessageBytes} bytes (Chat:MaxMessageBytes).", StatusCodes.Status413PayloadTooLarge);
 
     private static readonly Refusal Malformed = new(null, "The body is not what its headers announce.");
-    private static readonly Refusal TooSlow = new(null, "The body took too long to arrive whole (Chat:MessageTimeout).", StatusCodes.Status408RequestTimeout);
+    private static readonly Refusal TooSlow =
+        new(null, "The body took too long to arrive whole (Chat:MessageTimeout).", StatusCodes.Status408RequestTimeout);
 }

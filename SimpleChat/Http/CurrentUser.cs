@@ -20,13 +20,16 @@ internal sealed record CurrentUser(UserShare Share, DateTimeOffset? ExpiresAt, T
     public sealed record Required;
 
     private static readonly Refusal NoIdentity = new(null,
-        "Say who you are with a JWT: Authorization: Bearer <token>, or where a browser cannot set a header ?access_token=<token>.", StatusCodes.Status401Unauthorized);
-    private static readonly Refusal NoIdentityInDevelopment = NoIdentity with { Message = "Say who you are: ?user=alice will do in Development, or Authorization: Bearer <token>." };
+        "Say who you are with a JWT: Authorization: Bearer <token>, or where a browser cannot set a header ?access_token=<token>.",
+        StatusCodes.Status401Unauthorized);
+    private static readonly Refusal NoIdentityInDevelopment =
+        NoIdentity with { Message = "Say who you are: ?user=alice will do in Development, or Authorization: Bearer <token>." };
     private static readonly Refusal MalformedId = new(null,
         $"A user id is 1 to {UserId.MaxLength} characters out of {UserId.Characters} (in a query, + is written %2B).");
 
     private static readonly Refusal ProviderAway = new(null,
-        "The identity provider does not answer, so that your token cannot be checked. Keep it, and try again in a moment.", StatusCodes.Status503ServiceUnavailable)
+        "The identity provider does not answer, so that your token cannot be checked. Keep it, and try again in a moment.",
+        StatusCodes.Status503ServiceUnavailable)
     {
         Reason = "identity_provider_away",
     };
@@ -89,7 +92,8 @@ internal sealed record CurrentUser(UserShare Share, DateTimeOffset? ExpiresAt, T
     /// <param name="environment">Whether <c>?user=</c> will do.</param>
     /// <param name="services">For a request that stays for days: its services afterwards. What reading a token takes then has a scope of
     /// its own, which ends here.</param>
-    public static async Task<CurrentUser?> IdentifyAsync(HttpContext context, IHostEnvironment environment, IServiceProvider? services = null)
+    public static async Task<CurrentUser?> IdentifyAsync(
+        HttpContext context, IHostEnvironment environment, IServiceProvider? services = null)
     {
         var noIdentity = environment.IsDevelopment() ? NoIdentityInDevelopment : NoIdentity;
         var (user, refusal) = environment.IsDevelopment() && context.Request.Query.TryGetValue("user", out var name)
@@ -137,7 +141,8 @@ internal sealed record CurrentUser(UserShare Share, DateTimeOffset? ExpiresAt, T
     }
 
     /// <summary>The same in a scope that ends with it.</summary>
-    private static async Task<(Identity? User, Refusal? RefusalResult)> ReadTokenAsync(HttpContext context, Refusal noIdentity, IServiceProvider services)
+    private static async Task<(Identity? User, Refusal? RefusalResult)> ReadTokenAsync(
+        HttpContext context, Refusal noIdentity, IServiceProvider services)
     {
         await using var scope = services.CreateAsyncScope();
         context.RequestServices = scope.ServiceProvider;

@@ -13,9 +13,11 @@ internal static class HealthEndpoints
     public static void Map(IEndpointRouteBuilder routes)
     {
         routes.MapMethods("/alive", ReadingMethods, Alive)
-            .WithSummary("The process answers, and takes connections.").Produces<HealthBody>().Refuses(StatusCodes.Status503ServiceUnavailable);
+            .WithSummary("The process answers, and takes connections.").Produces<HealthBody>()
+            .Refuses(StatusCodes.Status503ServiceUnavailable);
         routes.MapMethods("/health", ReadingMethods, HealthAsync)
-            .WithSummary("A message could be stored and read within the last second.").Produces<HealthBody>().Refuses(StatusCodes.Status503ServiceUnavailable);
+            .WithSummary("A message could be stored and read within the last second.").Produces<HealthBody>()
+            .Refuses(StatusCodes.Status503ServiceUnavailable);
     }
 
     private static IResult Alive(HttpContext context, IHostApplicationLifetime lifetime)

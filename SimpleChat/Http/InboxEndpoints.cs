@@ -20,10 +20,12 @@ internal static class InboxEndpoints
         group.MapPost("/messages", SendAsync).WithSummary("Sends a message. Safe to repeat with the same clientMessageId.")
             .Accepts<SendBody>("application/json").RefusesBodies().Refuses(StatusCodes.Status409Conflict)
             .Produces<MessageBody>(StatusCodes.Status201Created).Produces<MessageBody>(StatusCodes.Status200OK);
-        group.MapGet("/messages", HistoryAsync).WithSummary("A page of history, oldest first: the newest messages, those below before, or the oldest above after.")
+        group.MapGet("/messages", HistoryAsync)
+            .WithSummary("A page of history, oldest first: the newest messages, those below before, or the oldest above after.")
             .Produces<HistoryBody>().Refuses(StatusCodes.Status409Conflict);
         group.MapGet("/conversations", ConversationsAsync)
-            .WithSummary("Whom the user has talked with, the most recent first, each with its last message: a page, those whose last message is below before.")
+            .WithSummary("Whom the user has talked with, the most recent first, each with its last message: " +
+                "a page, those whose last message is below before.")
             .Produces<ConversationsBody>();
         group.MapPost("/inbox/ack", AckAsync).WithSummary("Marks messages as delivered: they leave the inbox, and their senders are told.")
             .Accepts<AckBody>("application/json").RefusesBodies()
@@ -64,7 +66,9 @@ internal static class InboxEndpoints
         string? with = null, long? before = null, string? after = null, int limit = DefaultLimit, int days = DefaultDays)
     {
         if (with is not null && !UserId.IsValid(with))
-            return Invalid($"\"with\" must be a user id: 1 to {UserId.MaxLength} characters out of {UserId.Characters} (in a query, + is written %2B).");
+            return Invalid(
+                $"\"with\" must be a user id: 1 to {UserId.MaxLength} characters out of {UserId.Characters} " +
+                "(in a query, + is written %2B).");
         if (before is < 0)
             return InvalidBefore;
         if (limit is < 1 or > MaxLimit)

@@ -44,7 +44,8 @@ internal sealed class PageBody : IResult
     /// <param name="reversed">Whether the last row comes first in the body.</param>
     /// <param name="saysMore">Whether the body has <c>hasMore</c>.</param>
     public static async Task<PageBody> OfAsync<T>(
-        string name, IEnumerable<T> rows, int limit, Func<FrameWriter, T, ReadOnlyMemory<byte>> serialise, UserShare share, CancellationToken cancel,
+        string name, IEnumerable<T> rows, int limit, Func<FrameWriter, T, ReadOnlyMemory<byte>> serialise, UserShare share,
+        CancellationToken cancel,
         bool reversed = false, bool saysMore = true)
     {
         await share.TakePageAsync(cancel);
@@ -93,7 +94,12 @@ internal sealed class PageBody : IResult
         var response = httpContext.Response;
         var unsent = 0;
         var start = Encoding.UTF8.GetBytes($$"""{"{{_name}}":[""");
-        var end = _hasMore switch { null => "]}"u8.ToArray(), true => """],"hasMore":true}"""u8.ToArray(), false => """],"hasMore":false}"""u8.ToArray() };
+        var end = _hasMore switch
+        {
+            null => "]}"u8.ToArray(),
+            true => """],"hasMore":true}"""u8.ToArray(),
+            false => """],"hasMore":false}"""u8.ToArray(),
+        };
         response.ContentType = "application/json; charset=utf-8";
         response.ContentLength = start.Length + _length + Math.Max(_rows.Count - 1, 0) + end.Length;
         try

@@ -28,6 +28,7 @@ internal sealed partial class RefusalResult(Refusal error, string? user = null) 
     {
         // Without the query: a token may be in there.
         [LoggerMessage(20, LogLevel.Debug, "{Address} was refused {Method} {Path}: {Status} {Reason}")]
-        public static partial void Refused(ILogger log, System.Net.IPAddress? address, string method, string path, int status, string reason);
+        public static partial void Refused(
+            ILogger log, System.Net.IPAddress? address, string method, string path, int status, string reason);
     }
 }

@@ -7,15 +7,16 @@ namespace SimpleChat.Http;
 internal static class StorageFaults
 {
     /// <summary>Answers 503 where an endpoint of the group throws a fault of storage.</summary>
-    public static RouteGroupBuilder AnswersStorageFaults(this RouteGroupBuilder group) => group.AddEndpointFilter(async (invocation, next) =>
-    {
-        try
+    public static RouteGroupBuilder AnswersStorageFaults(this RouteGroupBuilder group) =>
+        group.AddEndpointFilter(async (invocation, next) =>
         {
-            return await next(invocation);
-        }
-        catch (Exception e) when (StorageFault.Is(e))
-        {
-            return new RefusalResult(Refusal.StorageUnavailable);
-        }
-    });
+            try
+            {
+                return await next(invocation);
+            }
+            catch (Exception e) when (StorageFault.Is(e))
+            {
+                return new RefusalResult(Refusal.StorageUnavailable);
+            }
+        });
 }

@@ -46,7 +46,8 @@ internal static class InboxPoll
             using var deadline = new CancellationTokenSource(Patience(wait.Value, user.ExpiresAt - time.GetUtcNow()), time);
             using var patience = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, context.RequestAborted);
             using var impatience = patience.Token.Register(connection.Signal.Set);
-            while ((inbox = await ReadAsync(context, user, reader)).IsEmpty && connection.Ending is null && !patience.IsCancellationRequested)
+            while ((inbox = await ReadAsync(context, user, reader)).IsEmpty && connection.Ending is null
+                && !patience.IsCancellationRequested)
             {
                 inbox.Drop();
                 await connection.Signal.WaitAsync();
@@ -69,6 +70,7 @@ internal static class InboxPoll
 
     /// <summary>The oldest undelivered messages to the user.</summary>
     private static Task<PageBody> ReadAsync(HttpContext context, CurrentUser user, MessageReader reader) => PageBody.OfAsync(
-        "messages", reader.ReadInbox(user.Id, after: 0, upTo: long.MaxValue), MessageReader.PageSize, (frames, message) => frames.Body(message),
+        "messages", reader.ReadInbox(user.Id, after: 0, upTo: long.MaxValue), MessageReader.PageSize,
+        (frames, message) => frames.Body(message),
         user.Share, context.RequestAborted, saysMore: false);
 }

@@ -20,10 +20,13 @@ internal sealed class Metrics
     {
         _meter = meters.Create(MeterName);
         _stored = _meter.CreateCounter<long>("simplechat.messages.stored", "{message}", "Messages committed to MessageDB and InboxDB.");
-        _pushed = _meter.CreateCounter<long>("simplechat.messages.pushed", "{message}", "Messages written to a connection, repeats after a reconnect included.");
+        _pushed = _meter.CreateCounter<long>("simplechat.messages.pushed", "{message}",
+            "Messages written to a connection, repeats after a reconnect included.");
         _delivered = _meter.CreateCounter<long>("simplechat.messages.delivered", "{message}", "Messages that left the inbox.");
-        _refused = _meter.CreateCounter<long>("simplechat.refused", "{refusal}", "Requests, frames and connections that were refused, by reason.");
-        _commitSize = _meter.CreateHistogram<int>("simplechat.commit.size", "{write}", "Writes (messages, acks, deliveries) in one commit.");
+        _refused = _meter.CreateCounter<long>("simplechat.refused", "{refusal}",
+            "Requests, frames and connections that were refused, by reason.");
+        _commitSize = _meter.CreateHistogram<int>("simplechat.commit.size", "{write}",
+            "Writes (messages, acks, deliveries) in one commit.");
         _commitDuration = _meter.CreateHistogram<double>("simplechat.commit.duration", "s", "From BEGIN to the end of COMMIT.");
     }
 

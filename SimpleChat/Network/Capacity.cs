@@ -55,7 +55,8 @@ internal sealed partial record Capacity(int? Limit, int Strangers, int Users, in
     /// One line if there are so few descriptors that not even the code could be loaded; otherwise null. Asked before anything else, because
     /// later on there may be none left to say it with.
     /// </summary>
-    public static string? FirstLook() => ReadLimit() is { } limit && limit < Reserve + (2 * FewestStrangers) + FewestChat ? TooFew(limit, CountOpen()) : null;
+    public static string? FirstLook() =>
+        ReadLimit() is { } limit && limit < Reserve + (2 * FewestStrangers) + FewestChat ? TooFew(limit, CountOpen()) : null;
 
     private static string TooFew(int limit, int open) =>
         $"The process may have {limit} files and sockets open: too few to serve anybody (Chat:MaxConnections), it needs at least " +

@@ -72,7 +72,8 @@ internal sealed class PeerSocket : IDisposable
         try
         {
             return _socket!.GetRawSocketOption(IpProtoTcp, TcpInfo, info) >= TcpInfoLength
-                && (info[Probes] > 0 || Number(info, Unacknowledged) > 0) && Number(info, SinceAcknowledgement) >= _patience.TotalMilliseconds;
+                && (info[Probes] > 0 || Number(info, Unacknowledged) > 0)
+                && Number(info, SinceAcknowledgement) >= _patience.TotalMilliseconds;
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
@@ -80,7 +81,9 @@ internal sealed class PeerSocket : IDisposable
         }
 
         static uint Number(ReadOnlySpan<byte> info, int at) =>
-            BitConverter.IsLittleEndian ? BinaryPrimitives.ReadUInt32LittleEndian(info[at..]) : BinaryPrimitives.ReadUInt32BigEndian(info[at..]);
+            BitConverter.IsLittleEndian
+                ? BinaryPrimitives.ReadUInt32LittleEndian(info[at..])
+                : BinaryPrimitives.ReadUInt32BigEndian(info[at..]);
     }
 
     private static int Seconds(TimeSpan time) => Math.Max(1, (int)time.TotalSeconds);

@@ -19,7 +19,8 @@ internal sealed class Outbox : IResettable
     public const int ReceiptCapacity = 4096;
 
     /// <summary>Where they are while nobody has anything to say.</summary>
-    public static readonly ObjectPool<Outbox> Pool = new DefaultObjectPool<Outbox>(new DefaultPooledObjectPolicy<Outbox>(), maximumRetained: 256);
+    public static readonly ObjectPool<Outbox> Pool =
+        new DefaultObjectPool<Outbox>(new DefaultPooledObjectPolicy<Outbox>(), maximumRetained: 256);
 
     /// <summary>For a drain that has nothing to give. Nobody adds to it.</summary>
     public static readonly Outbox Nothing = new();

@@ -41,7 +41,8 @@ internal sealed class InboxStream(
 
     public static void Map(IEndpointRouteBuilder routes) =>
         routes.MapGet("/inbox/stream", HandleAsync)
-            .WithMetadata(new CurrentUser.Required(), new TokenInQuery(), new ApiDescription.Position("Last-Event-ID", ParameterLocation.Header))
+            .WithMetadata(new CurrentUser.Required(), new TokenInQuery(),
+                new ApiDescription.Position("Last-Event-ID", ParameterLocation.Header))
             .WithSummary("Server-Sent Events: undelivered messages first, then live ones. Last-Event-ID resumes after that message.")
             .Produces<string>(StatusCodes.Status200OK, "text/event-stream")
             .RefusesLikeAnyOther().Refuses(StatusCodes.Status409Conflict);

@@ -73,7 +73,8 @@ internal sealed class ChatOptions
         foreach (var origin in AllowedOrigins)
         {
             if (!Uri.TryCreate(origin, UriKind.Absolute, out var uri) || uri.GetLeftPart(UriPartial.Authority) != origin)
-                yield return $"Chat:AllowedOrigins has '{origin}'; an origin is a scheme, a host and perhaps a port, like https://chat.example.org.";
+                yield return $"Chat:AllowedOrigins has '{origin}'; " +
+                    "an origin is a scheme, a host and perhaps a port, like https://chat.example.org.";
         }
     }
 

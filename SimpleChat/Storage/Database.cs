@@ -43,11 +43,14 @@ internal sealed class Database : IDisposable
         }
         catch (ArgumentException e)
         {
-            throw new StartException($"ConnectionStrings:Chat cannot be read: {e.Message} Expected something like 'Data Source=chat.db'.", e);
+            throw new StartException(
+                $"ConnectionStrings:Chat cannot be read: {e.Message} Expected something like 'Data Source=chat.db'.", e);
         }
 
-        if (settings.DataSource is "" or ":memory:" || settings.DataSource.StartsWith("file:", StringComparison.Ordinal) || settings.Mode == SqliteOpenMode.Memory)
-            throw new StartException($"ConnectionStrings:Chat is '{connectionString}', which names no file; expected something like 'Data Source=chat.db'.");
+        if (settings.DataSource is "" or ":memory:" || settings.DataSource.StartsWith("file:", StringComparison.Ordinal)
+            || settings.Mode == SqliteOpenMode.Memory)
+            throw new StartException(
+                $"ConnectionStrings:Chat is '{connectionString}', which names no file; expected something like 'Data Source=chat.db'.");
 
         if (settings.Mode == SqliteOpenMode.ReadOnly)
             throw new StartException("ConnectionStrings:Chat has Mode=ReadOnly; the server must be able to write. Leave it out.");
@@ -82,8 +85,10 @@ internal sealed class Database : IDisposable
         // Recovers what a killed server left in the WAL, and proves that the file can be written.
         connection.Execute("PRAGMA wal_checkpoint(TRUNCATE)");
         connection.Execute("SELECT max(Id) FROM MessageDB; SELECT count(*) FROM (SELECT 1 FROM InboxDB LIMIT 1)");
-        if (new FileInfo(_path).Length < connection.QuerySingle<long>("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"))
-            throw new StartException($"The database {_path} is truncated. Restore it from a backup, or move it away to start with an empty one.");
+        var expected = connection.QuerySingle<long>("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size");
+        if (new FileInfo(_path).Length < expected)
+            throw new StartException(
+                $"The database {_path} is truncated. Restore it from a backup, or move it away to start with an empty one.");
         _files = new OpenedFiles(_path, _writerConnectionString);
     });
 
@@ -185,7 +190,9 @@ internal sealed class Database : IDisposable
     private static void ApplySchema(SqliteConnection connection)
     {
         if (!Version.TryParse(connection.ServerVersion, out var version) || version < OldestSoundSqlite)
-            throw new StartException($"SQLite {connection.ServerVersion} is too old: {OldestSoundSqlite} or newer is needed. Update the package SQLitePCLRaw.lib.e_sqlite3.");
+            throw new StartException(
+                $"SQLite {connection.ServerVersion} is too old: {OldestSoundSqlite} or newer is needed. " +
+                "Update the package SQLitePCLRaw.lib.e_sqlite3.");
 
         using var stream = typeof(Database).Assembly.GetManifestResourceStream("chat.db.sql")!;
         using var reader = new StreamReader(stream, Encoding.UTF8);
@@ -197,6 +204,7 @@ internal sealed class Database : IDisposable
         connection.Execute($"PRAGMA {name} = {value}");
         var actual = Convert.ToString(connection.ExecuteScalar($"PRAGMA {name}"), CultureInfo.InvariantCulture);
         if (actual != value)
-            throw new StartException($"The database {_path} does not take PRAGMA {name} = {value}; it stays {actual}. Put it on a local file system.");
+            throw new StartException(
+                $"The database {_path} does not take PRAGMA {name} = {value}; it stays {actual}. Put it on a local file system.");
     }
 }

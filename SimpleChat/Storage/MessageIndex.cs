@@ -49,7 +49,8 @@ internal sealed class MessageIndex
     }
 
     /// <summary>The two sides of a conversation in the order in which the index has them, which is SQLite's BINARY.</summary>
-    public static (string User1, string User2) Pair(string one, string other) => string.CompareOrdinal(one, other) <= 0 ? (one, other) : (other, one);
+    public static (string User1, string User2) Pair(string one, string other) =>
+        string.CompareOrdinal(one, other) <= 0 ? (one, other) : (other, one);
 
     /// <summary>A message was inserted in the open transaction.</summary>
     public void Add(Message message, string? clientMessageId)

@@ -24,7 +24,8 @@ internal sealed partial class MessageReader(Database database)
     private const string Columns = "m.Id, m.Sender, m.Recipient, m.Text, m.SentAt";
 
     /// <summary>A message of history, as <see cref="ReadHistoryMessage"/> expects it.</summary>
-    private const string HistoryColumns = $"{Columns}, NOT EXISTS (SELECT 1 FROM InboxDB WHERE Recipient = m.Recipient AND MessageId = m.Id)";
+    private const string HistoryColumns =
+        $"{Columns}, NOT EXISTS (SELECT 1 FROM InboxDB WHERE Recipient = m.Recipient AND MessageId = m.Id)";
 
     /// <summary>Undelivered messages to the user, above <paramref name="after"/> up to <paramref name="upTo"/>, oldest first.</summary>
     public IEnumerable<Message> ReadInbox(string user, long after, long upTo)
@@ -110,7 +111,8 @@ internal sealed partial class MessageReader(Database database)
         var receipts = new List<Receipt>();
         using var connection = database.OpenReader();
         using var snapshot = connection.BeginTransaction(deferred: true);
-        foreach (var row in Read(connection, user, with: null, first - 1, last, newestFirst: false, $"m.Id, m.Sender, m.Recipient, {Waits}"))
+        foreach (var row in Read(connection, user, with: null, first - 1, last, newestFirst: false,
+            $"m.Id, m.Sender, m.Recipient, {Waits}"))
         {
             if (row.Text(1) == user && row.Int64(3) == 0)
                 receipts.Add(new Receipt(row.Int64(0), user, row.Text(2)));
@@ -145,7 +147,8 @@ internal sealed partial class MessageReader(Database database)
         var (user1, user2) = MessageIndex.Pair(user, with ?? user);
         var (index, key, concerns) = with is null
             ? ("MessageDB_ByUser", "i.User = ?1", "(m.Sender = ?1 OR m.Recipient = ?1)")
-            : ("MessageDB_ByConversation", "i.User1 = ?1 AND i.User2 = ?2", "(m.Sender = ?1 AND m.Recipient = ?2 OR m.Sender = ?2 AND m.Recipient = ?1)");
+            : ("MessageDB_ByConversation", "i.User1 = ?1 AND i.User2 = ?2",
+                "(m.Sender = ?1 AND m.Recipient = ?2 OR m.Sender = ?2 AND m.Recipient = ?1)");
         var order = newestFirst ? "DESC" : "ASC";
         var indexedUpTo = IndexedUpTo(connection);
 
@@ -177,7 +180,8 @@ internal sealed partial class MessageReader(Database database)
     private bool Holds(string user, long id, long sentAt)
     {
         using var connection = database.OpenReader();
-        using var row = new Statement(connection, "SELECT 1 FROM MessageDB WHERE Id = ?2 AND SentAt = ?3 AND (Sender = ?1 OR Recipient = ?1)");
+        using var row = new Statement(connection,
+            "SELECT 1 FROM MessageDB WHERE Id = ?2 AND SentAt = ?3 AND (Sender = ?1 OR Recipient = ?1)");
         return row.Bind(1, user).Bind(2, id).Bind(3, sentAt).Exists();
     }
 

@@ -7,7 +7,8 @@ namespace SimpleChat.Storage;
 /// like everything that is written: nobody waits for it longer than for a neighbour's message. What is undelivered is never erased by age.
 /// Ids are never given out again.
 /// </summary>
-internal sealed partial class Retention(Database database, Writer writer, ChatOptions options, TimeProvider time, ILogger<Retention> log) : BackgroundService
+internal sealed partial class Retention(Database database, Writer writer, ChatOptions options, TimeProvider time, ILogger<Retention> log)
+    : BackgroundService
 {
     /// <summary>Messages in one write: some hundred row operations, about a millisecond.</summary>
     private const int Few = 64;

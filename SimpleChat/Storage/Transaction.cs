@@ -27,12 +27,15 @@ internal sealed class Transaction : IDisposable
             _commit = Prepare("COMMIT");
             _rollback = Prepare("ROLLBACK");
             _find = Prepare("SELECT Recipient, Text, SentAt FROM MessageDB WHERE Id = ?1");
-            _insertMessage = Prepare("INSERT INTO MessageDB (Id, Sender, Recipient, Text, SentAt, ClientMessageId) VALUES (?1, ?2, ?3, ?4, ?5, ?6)");
+            _insertMessage = Prepare(
+                "INSERT INTO MessageDB (Id, Sender, Recipient, Text, SentAt, ClientMessageId) VALUES (?1, ?2, ?3, ?4, ?5, ?6)");
             _insertInbox = Prepare("INSERT INTO InboxDB (Recipient, MessageId, Sender) VALUES (?1, ?2, ?3)");
             _remove = Prepare("DELETE FROM InboxDB WHERE Recipient = ?1 AND MessageId BETWEEN ?2 AND ?3 RETURNING MessageId, Sender");
             _isInInbox = Prepare("SELECT 1 FROM InboxDB WHERE Recipient = ?1 AND MessageId = ?2");
             _erase = Prepare("DELETE FROM MessageDB WHERE Id = ?1");
-            _last = Prepare("SELECT seq, coalesce((SELECT SentAt FROM MessageDB ORDER BY Id DESC LIMIT 1), 0) FROM sqlite_sequence WHERE name = 'MessageDB'");
+            _last = Prepare(
+                "SELECT seq, coalesce((SELECT SentAt FROM MessageDB ORDER BY Id DESC LIMIT 1), 0) " +
+                "FROM sqlite_sequence WHERE name = 'MessageDB'");
             _touch = Prepare($"PRAGMA user_version = {Database.SchemaVersion}");
             _index = new MessageIndex(Prepare);
             ReadLast();
@@ -115,7 +118,8 @@ internal sealed class Transaction : IDisposable
     public Message Insert(Draft draft, long sentAt)
     {
         var message = new Message(LastId + 1, draft.From, draft.To, draft.Text, Math.Max(sentAt, _lastSentAt));
-        _insertMessage.Bind(1, message.Id).Bind(2, message.From).Bind(3, message.To).Bind(4, message.Text).Bind(5, message.SentAt).Bind(6, draft.ClientMessageId).Run();
+        _insertMessage.Bind(1, message.Id).Bind(2, message.From).Bind(3, message.To)
+            .Bind(4, message.Text).Bind(5, message.SentAt).Bind(6, draft.ClientMessageId).Run();
         _insertInbox.Bind(1, message.To).Bind(2, message.Id).Bind(3, message.From).Run();
         _index.Add(message, draft.ClientMessageId);
         (LastId, _lastSentAt) = (message.Id, message.SentAt);

@@ -21,7 +21,8 @@ internal static class BatchedUpgrades
 
     /// <summary>The batch in front of this request's network; null if there is no network, as in a test in memory.</summary>
     public static OutgoingBatch? BatchOf(HttpContext context) =>
-        (context.Features.Get<IHttpUpgradeFeature>() as BatchedUpgrade)?.Batch ?? (context.Features.Get<IHttpExtendedConnectFeature>() as BatchedConnect)?.Batch;
+        (context.Features.Get<IHttpUpgradeFeature>() as BatchedUpgrade)?.Batch
+        ?? (context.Features.Get<IHttpExtendedConnectFeature>() as BatchedConnect)?.Batch;
 
     private sealed class BatchedUpgrade(IHttpUpgradeFeature upgrade, IConnectionTransportFeature? connection) : IHttpUpgradeFeature
     {

@@ -13,7 +13,9 @@ namespace SimpleChat.WebSockets;
 /// <param name="writingDelivers">Whether a message counts as delivered when it was written, or only when it is acknowledged.</param>
 internal sealed class Sending(WebSocketLine line, OutgoingBatch? batch, Socket? network, bool writingDelivers) : IWritesToPeer, IDisposable
 {
-    private readonly WrittenMessages? _written = writingDelivers ? new WrittenMessages(line.Services.Chat, line.Connection, line.Services.Time) : null;
+    private readonly WrittenMessages? _written = writingDelivers
+        ? new WrittenMessages(line.Services.Chat, line.Connection, line.Services.Time)
+        : null;
     private StallWatch? _stall;
 
     /// <summary>Writes until the connection ends and every frame that was read is answered.</summary>

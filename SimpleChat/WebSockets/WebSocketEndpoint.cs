@@ -39,7 +39,8 @@ internal sealed class WebSocketEndpoint(WebSocketServices services, IHostEnviron
     public static void Map(IEndpointRouteBuilder routes)
     {
         var endpoint = ActivatorUtilities.CreateInstance<WebSocketEndpoint>(routes.ServiceProvider);
-        routes.MapGet("/chat", (Delegate)endpoint.HandleAsync).WithMetadata(new TokenInQuery(), new ApiDescription.Position("after", ParameterLocation.Query))
+        routes.MapGet("/chat", (Delegate)endpoint.HandleAsync)
+            .WithMetadata(new TokenInQuery(), new ApiDescription.Position("after", ParameterLocation.Query))
             .WithSummary("Opens a WebSocket (RFC 6455): subprotocol chat or chat.ack, after=41 to resume.")
             .Produces(StatusCodes.Status101SwitchingProtocols)
             .RefusesLikeAnyOther().Refuses(StatusCodes.Status409Conflict, StatusCodes.Status426UpgradeRequired)
@@ -140,12 +141,15 @@ internal sealed class WebSocketEndpoint(WebSocketServices services, IHostEnviron
         }
 
         var isUpgrade = isHttp2
-            ? context.Features.Get<IHttpExtendedConnectFeature>() is { IsExtendedConnect: true, Protocol: var connect } && IsWebSocket(connect)
-            : !HttpProtocol.IsHttp10(request.Protocol) && request.Headers.Upgrade.Any(value => value?.Split(',', StringSplitOptions.TrimEntries).Any(IsWebSocket) == true);
+            ? context.Features.Get<IHttpExtendedConnectFeature>() is { IsExtendedConnect: true, Protocol: var connect }
+                && IsWebSocket(connect)
+            : !HttpProtocol.IsHttp10(request.Protocol)
+                && request.Headers.Upgrade.Any(value => value?.Split(',', StringSplitOptions.TrimEntries).Any(IsWebSocket) == true);
         if (!isUpgrade)
         {
             OfferUpgrade();
-            return Problem(StatusCodes.Status426UpgradeRequired, $"This address speaks WebSocket. Try: {WscatLine($"{request.Scheme}://{request.Host}{request.PathBase}", environment)}");
+            return Problem(StatusCodes.Status426UpgradeRequired,
+                $"This address speaks WebSocket. Try: {WscatLine($"{request.Scheme}://{request.Host}{request.PathBase}", environment)}");
         }
 
         var version = request.Headers.SecWebSocketVersion.ToString();
@@ -160,7 +164,8 @@ internal sealed class WebSocketEndpoint(WebSocketServices services, IHostEnviron
         {
             headers.SecWebSocketVersion = Version;
             return Problem(StatusCodes.Status400BadRequest,
-                "The handshake is malformed: it needs Connection: Upgrade, Upgrade: websocket, Sec-WebSocket-Version: 13 and a Sec-WebSocket-Key of 16 bytes in base64 (RFC 6455, section 4.1).");
+                "The handshake is malformed: it needs Connection: Upgrade, Upgrade: websocket, " +
+                "Sec-WebSocket-Version: 13 and a Sec-WebSocket-Key of 16 bytes in base64 (RFC 6455, section 4.1).");
         }
 
         return null;

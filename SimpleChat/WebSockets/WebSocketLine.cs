@@ -131,7 +131,8 @@ internal sealed partial class WebSocketLine : IDisposable
     private bool IsProtocolError(Exception e) => IsPeerGone(e) && Socket.CloseStatus is null
         && (Socket.State == WebSocketState.CloseSent || e is WebSocketException { WebSocketErrorCode: WebSocketError.Faulted });
 
-    private static bool IsPeerGone(Exception e) => e is WebSocketException or IOException or OperationCanceledException or ObjectDisposedException;
+    private static bool IsPeerGone(Exception e) =>
+        e is WebSocketException or IOException or OperationCanceledException or ObjectDisposedException;
 
     /// <summary>Looks at the clock, and again as often as a silent line is pinged: clocks are set, and a timer does not notice.</summary>
     private void CheckExpiry(DateTimeOffset expiresAt)

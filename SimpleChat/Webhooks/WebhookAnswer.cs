@@ -11,7 +11,8 @@ namespace SimpleChat.Webhooks;
 /// <param name="Status">The status that came, if one did.</param>
 /// <param name="RetryAfter">The receiver wants to be left alone for so long: at most <see cref="LongestRetryAfter"/>, zero if it did not
 /// say.</param>
-internal readonly record struct WebhookAnswer(string? Failure, string? Detail = null, HttpStatusCode? Status = null, TimeSpan RetryAfter = default)
+internal readonly record struct WebhookAnswer(
+    string? Failure, string? Detail = null, HttpStatusCode? Status = null, TimeSpan RetryAfter = default)
 {
     /// <summary>What a receiver asks for beyond this is not heard.</summary>
     public static readonly TimeSpan LongestRetryAfter = TimeSpan.FromDays(1);

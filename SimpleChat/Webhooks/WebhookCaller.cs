@@ -98,7 +98,9 @@ internal sealed class WebhookCaller : IDisposable
         {
             // Of what is no HTTP the message quotes the beginning: whatever that is, it is not for the log.
             return new WebhookAnswer(Unreachable,
-                e.HttpRequestError == HttpRequestError.InvalidResponse ? "What came is not HTTP." : (e.InnerException ?? e).Message.ReplaceLineEndings(" "));
+                e.HttpRequestError == HttpRequestError.InvalidResponse
+                    ? "What came is not HTTP."
+                    : (e.InnerException ?? e).Message.ReplaceLineEndings(" "));
         }
         catch (IOException e)
         {
@@ -149,7 +151,9 @@ internal sealed class WebhookCaller : IDisposable
     private static bool IsOwn(IPAddress address)
     {
         var actual = address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
-        return IPAddress.IsLoopback(actual) || actual.Equals(IPAddress.Any) || actual.Equals(IPAddress.IPv6Any) // connecting to "any" is connecting to oneself
-            || NetworkInterface.GetAllNetworkInterfaces().Any(card => card.GetIPProperties().UnicastAddresses.Any(own => own.Address.Equals(actual)));
+        return IPAddress.IsLoopback(actual)
+            || actual.Equals(IPAddress.Any) || actual.Equals(IPAddress.IPv6Any) // connecting to "any" is connecting to oneself
+            || NetworkInterface.GetAllNetworkInterfaces()
+                .Any(card => card.GetIPProperties().UnicastAddresses.Any(own => own.Address.Equals(actual)));
     }
 }

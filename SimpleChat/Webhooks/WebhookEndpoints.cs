@@ -22,7 +22,8 @@ internal static class WebhookEndpoints
     public static void Map(IEndpointRouteBuilder routes)
     {
         var group = routes.MapGroup("/webhook").WithMetadata(new CurrentUser.Required()).RefusesLikeAnyOther();
-        group.MapPut("", PutAsync).WithSummary("Has the user's messages POSTed to a URL, signed as Standard Webhooks says; replaces an earlier one.")
+        group.MapPut("", PutAsync)
+            .WithSummary("Has the user's messages POSTed to a URL, signed as Standard Webhooks says; replaces an earlier one.")
             .Accepts<WebhookRequest>("application/json")
             .Produces<WebhookBody>(StatusCodes.Status201Created).Produces<WebhookBody>()
             .RefusesBodies();
@@ -56,7 +57,8 @@ internal static class WebhookEndpoints
             return new RefusalResult(None);
         var (count, oldestId) = webhooks.DeadLetters(line);
         return TypedResults.Json(
-            new WebhookBody(line.Webhook.Url, line.Failure, count == 0 ? null : new DeadLettersBody(count, oldestId, WhatToDo)), WebhookJson.Default.WebhookBody);
+            new WebhookBody(line.Webhook.Url, line.Failure, count == 0 ? null : new DeadLettersBody(count, oldestId, WhatToDo)),
+            WebhookJson.Default.WebhookBody);
     }
 
     private static async Task<IResult> DeleteAsync(CurrentUser user, WebhookRegistry webhooks) =>
@@ -102,7 +104,8 @@ internal sealed record WebhookBody(string Url, string? Failure = null, DeadLette
 /// <param name="WhatToDo">Where they are and what can be done, in words.</param>
 internal sealed record DeadLettersBody(long Count, long OldestId, string WhatToDo);
 
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(WebhookRequest))]
 [JsonSerializable(typeof(WebhookBody))]
 internal sealed partial class WebhookJson : JsonSerializerContext;

@@ -31,7 +31,8 @@ internal sealed partial class WebhookLine : IDisposable
     private string? _failure;
 
     public WebhookLine(
-        Webhook webhook, UserShare share, long skippedUpTo, WebhookRegistry registry, WebhookPace pace, WebhookCaller caller, Chat chat, MessageReader store,
+        Webhook webhook, UserShare share, long skippedUpTo, WebhookRegistry registry, WebhookPace pace, WebhookCaller caller, Chat chat,
+        MessageReader store,
         WebhookOptions options, TimeProvider time, ILogger log)
     {
         (Webhook, _skippedUpTo, _registry, _pace, _caller) = (webhook, skippedUpTo, registry, pace, caller);

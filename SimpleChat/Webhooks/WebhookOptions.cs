@@ -78,7 +78,8 @@ internal sealed class WebhookOptions
     {
         foreach (var host in AllowedHosts)
         {
-            if (Uri.CheckHostName(host.StartsWith("*.", StringComparison.Ordinal) ? host[2..] : host.Trim('[', ']')) == UriHostNameType.Unknown)
+            var name = host.StartsWith("*.", StringComparison.Ordinal) ? host[2..] : host.Trim('[', ']');
+            if (Uri.CheckHostName(name) == UriHostNameType.Unknown)
                 yield return $"Webhooks:AllowedHosts has '{host}'; expected a host name like bots.example.org or *.example.org.";
         }
 
@@ -110,7 +111,8 @@ internal sealed class WebhookOptions
     };
 
     /// <summary>Offers the section as <see cref="WebhookOptions"/>.</summary>
-    public static void Register(IServiceCollection services) => Section.Register<WebhookOptions>(services, "Webhooks", webhooks => webhooks.Complaints());
+    public static void Register(IServiceCollection services) =>
+        Section.Register<WebhookOptions>(services, "Webhooks", webhooks => webhooks.Complaints());
 
     private static bool Matches(string pattern, string host) => pattern.StartsWith("*.", StringComparison.Ordinal)
         ? host.EndsWith(pattern[1..], StringComparison.OrdinalIgnoreCase)

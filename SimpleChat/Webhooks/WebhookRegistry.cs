@@ -80,7 +80,8 @@ internal sealed class WebhookRegistry(
         if (connection.QuerySingle<long>("SELECT count(*) FROM pragma_table_info('WebhookDB') WHERE name = 'SkippedUpTo'") == 0
             && await WriteAsync(null, () => { }, "ALTER TABLE WebhookDB ADD COLUMN SkippedUpTo INTEGER NOT NULL DEFAULT 0") is { } error)
             throw new StartException($"Table WebhookDB cannot be brought up to date: {error.Message}");
-        foreach (var row in connection.Query<(string User, string Url, string Secret, long SkippedUpTo)>("SELECT User, Url, Secret, SkippedUpTo FROM WebhookDB"))
+        foreach (var row in connection.Query<(string User, string Url, string Secret, long SkippedUpTo)>(
+            "SELECT User, Url, Secret, SkippedUpTo FROM WebhookDB"))
             Start(new Webhook(row.User, row.Url, row.Secret), row.SkippedUpTo);
     }
 
@@ -126,7 +127,8 @@ internal sealed class WebhookRegistry(
             if (!_paces.TryGetValue(webhook.User, out var pace))
                 _paces[webhook.User] = pace = new WebhookPace(options, time);
             pace.Hurry();
-            _lines[webhook.User] = new WebhookLine(webhook, shares.Hold(webhook.User), skippedUpTo, this, pace, caller, chat, store, options, time, log);
+            _lines[webhook.User] =
+                new WebhookLine(webhook, shares.Hold(webhook.User), skippedUpTo, this, pace, caller, chat, store, options, time, log);
         }
     }
 

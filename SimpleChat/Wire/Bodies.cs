@@ -29,7 +29,8 @@ internal sealed record HealthBody(string Status);
 internal sealed record PresenceBody(string User, bool Online);
 
 /// <summary>The bodies that go over HTTP, with writers generated at compile time.</summary>
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(MessageBody))]
 [JsonSerializable(typeof(InboxBody))]
 [JsonSerializable(typeof(HistoryBody))]
@@ -44,5 +45,6 @@ internal sealed partial class ChatJson : JsonSerializerContext
     /// The wire's context: UTF-8 as it is, instead of \u escapes for all that is not ASCII. No frame is ever pasted into HTML by the
     /// server.
     /// </summary>
-    public static ChatJson Wire => field ??= new(new JsonSerializerOptions(Default.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+    public static ChatJson Wire =>
+        field ??= new(new JsonSerializerOptions(Default.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
 }

@@ -11,12 +11,18 @@ namespace SimpleChat.Wire;
 /// <param name="Reason">The close frame's reason: for the developer at the other end. At most 123 bytes (RFC 6455, section 5.5).</param>
 internal sealed record ConnectionEnd(string Name, WebSocketCloseStatus? Status, string? Reason = null)
 {
-    public static readonly ConnectionEnd ShuttingDown = new("server_stopping", WebSocketCloseStatus.EndpointUnavailable, "The server is shutting down; reconnect in a moment.");
-    public static readonly ConnectionEnd Binary = new("binary_message", WebSocketCloseStatus.InvalidMessageType, "Send text messages, each one JSON object.");
-    public static readonly ConnectionEnd IdentityExpired = new("identity_expired", WebSocketCloseStatus.PolicyViolation, "Your token has expired; reconnect with a new one.");
-    public static readonly ConnectionEnd MessageTooSlow = new("message_too_slow", WebSocketCloseStatus.PolicyViolation, "A message took too long to arrive whole.");
-    public static readonly ConnectionEnd MessageTooBig = new("message_too_big", WebSocketCloseStatus.MessageTooBig, "The message is over the size limit.");
-    public static readonly ConnectionEnd ServerFault = new("server_fault", WebSocketCloseStatus.InternalServerError, "Something failed in the server; reconnect.");
+    public static readonly ConnectionEnd ShuttingDown =
+        new("server_stopping", WebSocketCloseStatus.EndpointUnavailable, "The server is shutting down; reconnect in a moment.");
+    public static readonly ConnectionEnd Binary =
+        new("binary_message", WebSocketCloseStatus.InvalidMessageType, "Send text messages, each one JSON object.");
+    public static readonly ConnectionEnd IdentityExpired =
+        new("identity_expired", WebSocketCloseStatus.PolicyViolation, "Your token has expired; reconnect with a new one.");
+    public static readonly ConnectionEnd MessageTooSlow =
+        new("message_too_slow", WebSocketCloseStatus.PolicyViolation, "A message took too long to arrive whole.");
+    public static readonly ConnectionEnd MessageTooBig =
+        new("message_too_big", WebSocketCloseStatus.MessageTooBig, "The message is over the size limit.");
+    public static readonly ConnectionEnd ServerFault =
+        new("server_fault", WebSocketCloseStatus.InternalServerError, "Something failed in the server; reconnect.");
 
     /// <summary>The framework found frames that break RFC 6455 (and answered 1002) or text that is not UTF-8 (1007).</summary>
     public static readonly ConnectionEnd ProtocolError = new("protocol_error", null);

@@ -25,7 +25,8 @@ internal sealed class FrameWriter : IResettable, IDisposable
     /// <summary>What a very large message made of a buffer is let go again.</summary>
     private const int LargestKeptBuffer = 256 * 1024;
 
-    private static readonly JsonWriterOptions Relaxed = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true };
+    private static readonly JsonWriterOptions Relaxed =
+        new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true };
 
     private readonly ArrayBufferWriter<byte> _buffer = new(FirstBuffer);
     private readonly Utf8JsonWriter _json;

@@ -33,7 +33,8 @@ internal readonly record struct IncomingFrame(
     /// </summary>
     /// <param name="json">The whole message, UTF-8.</param>
     /// <param name="lastTo">Whom the client wrote to last: most often it is the same again, and needs no new string.</param>
-    public static IncomingFrame Read(ReadOnlySpan<byte> json, string lastTo = "") => new Reader(json, lastTo).Read(FrameType.Send, isBody: false);
+    public static IncomingFrame Read(ReadOnlySpan<byte> json, string lastTo = "") =>
+        new Reader(json, lastTo).Read(FrameType.Send, isBody: false);
 
     /// <summary>
     /// Reads a request's body, in which the request says what it is, and <c>type</c> is a property like any that is unknown.

@@ -38,5 +38,7 @@ internal readonly record struct Position(long Id, long? SentAt)
     }
 
     public override string ToString() =>
-        SentAt is { } sentAt ? string.Create(CultureInfo.InvariantCulture, $"{Id}@{FrameWriter.Time(sentAt)}") : Id.ToString(CultureInfo.InvariantCulture);
+        SentAt is { } sentAt
+            ? string.Create(CultureInfo.InvariantCulture, $"{Id}@{FrameWriter.Time(sentAt)}")
+            : Id.ToString(CultureInfo.InvariantCulture);
 }

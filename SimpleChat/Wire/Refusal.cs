@@ -35,29 +35,35 @@ internal sealed record Refusal(string? Code, string Message, int Status = Status
     public static readonly Refusal InvalidClientMessageId = new("invalid_client_message_id",
         $"\"clientMessageId\" must be a string of 1 to {IncomingFrame.MaxClientMessageIdLength} characters, or be left out.");
     public static readonly Refusal ClientMessageIdReused = new("client_message_id_reused",
-        "This clientMessageId names an earlier message with another \"to\" or \"text\"; choose a new one for a new message.", StatusCodes.Status409Conflict);
+        "This clientMessageId names an earlier message with another \"to\" or \"text\"; choose a new one for a new message.",
+        StatusCodes.Status409Conflict);
     public static readonly Refusal InvalidAck = new("invalid_ack",
         $"\"ids\" must be an array of at most {IncomingFrame.MaxAckIds} message ids, like {{\"type\":\"ack\",\"ids\":[41,42]}}.");
     public static readonly Refusal UnknownPosition = new("unknown_position",
-        "The database has no such message of yours: it is another one, or the message was erased. Reload the history and connect without a position.",
+        "The database has no such message of yours: it is another one, or the message was erased. " +
+        "Reload the history and connect without a position.",
         StatusCodes.Status409Conflict);
     public static readonly Refusal RateLimited = new("rate_limited",
         "Too many messages at once; nothing was stored. Wait a moment and repeat it.", StatusCodes.Status429TooManyRequests);
     public static readonly Refusal StorageUnavailable = new("storage_unavailable",
         "Not known to be stored. Repeat it with the same clientMessageId.", StatusCodes.Status503ServiceUnavailable);
 
-    public static readonly Refusal StorageUnreadable = StorageUnavailable with { Message = "Storage cannot be read just now. Try again in a moment." };
+    public static readonly Refusal StorageUnreadable =
+        StorageUnavailable with { Message = "Storage cannot be read just now. Try again in a moment." };
     public static readonly Refusal InvalidPosition = new(null,
-        "A position (\"after\", on a stream Last-Event-ID) is the id of a message, better with its sentAt, like 41@2026-11-24T11:02:03.123Z; 0 is the very beginning.");
+        "A position (\"after\", on a stream Last-Event-ID) is the id of a message, better with its sentAt, " +
+        "like 41@2026-11-24T11:02:03.123Z; 0 is the very beginning.");
     public static readonly Refusal TooManyConnections = new(null,
-        "You have as many connections open as one user may have (Chat:ConnectionsPerUser). Close one first.", StatusCodes.Status429TooManyRequests)
+        "You have as many connections open as one user may have (Chat:ConnectionsPerUser). Close one first.",
+        StatusCodes.Status429TooManyRequests)
     { Reason = "too_many_connections" };
     public static readonly Refusal TooManyRequests = new(null,
         "You have as many requests under way as one user may have (Chat:RequestsPerUser). Wait for one of them first.",
         StatusCodes.Status429TooManyRequests)
     { Reason = "too_many_requests" };
     public static readonly Refusal ServerFull = new(null,
-        "The server has as many connections open as it may have (Chat:MaxConnections). Try again in a moment.", StatusCodes.Status503ServiceUnavailable)
+        "The server has as many connections open as it may have (Chat:MaxConnections). Try again in a moment.",
+        StatusCodes.Status503ServiceUnavailable)
     { Reason = "server_full" };
     public static readonly Refusal ServerStopping = new(null,
         "The server is shutting down. Try again in a moment.", StatusCodes.Status503ServiceUnavailable)

@@ -30,7 +30,9 @@ internal static class DatabaseFile
             if (Directory.Exists(path))
                 throw new StartException($"{path} is a folder. Set ConnectionStrings:Chat to a file.");
             if (hasLog) // SQLite would delete it
-                throw new StartException($"The database {path} is {(file.Exists ? "empty" : "not there")}, but its write-ahead log is. Restore both, or move {log.FullName} away.");
+                throw new StartException(
+                    $"The database {path} is {(file.Exists ? "empty" : "not there")}, but its write-ahead log is. " +
+                    $"Restore both, or move {log.FullName} away.");
             return;
         }
 
@@ -67,8 +69,10 @@ internal static class DatabaseFile
     {
         Span<byte> magic = stackalloc byte[16];
         using var stream = new FileStream(file.FullName, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-        if (stream.ReadAtLeast(magic, magic.Length, throwOnEndOfStream: false) < magic.Length || !magic.SequenceEqual("SQLite format 3\0"u8))
-            throw new StartException($"{file.FullName} is not a SQLite database. Set ConnectionStrings:Chat to another file, or move this one away.");
+        if (stream.ReadAtLeast(magic, magic.Length, throwOnEndOfStream: false) < magic.Length
+            || !magic.SequenceEqual("SQLite format 3\0"u8))
+            throw new StartException(
+                $"{file.FullName} is not a SQLite database. Set ConnectionStrings:Chat to another file, or move this one away.");
     }
 
     /// <summary>
@@ -94,7 +98,8 @@ internal static class DatabaseFile
         if (version > Database.SchemaVersion)
         {
             throw new StartException(
-                $"The database {path} has schema version {version}, this server knows {Database.SchemaVersion}: it was written by a newer one. Start that one, or another file.");
+                $"The database {path} has schema version {version}, this server knows {Database.SchemaVersion}: " +
+                "it was written by a newer one. Start that one, or another file.");
         }
     }
 }

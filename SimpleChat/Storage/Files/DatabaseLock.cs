@@ -71,9 +71,11 @@ internal sealed class DatabaseLock : IDisposable
         SafeFileHandle Open() => Linux.Open(path, create: true, out var error) ?? throw new StartException(error switch
         {
             Linux.SymbolicLink => $"{path} is a symbolic link, and the server does not write through it. Remove it.",
-            Linux.ReadOnlyFileSystem => $"The database {_database} is on a read-only file system; the server must be able to write to it and to its folder.",
+            Linux.ReadOnlyFileSystem =>
+                $"The database {_database} is on a read-only file system; the server must be able to write to it and to its folder.",
             Linux.NoSuchFile => $"The database {_database} cannot be made: its folder does not exist.",
-            Linux.AccessDenied => $"The database {_database} cannot be used: the server must be able to write to it, to {_path} and to their folder.",
+            Linux.AccessDenied =>
+                $"The database {_database} cannot be used: the server must be able to write to it, to {_path} and to their folder.",
             _ => $"The database {_database} cannot be used: {what} cannot be opened: {Linux.Explain(error)}.",
         });
 
@@ -110,7 +112,8 @@ internal sealed class DatabaseLock : IDisposable
 
         file.Dispose();
         throw new StartException(
-            $"The database {_database} cannot be used: its lock {_path} cannot be locked here. Leave .NET's file locking on, and put it on a local file system.");
+            $"The database {_database} cannot be used: its lock {_path} cannot be locked here. " +
+            "Leave .NET's file locking on, and put it on a local file system.");
     }
 
     private StartException InUse(Exception? e = null) =>

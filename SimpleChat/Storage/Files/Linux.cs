@@ -23,7 +23,9 @@ internal static class Linux
     /// <summary>A byte of a database that SQLite never locks: behind its own range (https://sqlite.org/lockingv3.html).</summary>
     private const long LockByte = 0x40000000 + 1024;
 
-    private static readonly int s_noFollow = RuntimeInformation.ProcessArchitecture is Architecture.X64 or Architecture.X86 ? 0x20000 : 0x8000;
+    private static readonly int s_noFollow = RuntimeInformation.ProcessArchitecture is Architecture.X64 or Architecture.X86
+        ? 0x20000
+        : 0x8000;
 
     /// <summary>
     /// Opens a file for reading and writing, never through a symbolic link. One that it makes is its owner's alone (mode 0600).
@@ -82,7 +84,8 @@ internal static class Linux
     private static extern int fcntl(SafeFileHandle file, int command, ref FileLock range);
 
     [DllImport("libc", SetLastError = true)]
-    private static extern int statx(int folder, [MarshalAs(UnmanagedType.LPUTF8Str)] string path, int flags, uint fields, out FileStatus status);
+    private static extern int statx(int folder, [MarshalAs(UnmanagedType.LPUTF8Str)] string path, int flags, uint fields,
+        out FileStatus status);
 #pragma warning restore IDE1006, SYSLIB1054
 
     /// <summary>struct flock of a 64-bit system.</summary>

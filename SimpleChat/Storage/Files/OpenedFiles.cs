@@ -52,7 +52,8 @@ internal sealed class OpenedFiles : IDisposable
         }
 
         FileStamp Stamp(string suffix) => FileStamp.Of(path + suffix) ?? throw new FileNotFoundException($"{path}{suffix} is not there.");
-        SafeFileHandle Open(string suffix) => File.OpenHandle(path + suffix, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+        SafeFileHandle Open(string suffix) =>
+            File.OpenHandle(path + suffix, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
     }
 
     /// <summary>The three names still lead to the files that were opened. On any thread.</summary>
@@ -120,12 +121,15 @@ internal sealed class OpenedFiles : IDisposable
 
     private FileStamp RequireDatabase() => Now("") is { } database && database.IsSameFile(_database)
         ? database
-        : throw Fault("it was moved away, deleted or replaced while in use. Put it back, or restart the server with the one that is there.");
+        : throw Fault(
+            "it was moved away, deleted or replaced while in use. Put it back, or restart the server with the one that is there.");
 
     private void RequireLog()
     {
         if (Now("-wal")?.IsSameFile(_log) != true)
-            throw Fault($"its write-ahead log {_path}-wal was deleted or replaced while in use. Restart the server, with the log's file moved away if there is one.");
+            throw Fault(
+                $"its write-ahead log {_path}-wal was deleted or replaced while in use. " +
+                "Restart the server, with the log's file moved away if there is one.");
         if (Now("-shm")?.IsSameFile(_index) != true)
             throw Fault($"{_path}-shm was deleted or replaced while in use. Restart the server.");
     }
@@ -146,7 +150,8 @@ internal sealed class OpenedFiles : IDisposable
     private Index? ReadIndex()
     {
         Span<byte> header = stackalloc byte[HeaderBytes];
-        if (RandomAccess.Read(_indexHandle!, header, 0) < HeaderBytes || !header[..CopyBytes].SequenceEqual(header[CopyBytes..(2 * CopyBytes)]))
+        if (RandomAccess.Read(_indexHandle!, header, 0) < HeaderBytes
+            || !header[..CopyBytes].SequenceEqual(header[CopyBytes..(2 * CopyBytes)]))
             return null;
         return new Index(
             Frames: BitConverter.ToUInt32(header[16..]), Salt: BitConverter.ToUInt64(header[32..]),
@@ -163,7 +168,8 @@ internal sealed class OpenedFiles : IDisposable
     private static SqliteException Fault(string fault) => new(fault, raw.SQLITE_READONLY, raw.SQLITE_READONLY_DBMOVED);
 
     private SqliteException Overwritten(string what) => Fault(
-        $"{what} while in use, by something that is not SQLite. Stop the server and restore a backup; what is left of it: sqlite3 {_path} .recover.");
+        $"{what} while in use, by something that is not SQLite. Stop the server and restore a backup; " +
+        $"what is left of it: sqlite3 {_path} .recover.");
 
     /// <summary>How far checkpoints have come: of which log, and up to which of its frames.</summary>
     private readonly record struct Progress(ulong Salt, uint Done);
