@@ -44,22 +44,13 @@ internal sealed class Connection(UserShare share, bool messagesOnly = false)
     public Signal Signal { get; } = new();
 
     /// <summary>Everything up to this id was passed on, or need not be. Ids up to here never come again.</summary>
-    public long Position
-    {
-        get { lock (_gate) return _position; }
-    }
+    public long Position { get { lock (_gate) return _position; } }
 
     /// <summary>How far the drain must read from the database before the queue is next. Behind means: the position is below.</summary>
-    public long Mark
-    {
-        get { lock (_gate) return _mark; }
-    }
+    public long Mark { get { lock (_gate) return _mark; } }
 
     /// <summary>Why the connection ends; null as long as it doesn't.</summary>
-    public ConnectionEnd? Ending
-    {
-        get { lock (_gate) return _end; }
-    }
+    public ConnectionEnd? Ending { get { lock (_gate) return _end; } }
 
     /// <summary>Starts the line, just put into the map.</summary>
     /// <param name="position">The client has everything up to this id.</param>
@@ -140,8 +131,8 @@ internal sealed class Connection(UserShare share, bool messagesOnly = false)
     }
 
     /// <summary>
-    /// What waits, perhaps nothing; it goes back to <see cref="Outbox.Pool"/> when it was passed on. While the connection is behind, queued
-    /// messages stay, and the outbox says what to read from the database first. Once it is ending there are no messages.
+    /// What waits, perhaps nothing; it goes back to <see cref="Outbox.Pool"/> when it was passed on. While the connection is behind,
+    /// queued messages stay, and the outbox says what to read first. Once the connection ends there are no messages.
     /// </summary>
     public Outbox Take()
     {
@@ -177,11 +168,9 @@ internal sealed class Connection(UserShare share, bool messagesOnly = false)
         {
             _isTaken = false;
             _position = Math.Max(_position, upTo);
-            if (_own is null)
-                return;
-            if (HasEverything)
+            if (_own is not null && HasEverything)
                 _position = Math.Max(_position, _own.Last);
-            if (!_own.AreAbove(_position))
+            if (_own?.AreAbove(_position) == false)
                 _own = null;
         }
     }

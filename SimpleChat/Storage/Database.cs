@@ -16,58 +16,20 @@ internal sealed class Database : IDisposable
     /// <summary>The schema this server reads and writes: <c>PRAGMA user_version</c> in <c>chat.db.sql</c>.</summary>
     public const int SchemaVersion = 1;
 
-    /// <summary>
-    /// How long the writer waits for a stranger's lock (a <c>sqlite3</c> shell, a backup), in seconds; well below the 5 in which a sender
-    /// is answered.
-    /// </summary>
-    private const int BusySeconds = 2;
-
     /// <summary>Older ones can corrupt a WAL that is checkpointed and written at once (https://sqlite.org/wal.html#walresetbug).</summary>
     private static readonly Version OldestSoundSqlite = new(3, 51, 3);
 
-    private readonly string _path;
-    private readonly string _readerConnectionString;
-    private readonly string _writerConnectionString;
+    private readonly DatabaseAddress _address;
+    private readonly DamageWatch _damage;
     private DatabaseLock? _lock;
     private OpenedFiles? _files;
-    private readonly DamageWatch _damage;
 
     /// <param name="connectionString"><c>ConnectionStrings:Chat</c>.</param>
     /// <exception cref="StartException">It names no file.</exception>
     public Database(string? connectionString)
     {
-        SqliteConnectionStringBuilder settings;
-        try
-        {
-            settings = new SqliteConnectionStringBuilder(connectionString);
-        }
-        catch (ArgumentException e)
-        {
-            throw new StartException(
-                $"ConnectionStrings:Chat cannot be read: {e.Message} Expected something like 'Data Source=chat.db'.", e);
-        }
-
-        if (settings.DataSource is "" or ":memory:" || settings.DataSource.StartsWith("file:", StringComparison.Ordinal)
-            || settings.Mode == SqliteOpenMode.Memory)
-            throw new StartException(
-                $"ConnectionStrings:Chat is '{connectionString}', which names no file; expected something like 'Data Source=chat.db'.");
-
-        if (settings.Mode == SqliteOpenMode.ReadOnly)
-            throw new StartException("ConnectionStrings:Chat has Mode=ReadOnly; the server must be able to write. Leave it out.");
-
-        var file = new FileInfo(settings.DataSource);
-        _path = file.LinkTarget is null ? file.FullName : file.ResolveLinkTarget(returnFinalTarget: true)!.FullName;
-        settings.DataSource = _path;
-        settings.DefaultTimeout = BusySeconds;
-
-        settings.Mode = SqliteOpenMode.ReadWriteCreate;
-        settings.Pooling = false;
-        _writerConnectionString = settings.ConnectionString;
-
-        settings.Mode = SqliteOpenMode.ReadOnly;
-        settings.Pooling = true;
-        _readerConnectionString = settings.ConnectionString;
-        _damage = new DamageWatch(_readerConnectionString);
+        _address = DatabaseAddress.Parse(connectionString);
+        _damage = new DamageWatch(_address.Reader);
     }
 
     /// <summary>
@@ -76,20 +38,20 @@ internal sealed class Database : IDisposable
     /// <exception cref="StartException">It cannot; the message says why and what to do.</exception>
     public void Open() => Start(() =>
     {
-        _lock = DatabaseLock.TakeIfThere(_path);
-        DatabaseFile.RequireOurs(_path);
+        _lock = DatabaseLock.TakeIfThere(_address.Path);
+        DatabaseFile.RequireOurs(_address.Path);
         _lock.Take();
-        DatabaseFile.CloseToOthers(_path);
+        DatabaseFile.CloseToOthers(_address.Path);
         using var connection = OpenWriter();
         ApplySchema(connection);
         // Recovers what a killed server left in the WAL, and proves that the file can be written.
         connection.Execute("PRAGMA wal_checkpoint(TRUNCATE)");
         connection.Execute("SELECT max(Id) FROM MessageDB; SELECT count(*) FROM (SELECT 1 FROM InboxDB LIMIT 1)");
         var expected = connection.QuerySingle<long>("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size");
-        if (new FileInfo(_path).Length < expected)
+        if (new FileInfo(_address.Path).Length < expected)
             throw new StartException(
-                $"The database {_path} is truncated. Restore it from a backup, or move it away to start with an empty one.");
-        _files = new OpenedFiles(_path, _writerConnectionString);
+                $"The database {_address.Path} is truncated. Restore it from a backup, or move it away to start with an empty one.");
+        _files = new OpenedFiles(_address.Path, _address.Writer);
     });
 
     /// <summary>Runs a part of the start that needs the database. Whatever goes wrong in it is one line.</summary>
@@ -102,7 +64,7 @@ internal sealed class Database : IDisposable
         }
         catch (Exception e) when (e is not StartException)
         {
-            throw new StartException($"The database {_path} cannot be used: {StorageFault.Explain(e)}", e);
+            throw new StartException($"The database {_address.Path} cannot be used: {StorageFault.Explain(e)}", e);
         }
     }
 
@@ -119,11 +81,11 @@ internal sealed class Database : IDisposable
     public SqliteConnection OpenForWriting()
     {
         _files?.RequireInPlace();
-        var connection = new DatabaseConnection(_writerConnectionString, _damage.Notice);
+        var connection = new DatabaseConnection(_address.Writer, _damage.Notice);
         try
         {
             connection.Open();
-            SetPragma(connection, "busy_timeout", (1000 * BusySeconds).ToString(CultureInfo.InvariantCulture));
+            SetPragma(connection, "busy_timeout", (1000 * DatabaseAddress.BusySeconds).ToString(CultureInfo.InvariantCulture));
             SetPragma(connection, "journal_mode", "wal");
             SetPragma(connection, "synchronous", "2"); // FULL: a commit returns after the fsync, so what is confirmed survives a power cut
             // Pages, 64 MB: a page that changes often is written back once, not in each of many checkpoints.
@@ -146,7 +108,7 @@ internal sealed class Database : IDisposable
     public SqliteConnection OpenReader()
     {
         _files?.RequireInPlace();
-        var connection = new DatabaseConnection(_readerConnectionString, _damage.NoticeRead);
+        var connection = new DatabaseConnection(_address.Reader, _damage.NoticeRead);
         try
         {
             connection.Open();
@@ -181,7 +143,7 @@ internal sealed class Database : IDisposable
     /// <summary>Lets go of the file. Call it after everybody who had a connection is done.</summary>
     public void Dispose()
     {
-        using (var connection = new SqliteConnection(_readerConnectionString))
+        using (var connection = new SqliteConnection(_address.Reader))
             SqliteConnection.ClearPool(connection);
         _files?.Dispose();
         _lock?.Dispose();
@@ -205,6 +167,6 @@ internal sealed class Database : IDisposable
         var actual = Convert.ToString(connection.ExecuteScalar($"PRAGMA {name}"), CultureInfo.InvariantCulture);
         if (actual != value)
             throw new StartException(
-                $"The database {_path} does not take PRAGMA {name} = {value}; it stays {actual}. Put it on a local file system.");
+                $"The database {_address.Path} does not take PRAGMA {name} = {value}; it stays {actual}. Put it on a local file system.");
     }
 }

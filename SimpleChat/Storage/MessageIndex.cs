@@ -45,7 +45,7 @@ internal sealed class MessageIndex
         ];
         _find = prepare("SELECT MessageId FROM MessageDB_ByClientMessageId WHERE Sender = ?1 AND ClientMessageId = ?2");
         _moveMark = prepare("UPDATE MessageDB_Indexed SET UpTo = ?1");
-        Complete(prepare);
+        UnindexedMessages.Index(prepare);
     }
 
     /// <summary>The two sides of a conversation in the order in which the index has them, which is SQLite's BINARY.</summary>
@@ -172,32 +172,4 @@ internal sealed class MessageIndex
     }
 
     private bool IsErased(long id) => _erased.Contains(id) || _erasing.Contains(id);
-
-    /// <summary>At the start, and after a fault: indexes what is above the mark, all at once.</summary>
-    private static void Complete(Func<string, Statement> prepare)
-    {
-        string[] steps =
-        [
-            "BEGIN IMMEDIATE",
-            """
-            INSERT OR REPLACE INTO MessageDB_ByClientMessageId SELECT Sender, ClientMessageId, Id FROM MessageDB
-            WHERE Id > (SELECT UpTo FROM MessageDB_Indexed) AND ClientMessageId IS NOT NULL ORDER BY Sender, ClientMessageId
-            """,
-            """
-            INSERT OR IGNORE INTO MessageDB_ByUser
-            SELECT Sender, Id FROM MessageDB WHERE Id > (SELECT UpTo FROM MessageDB_Indexed)
-            UNION SELECT Recipient, Id FROM MessageDB WHERE Id > (SELECT UpTo FROM MessageDB_Indexed) ORDER BY 1, 2
-            """,
-            """
-            INSERT OR IGNORE INTO MessageDB_ByConversation SELECT min(Sender, Recipient), max(Sender, Recipient), Id FROM MessageDB
-            WHERE Id > (SELECT UpTo FROM MessageDB_Indexed) ORDER BY 1, 2, 3
-            """,
-            "UPDATE MessageDB_Indexed SET UpTo = coalesce((SELECT max(Id) FROM MessageDB), 0)",
-            "COMMIT",
-        ];
-        if (!prepare("SELECT 1 FROM MessageDB, MessageDB_Indexed WHERE Id > UpTo LIMIT 1").Exists())
-            return;
-        foreach (var step in steps)
-            prepare(step).Run();
-    }
 }

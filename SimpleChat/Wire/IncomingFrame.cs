@@ -2,14 +2,6 @@ using System.Text.Json;
 
 namespace SimpleChat.Wire;
 
-/// <summary>What a client's frame asks for.</summary>
-internal enum FrameType
-{
-    Send,
-    Ack,
-    Ping,
-}
-
 /// <summary>
 /// A client's frame after reading: what it asks for, or the error that answers it. One WebSocket text message holds one JSON object;
 /// request bodies are read here too. <see cref="ClientMessageId"/> is there whenever the frame had a proper one, so that an error can name
