@@ -55,7 +55,9 @@ public sealed partial class DocumentsTests
         {
             var isStream = call.StartsWith("-N ", StringComparison.Ordinal); // it has no end: its first event will do
             var answer = await CurlAsync(call.Replace("localhost:5080", server.Url.Authority, StringComparison.Ordinal), isStream);
-            var isDone = isStream ? answer.Contains("retry:", StringComparison.Ordinal) : answer.EndsWith("\n2xx", StringComparison.Ordinal);
+            var isDone = isStream
+                ? answer.Contains("retry:", StringComparison.Ordinal)
+                : answer.EndsWith("\n2xx", StringComparison.Ordinal);
             Assert.True(isDone, $"{call}\n{answer}");
         }
     }
