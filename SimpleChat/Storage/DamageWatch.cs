@@ -6,26 +6,29 @@ using SQLitePCL;
 namespace SimpleChat.Storage;
 
 /// <summary>
-/// What statements found out about the file: nothing is confirmed while reads fail, or when it is damaged. Damage does not heal. But SQLite
-/// reports a disk that cannot be read for a moment (EIO) as damage, so the whole file is looked through before damage is believed.
+/// Collects what failed statements say about the file. While reads fail, or once the file is damaged, the server confirms nothing. SQLite
+/// also reports damage when the disk cannot be read for a moment (EIO). So the whole file is checked before the server believes it. Damage
+/// that the check finds is final.
 /// </summary>
-/// <param name="readerConnectionString">How to open the file for reading.</param>
+/// <param name="readerConnectionString">Opens the file for reading.</param>
 internal sealed class DamageWatch(string readerConnectionString)
 {
-    /// <summary>For so long after a read that failed, storage counts as failing. Whoever could not read tries again within it.</summary>
+    /// <summary>
+    /// Storage counts as failing for this long after a failed read. Whoever could not read tries again before it is over.
+    /// </summary>
     private static readonly TimeSpan Unreadable = TimeSpan.FromSeconds(3);
 
-    private string? _damage; // found by the check: the writer's thread alone
+    private string? _damage; // what the check found; used by the writer's thread alone
     private ReadFault? _suspicion, _unreadable;
 
-    /// <summary>A statement failed, on any thread.</summary>
+    /// <summary>Called when a statement failed, on any thread.</summary>
     public void Notice(SqliteException e)
     {
         if (e.SqliteErrorCode is raw.SQLITE_CORRUPT or raw.SQLITE_NOTADB || e.SqliteExtendedErrorCode == raw.SQLITE_IOERR_SHORT_READ)
             Volatile.Write(ref _suspicion, new ReadFault(e.SqliteExtendedErrorCode, Stopwatch.GetTimestamp()));
     }
 
-    /// <summary>A reader's statement failed, on any thread.</summary>
+    /// <summary>Called when a reader's statement failed, on any thread.</summary>
     public void NoticeRead(SqliteException e)
     {
         Notice(e);
@@ -33,8 +36,10 @@ internal sealed class DamageWatch(string readerConnectionString)
             Volatile.Write(ref _unreadable, new ReadFault(e.SqliteExtendedErrorCode, Stopwatch.GetTimestamp()));
     }
 
-    /// <summary>Nobody has found damage, and reads work. On the writer's thread, with no transaction open.</summary>
-    /// <exception cref="SqliteException">It is not so.</exception>
+    /// <summary>
+    /// Checks that no statement has found damage, and that reads work. Called on the writer's thread, with no transaction open.
+    /// </summary>
+    /// <exception cref="SqliteException">The file is damaged, or reads fail.</exception>
     public void RequireNone()
     {
         if (_damage is not null)
@@ -50,9 +55,9 @@ internal sealed class DamageWatch(string readerConnectionString)
     }
 
     /// <summary>
-    /// Looks through the whole file, which takes as long as reading it does. What it finds stays: only a restart may serve the file again.
+    /// Checks the whole file, which takes as long as reading it. If it finds damage, only a restart may serve the file again.
     /// </summary>
-    /// <exception cref="SqliteException">It found damage, or cannot read.</exception>
+    /// <exception cref="SqliteException">The file is damaged, or cannot be read.</exception>
     private void Check()
     {
         using var connection = new SqliteConnection(readerConnectionString);
@@ -64,7 +69,7 @@ internal sealed class DamageWatch(string readerConnectionString)
         throw new SqliteException(found ?? "", raw.SQLITE_CORRUPT);
     }
 
-    /// <param name="Code">SQLite's extended one.</param>
-    /// <param name="At">When; <see cref="Stopwatch"/>.</param>
+    /// <param name="Code">SQLite's extended error code.</param>
+    /// <param name="At">When it happened: a <see cref="Stopwatch"/> timestamp.</param>
     private sealed record ReadFault(int Code, long At);
 }

@@ -8,15 +8,17 @@ using SimpleChat.Storage.Files;
 namespace SimpleChat.Storage;
 
 /// <summary>
-/// The SQLite file: locked for this process, looked at before it is served, given its schema (<c>chat.db.sql</c>) if it is new.
-/// Hands out connections set up the one right way; whoever asks for one disposes of it.
+/// The SQLite file. At the start the server locks it, checks it, and creates the schema (<c>chat.db.sql</c>) if it is missing. Then it
+/// opens connections, each with the same pragmas. Whoever asks for a connection disposes of it.
 /// </summary>
 internal sealed class Database : IDisposable
 {
     /// <summary>The schema this server reads and writes: <c>PRAGMA user_version</c> in <c>chat.db.sql</c>.</summary>
     public const int SchemaVersion = 1;
 
-    /// <summary>Older ones can corrupt a WAL that is checkpointed and written at once (https://sqlite.org/wal.html#walresetbug).</summary>
+    /// <summary>
+    /// Older versions can corrupt a WAL that is checkpointed and written at the same time (https://sqlite.org/wal.html#walresetbug).
+    /// </summary>
     private static readonly Version OldestSoundSqlite = new(3, 51, 3);
 
     private readonly DatabaseAddress _address;
@@ -25,7 +27,7 @@ internal sealed class Database : IDisposable
     private OpenedFiles? _files;
 
     /// <param name="connectionString"><c>ConnectionStrings:Chat</c>.</param>
-    /// <exception cref="StartException">It names no file.</exception>
+    /// <exception cref="StartException">It names no file, or one that cannot be written.</exception>
     public Database(string? connectionString)
     {
         _address = DatabaseAddress.Parse(connectionString);
@@ -33,9 +35,9 @@ internal sealed class Database : IDisposable
     }
 
     /// <summary>
-    /// Takes the file for this process and makes sure that it can be served: sound, ours, writable, with the schema in it.
+    /// Locks the file for this process. Then checks that it can be served: undamaged, ours, writable, and with the schema in it.
     /// </summary>
-    /// <exception cref="StartException">It cannot; the message says why and what to do.</exception>
+    /// <exception cref="StartException">The file cannot be served; the message says why and what to do.</exception>
     public void Open() => Start(() =>
     {
         _lock = DatabaseLock.TakeIfThere(_address.Path);
@@ -54,8 +56,8 @@ internal sealed class Database : IDisposable
         _files = new OpenedFiles(_address.Path, _address.Writer);
     });
 
-    /// <summary>Runs a part of the start that needs the database. Whatever goes wrong in it is one line.</summary>
-    /// <exception cref="StartException">It went wrong.</exception>
+    /// <summary>Runs a part of the start that needs the database, and turns any exception into one line.</summary>
+    /// <exception cref="StartException">The part failed.</exception>
     public void Start(Action part)
     {
         try
@@ -69,7 +71,7 @@ internal sealed class Database : IDisposable
     }
 
     /// <summary>
-    /// The writer's connection: there is one at a time, on the writer's thread. Durable on commit, its pragmas read back.
+    /// Opens the writer's connection. There is one at a time, on the writer's thread. A commit on it is durable: every pragma is read back.
     /// </summary>
     public SqliteConnection OpenWriter()
     {
@@ -77,7 +79,7 @@ internal sealed class Database : IDisposable
         return OpenForWriting();
     }
 
-    /// <summary>A connection that may write, for a checkpoint beside the writer; on any thread.</summary>
+    /// <summary>Opens a connection that may write, for a checkpoint beside the writer. Any thread may call it.</summary>
     public SqliteConnection OpenForWriting()
     {
         _files?.RequireInPlace();
@@ -87,8 +89,9 @@ internal sealed class Database : IDisposable
             connection.Open();
             SetPragma(connection, "busy_timeout", (1000 * DatabaseAddress.BusySeconds).ToString(CultureInfo.InvariantCulture));
             SetPragma(connection, "journal_mode", "wal");
-            SetPragma(connection, "synchronous", "2"); // FULL: a commit returns after the fsync, so what is confirmed survives a power cut
-            // Pages, 64 MB: a page that changes often is written back once, not in each of many checkpoints.
+            // FULL: a commit returns after the fsync, so that confirmed messages survive a power cut.
+            SetPragma(connection, "synchronous", "2");
+            // In pages, about 64 MB: with few checkpoints, a page that changes often is written back once.
             SetPragma(connection, "wal_autocheckpoint", "16000");
             SetPragma(connection, "journal_size_limit", "67108864"); // a WAL that grew under a long read shrinks back
             SetPragma(connection, "cache_size", "-65536"); // 64 MiB, so that the indexes' hot pages stay in memory
@@ -102,8 +105,8 @@ internal sealed class Database : IDisposable
     }
 
     /// <summary>
-    /// A reader's connection, pooled. It sees the last commit, and neither waits for the writer nor holds it up; keep it for one short
-    /// read.
+    /// Opens a reader's connection, out of a pool. It sees the last commit. It does not wait for the writer, nor the writer for it. Keep it
+    /// for one short read.
     /// </summary>
     public SqliteConnection OpenReader()
     {
@@ -122,10 +125,11 @@ internal sealed class Database : IDisposable
     }
 
     /// <summary>
-    /// What a restart will find is what was committed: the files are the ones that were opened at start, nobody else wrote into them, and
-    /// nobody has found damage in them. Nothing may be confirmed otherwise. On the writer's thread, with no transaction open.
+    /// Checks that a restart would find what was committed. The files must be those that were opened at the start, nobody else may have
+    /// written into them, and no statement may have found damage. Otherwise nothing may be confirmed. Called on the writer's thread, with
+    /// no transaction open.
     /// </summary>
-    /// <exception cref="SqliteException">It is not so; <see cref="StorageFault.Explain"/> says why and what to do.</exception>
+    /// <exception cref="SqliteException">The check failed; <see cref="StorageFault.Explain"/> says why and what to do.</exception>
     public void RequireSound()
     {
         _damage.RequireNone();
@@ -140,7 +144,7 @@ internal sealed class Database : IDisposable
         }
     }
 
-    /// <summary>Lets go of the file. Call it after everybody who had a connection is done.</summary>
+    /// <summary>Closes and unlocks the file. Call it after every connection is disposed of.</summary>
     public void Dispose()
     {
         using (var connection = new SqliteConnection(_address.Reader))

@@ -3,8 +3,8 @@ using SimpleChat.Settings;
 
 namespace SimpleChat.Storage;
 
-/// <summary>Where the database is, and how connections to it are opened.</summary>
-/// <param name="Path">The file's full path, links followed.</param>
+/// <summary>Where the database is, and the connection strings that open it.</summary>
+/// <param name="Path">The file's full path, with links resolved.</param>
 /// <param name="Reader">The connection string of readers: they cannot write, and are pooled.</param>
 /// <param name="Writer">The connection string of the writer, which creates the file if it is new.</param>
 internal sealed record DatabaseAddress(string Path, string Reader, string Writer)

@@ -1,12 +1,12 @@
 namespace SimpleChat.Storage;
 
 /// <summary>
-/// Whether a message can be stored and read. A probe costs a commit, and strangers may ask: there is one a second at most, and its answer
-/// is everybody's.
+/// Tells whether a message can be stored and read. A probe costs a commit, and strangers may ask. So there is at most one probe a second,
+/// and everybody who asks gets its answer.
 /// </summary>
 internal sealed class HealthProbe(Writer writer, MessageReader reader, TimeProvider time)
 {
-    /// <summary>From the start of one probe to the next one's.</summary>
+    /// <summary>The least time between the starts of two probes.</summary>
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
     private readonly Lock _gate = new();
@@ -14,8 +14,8 @@ internal sealed class HealthProbe(Writer writer, MessageReader reader, TimeProvi
     private long? _startedAt;
 
     /// <summary>
-    /// What is wrong with storage, in words; null if nothing is. What the writer knows already needs no probe. Otherwise joins the one that
-    /// is under way, or takes the answer of the last second's.
+    /// Says in words what is wrong with storage; null if nothing is. If the writer knows a fault already, no probe is made. Otherwise the
+    /// caller shares the probe that is running, or gets the answer of the last second's.
     /// </summary>
     public Task<string?> FaultAsync()
     {
@@ -50,7 +50,7 @@ internal sealed class HealthProbe(Writer writer, MessageReader reader, TimeProvi
         }
     }
 
-    /// <summary>Goes the way of a message, to the disk and back, and leaves nothing there.</summary>
+    /// <summary>Goes through the queue to the disk like a message, and changes nothing there.</summary>
     private sealed class Probe : AwaitedWrite
     {
         public override void Store(Transaction db) => db.Touch();

@@ -2,30 +2,30 @@ using System.Runtime.InteropServices;
 
 namespace SimpleChat.Storage;
 
-/// <summary>Messages that are indexed together. Its memory is used again for the next ones.</summary>
+/// <summary>Messages that are indexed together. The lot is reused, with its memory.</summary>
 internal sealed class IndexLot
 {
-    /// <summary>Ids that go in by one statement, at most: some tens of microseconds.</summary>
+    /// <summary>Most ids that one statement inserts: that takes some tens of microseconds.</summary>
     public const int IdsPerRow = 128;
 
     private readonly Dictionary<string, Row> _byUser = [], _bySender = [];
     private readonly Dictionary<(string, string), Row> _byConversation = [];
     private readonly Stack<Row> _spare = [];
 
-    /// <summary>What goes to disk, neighbours together.</summary>
+    /// <summary>The index rows to insert. Ids under the same key are together.</summary>
     public List<Row> Rows { get; } = [];
 
-    /// <summary>Messages in it.</summary>
+    /// <summary>The number of messages in the lot.</summary>
     public int Count { get; private set; }
 
-    /// <summary>The last message's id.</summary>
+    /// <summary>The id of its last message.</summary>
     public long UpTo { get; private set; }
 
-    /// <summary>Each clientMessageId with its sender, and whose it is.</summary>
+    /// <summary>Each clientMessageId with its sender, and the id of its message.</summary>
     public IEnumerable<KeyValuePair<(string Sender, string ClientMessageId), long>> Names =>
         _bySender.Values.SelectMany(row => row.ClientMessageIds.Zip(row.Ids, (name, id) => KeyValuePair.Create((row.First, name), id)));
 
-    /// <summary>Adds a message, ids rising.</summary>
+    /// <summary>Adds a message. Ids must rise.</summary>
     public void Add(Entry entry)
     {
         var (id, sender, recipient, clientMessageId) = entry;
@@ -39,14 +39,14 @@ internal sealed class IndexLot
         Under(_byConversation, (user1, user2), Table.ByConversation, user1, user2, id);
     }
 
-    /// <summary>Empties it for its next use.</summary>
+    /// <summary>Empties the lot for its next use.</summary>
     public void Clear()
     {
         foreach (var row in Rows)
         {
             row.Ids.Clear();
             row.ClientMessageIds.Clear();
-            if (row.Ids.Capacity <= IdsPerRow) // or one after another would become as large as the largest
+            if (row.Ids.Capacity <= IdsPerRow) // larger rows are dropped, or in time all would be as large as the largest
                 _spare.Push(row);
         }
 
@@ -79,13 +79,13 @@ internal sealed class IndexLot
         ByConversation,
     }
 
-    /// <summary>A message that was committed, or will be.</summary>
+    /// <summary>What the indexes need to know of a message.</summary>
     internal readonly record struct Entry(long Id, string Sender, string Recipient, string? ClientMessageId);
 
-    /// <summary>How far a lot has gone to disk: the row that goes next, and the id in it.</summary>
+    /// <summary>How much of a lot is on disk: the next row to insert, and the next id in it.</summary>
     internal readonly record struct Place(int Row, int Id);
 
-    /// <summary>Neighbours in an index: one key, and the ids under it, rising. Of clientMessageIds the sender alone is the key.</summary>
+    /// <summary>One key of an index, and the ids under it, rising. For clientMessageIds the sender alone is the key.</summary>
     internal sealed class Row
     {
         public Table Table { get; set; }
@@ -96,7 +96,7 @@ internal sealed class IndexLot
 
         public List<long> Ids { get; } = [];
 
-        /// <summary>One for each id; only where they are indexed.</summary>
+        /// <summary>One for each id; used only for the index of clientMessageIds.</summary>
         public List<string> ClientMessageIds { get; } = [];
     }
 }

@@ -5,19 +5,21 @@ using System.Runtime.InteropServices;
 namespace SimpleChat.Storage;
 
 /// <summary>
-/// Keeps the indexes over MessageDB (see <c>chat.db.sql</c>), later and in lots: messages gather in memory, and when there are enough their
-/// index rows go to disk, neighbours together, a few with each commit. Until then the writer finds repeats in memory, and readers look
-/// through what is above the mark in MessageDB itself, which is a lot or two. Owned by the writer's thread; after a crash the rest is
-/// indexed at the next start.
+/// Keeps the indexes over MessageDB (see <c>chat.db.sql</c>). Messages are not indexed at once: they gather in memory until a lot is full.
+/// Then each commit inserts a few of the lot's index rows, sorted by key. Up to the mark (<c>MessageDB_Indexed</c>) the indexes are
+/// complete. Above it the writer finds repeats in memory, and readers search MessageDB itself, which is a lot or two. The writer's thread
+/// owns this. After a crash the next start indexes the rest (<see cref="UnindexedMessages"/>).
 /// </summary>
 internal sealed class MessageIndex
 {
-    /// <summary>Messages in a lot, at least. More share more pages; but as many have to be looked through by a reader.</summary>
+    /// <summary>
+    /// The fewest messages in a lot. With more, index rows share more pages; but readers have to search through as many messages.
+    /// </summary>
     public const int LotSize = 8192;
 
     /// <summary>
-    /// Ids that go into an index with each message committed: twice what a message adds, so that a lot is done long before the next one is
-    /// full.
+    /// How many ids each commit inserts for each of its messages. That is twice what a message adds, so a lot is finished long before the
+    /// next one is full.
     /// </summary>
     private const int IdsPerMessage = 8;
 
@@ -26,15 +28,17 @@ internal sealed class MessageIndex
     private readonly Statement[] _insert;
     private readonly Statement _find, _moveMark;
 
-    private readonly Dictionary<(string Sender, string ClientMessageId), long> _repeats = []; // above the mark
-    private readonly List<IndexLot.Entry> _open = []; // what was inserted in the open transaction
-    private readonly List<long> _erasing = []; // what was erased in the open transaction
-    private readonly HashSet<long> _erased = []; // above the mark, and not to be indexed any more
+    private readonly Dictionary<(string Sender, string ClientMessageId), long> _repeats = []; // messages above the mark
+    private readonly List<IndexLot.Entry> _open = []; // messages that the open transaction inserted
+    private readonly List<long> _erasing = []; // messages that the open transaction erased
+    private readonly HashSet<long> _erased = []; // messages above the mark that were erased, and must not be indexed
     private readonly ArrayBufferWriter<byte> _ids = new();
-    private IndexLot _gathering = new(), _going = new();
-    private IndexLot.Place _next, _nextBefore; // in the lot that goes: what goes next, and what would if the open transaction were undone
+    private IndexLot _gathering = new(); // takes new messages
+    private IndexLot _going = new(); // is being inserted
+    private IndexLot.Place _next; // what to insert next out of _going
+    private IndexLot.Place _nextBefore; // what _next was before the open transaction
 
-    /// <param name="prepare">Makes a statement on the writer's connection, which keeps it.</param>
+    /// <param name="prepare">Prepares a statement on the writer's connection, which disposes of it.</param>
     public MessageIndex(Func<string, Statement> prepare)
     {
         _insert =
@@ -48,11 +52,11 @@ internal sealed class MessageIndex
         UnindexedMessages.Index(prepare);
     }
 
-    /// <summary>The two sides of a conversation in the order in which the index has them, which is SQLite's BINARY.</summary>
+    /// <summary>Puts the two sides of a conversation into the index's order, which is SQLite's BINARY.</summary>
     public static (string User1, string User2) Pair(string one, string other) =>
         string.CompareOrdinal(one, other) <= 0 ? (one, other) : (other, one);
 
-    /// <summary>A message was inserted in the open transaction.</summary>
+    /// <summary>Called when the open transaction inserted a message.</summary>
     public void Add(Message message, string? clientMessageId)
     {
         _open.Add(new IndexLot.Entry(message.Id, message.From, message.To, clientMessageId));
@@ -60,11 +64,11 @@ internal sealed class MessageIndex
             _repeats[(message.From, clientMessageId)] = message.Id;
     }
 
-    /// <summary>A message was erased in the open transaction, with all index rows that it has so far.</summary>
+    /// <summary>Called when the open transaction erased a message, with the index rows that it has so far.</summary>
     public void Erase(long id) => _erasing.Add(id);
 
     /// <summary>
-    /// The id of the message that <paramref name="sender"/> sent under this clientMessageId, ever; null if there is none.
+    /// Finds the message that <paramref name="sender"/> sent under this clientMessageId, however long ago. Returns its id, or null.
     /// </summary>
     public long? Find(string sender, string clientMessageId)
     {
@@ -77,7 +81,7 @@ internal sealed class MessageIndex
         return id;
     }
 
-    /// <summary>Just before a commit: writes the next rows of the lot that goes into its transaction.</summary>
+    /// <summary>Called just before a commit: inserts the lot's next rows within its transaction.</summary>
     public void Advance()
     {
         if (_going.Count == 0)
@@ -95,7 +99,7 @@ internal sealed class MessageIndex
             _moveMark.Bind(1, _going.UpTo).Run();
     }
 
-    /// <summary>The transaction is on disk.</summary>
+    /// <summary>Called when the transaction is on disk.</summary>
     public void Committed()
     {
         foreach (var entry in _open)
@@ -108,7 +112,7 @@ internal sealed class MessageIndex
         if (_going.Count > 0 && _next.Row == _going.Rows.Count)
         {
             foreach (var name in _going.Names)
-                // But not a later message's of the same name, when the first was erased.
+                // Keeps the entry of a later message with the same name; the first was erased then.
                 ((ICollection<KeyValuePair<(string, string), long>>)_repeats).Remove(name);
             var mark = _going.UpTo;
             _erased.RemoveWhere(id => id <= mark);
@@ -122,10 +126,10 @@ internal sealed class MessageIndex
         }
     }
 
-    /// <summary>Messages inserted in the open transaction so far.</summary>
+    /// <summary>How many messages the open transaction has inserted so far.</summary>
     public int OpenCount => _open.Count;
 
-    /// <summary>The transaction is undone.</summary>
+    /// <summary>Called when the transaction is undone.</summary>
     public void RolledBack()
     {
         Forget(0);
@@ -133,7 +137,7 @@ internal sealed class MessageIndex
         _next = _nextBefore;
     }
 
-    /// <summary>Of what was inserted in the open transaction, all but the first <paramref name="count"/> messages are undone.</summary>
+    /// <summary>Forgets all messages of the open transaction but the first <paramref name="count"/>: the others were undone.</summary>
     public void Forget(int count)
     {
         foreach (var entry in CollectionsMarshal.AsSpan(_open)[count..])

@@ -3,16 +3,16 @@ using SimpleChat.Wire;
 
 namespace SimpleChat.Storage;
 
-// Whom a user has talked with.
+// Finds the users whom a user has talked with.
 internal sealed partial class MessageReader
 {
     /// <summary>
-    /// So many of a user's indexed messages are looked at for partners, newest first: some milliseconds. After that the other partners are
-    /// looked up in the index of conversations, which takes as long as there are users, however many messages they wrote.
+    /// How many of a user's indexed messages are searched for partners, newest first: that takes some milliseconds. The index of
+    /// conversations gives the other partners. That takes longer the more users there are, however many messages they wrote.
     /// </summary>
     public const int RecentMessages = 1024;
 
-    /// <summary>The user's conversations whose last message is below <paramref name="before"/>, the most recent first.</summary>
+    /// <summary>Reads the user's conversations whose last message is below <paramref name="before"/>, the most recent first.</summary>
     public IEnumerable<Conversation> ReadConversations(string user, long before)
     {
         const string Partner = "m.Id, iif(m.Sender = ?1, m.Recipient, m.Sender)";
@@ -32,7 +32,7 @@ internal sealed partial class MessageReader
         }
 
         if (looked < RecentMessages)
-            yield break; // these were all
+            yield break; // the user has no more messages
         var others = ReadPartners(connection, user).Where(known.Add)
             .Select(partner => (Partner: partner, Last: LastIndexed(partner)))
             .Where(other => other.Last > 0 && other.Last < before)
@@ -53,8 +53,8 @@ internal sealed partial class MessageReader
     }
 
     /// <summary>
-    /// Everybody whom the user has an indexed conversation with, and each once: the index is not read, it is jumped through. A user comes
-    /// first in some of its pairs and second in others; for the latter each user of the chat who sorts before it is asked.
+    /// Reads each user once with whom the user has an indexed conversation. The query jumps from pair to pair, and does not read the whole
+    /// index. The user is first in some pairs and second in others. To find the latter, the query looks up every user who sorts before.
     /// </summary>
     private static IEnumerable<string> ReadPartners(SqliteConnection connection, string user)
     {

@@ -5,29 +5,31 @@ using SimpleChat.Wire;
 namespace SimpleChat.Storage;
 
 /// <summary>
-/// The reading half of the SQL over MessageDB and InboxDB. What gives many rows gives them one by one: whoever takes them stops when a page
-/// is full, and waits for nothing meanwhile, because a reader that stayed would keep the write-ahead log growing. A message that is gone is
-/// passed over, whatever other tables still say of it. Throws <see cref="SqliteException"/> when storage fails.
+/// All SQL that reads MessageDB and InboxDB. Methods that find many rows return them one by one, and the caller stops when its page is
+/// full. The caller must wait for nothing meanwhile: the write-ahead log grows while a read is open. A message that was erased is skipped,
+/// even if another table still names it. Every method throws <see cref="SqliteException"/> when storage fails.
 /// </summary>
 internal sealed partial class MessageReader(Database database)
 {
-    /// <summary>Rows in a page of the inbox or of catching up.</summary>
+    /// <summary>The most rows in a page of the inbox, or of catching up.</summary>
     public const int PageSize = 256;
 
     /// <summary>
-    /// A page ends early when its texts reach so many bytes: enough for a burst of large messages, little for a reader that takes nothing
-    /// and keeps it.
+    /// A page ends early when its texts reach this many bytes. That is enough for a burst of large messages. And it is little to hold for a
+    /// client that reads nothing.
     /// </summary>
     public const int PageText = 128 * 1024;
 
-    /// <summary>A message, as <see cref="ReadMessage"/> expects it.</summary>
+    /// <summary>The columns that <see cref="ReadMessage"/> expects.</summary>
     private const string Columns = "m.Id, m.Sender, m.Recipient, m.Text, m.SentAt";
 
-    /// <summary>A message of history, as <see cref="ReadHistoryMessage"/> expects it.</summary>
+    /// <summary>The columns that <see cref="ReadHistoryMessage"/> expects.</summary>
     private const string HistoryColumns =
         $"{Columns}, NOT EXISTS (SELECT 1 FROM InboxDB WHERE Recipient = m.Recipient AND MessageId = m.Id)";
 
-    /// <summary>Undelivered messages to the user, above <paramref name="after"/> up to <paramref name="upTo"/>, oldest first.</summary>
+    /// <summary>
+    /// Reads undelivered messages to the user, above <paramref name="after"/> up to <paramref name="upTo"/>, oldest first.
+    /// </summary>
     public IEnumerable<Message> ReadInbox(string user, long after, long upTo)
     {
         using var connection = database.OpenReader();
@@ -42,8 +44,7 @@ internal sealed partial class MessageReader(Database database)
     }
 
     /// <summary>
-    /// Everything that the user sent or received, delivered or not, above <paramref name="after"/> up to <paramref name="upTo"/>, oldest
-    /// first.
+    /// Reads what the user sent or received, delivered or not, above <paramref name="after"/> up to <paramref name="upTo"/>, oldest first.
     /// </summary>
     public IEnumerable<Message> ReadConcerning(string user, long after, long upTo)
     {
@@ -53,12 +54,12 @@ internal sealed partial class MessageReader(Database database)
             yield return ReadMessage(row);
     }
 
-    /// <summary>The user's history: the newest messages first, or those above <paramref name="after"/>, oldest first.</summary>
-    /// <param name="user">Who reads; sees only what that user sent or received.</param>
+    /// <summary>Reads the user's history: the newest messages first, or those above <paramref name="after"/>, oldest first.</summary>
+    /// <param name="user">Who reads. The user sees only what that user sent or received.</param>
     /// <param name="with">The other side of the conversation, or null for all conversations.</param>
     /// <param name="after">Only above this id, from the oldest on; null to read from the newest on.</param>
     /// <param name="before">Only below this id.</param>
-    /// <param name="since">Only what was sent at or after this time, in milliseconds since 1970-01-01 UTC; without effect where
+    /// <param name="since">Only messages sent at or after this time, in milliseconds since 1970-01-01 UTC. It has no effect if
     /// <paramref name="after"/> is given.</param>
     public IEnumerable<HistoryMessage> ReadHistory(string user, string? with, long? after, long before, long since)
     {
@@ -68,20 +69,20 @@ internal sealed partial class MessageReader(Database database)
         {
             var found = ReadHistoryMessage(row);
             if (after is null && found.Message.SentAt < since)
-                yield break; // sentAt never falls as ids rise: all that follows is older still
+                yield break; // sentAt never falls as ids rise, so all that follow are older
             yield return found;
         }
     }
 
     /// <summary>
-    /// Finds a <see cref="Position"/>, which a client wrote, among the user's messages. The long form is proved; the short one is only
-    /// possible.
+    /// Finds a <see cref="Position"/>, which a client wrote, among the user's messages. The long form proves the message; the short form
+    /// can only be checked for range.
     /// </summary>
     /// <param name="user">Whose messages.</param>
     /// <param name="position">What the client wrote, or null.</param>
     /// <param name="lastCommitted">The highest id that was given out.</param>
     /// <param name="after">The id; null without a position.</param>
-    /// <returns>Why it cannot be taken, or null.</returns>
+    /// <returns>Why the position is refused, or null.</returns>
     public Refusal? Locate(string user, string? position, long lastCommitted, out long? after)
     {
         after = null;
@@ -102,8 +103,8 @@ internal sealed partial class MessageReader(Database database)
     }
 
     /// <summary>
-    /// Receipts of the messages that the user sent, from <paramref name="first"/> to <paramref name="last"/>, and that have left their
-    /// inbox. A page; an empty one is the last.
+    /// Reads receipts: the user's messages from <paramref name="first"/> to <paramref name="last"/> that have left their inbox. Returns one
+    /// page; an empty page is the last.
     /// </summary>
     public List<Receipt> ReadReceipts(string user, long first, long last)
     {
@@ -123,7 +124,7 @@ internal sealed partial class MessageReader(Database database)
         return receipts;
     }
 
-    /// <summary>Reads something, to see that it can be.</summary>
+    /// <summary>Reads a row, to find out whether reads work.</summary>
     public void Probe()
     {
         using var connection = database.OpenReader();
@@ -131,16 +132,16 @@ internal sealed partial class MessageReader(Database database)
     }
 
     /// <summary>
-    /// Rows of MessageDB, in id order, that concern the user: through an index up to where the indexes are complete, and above that in
-    /// MessageDB itself. Within a transaction of the caller's, so that both parts are of one moment.
+    /// Reads the rows of MessageDB that the user sent or received, in id order. Up to the index's mark it uses an index; above it, it
+    /// searches MessageDB itself. The caller has a transaction open, so that both parts see the same moment.
     /// </summary>
-    /// <param name="connection">A reader's.</param>
+    /// <param name="connection">A reader's connection.</param>
     /// <param name="user">Who sent or received them.</param>
     /// <param name="with">The other side of the conversation, or null for all conversations.</param>
     /// <param name="after">Only above this id.</param>
     /// <param name="upTo">The highest id.</param>
-    /// <param name="newestFirst">In which order.</param>
-    /// <param name="columns">What is selected from <c>MessageDB m</c>.</param>
+    /// <param name="newestFirst">The order: ids falling if true, rising if false.</param>
+    /// <param name="columns">The columns to select from <c>MessageDB m</c>.</param>
     private static IEnumerable<Statement> Read(
         SqliteConnection connection, string user, string? with, long after, long upTo, bool newestFirst, string columns)
     {
@@ -169,7 +170,7 @@ internal sealed partial class MessageReader(Database database)
         }
     }
 
-    /// <summary>Up to this id the indexes over MessageDB are complete.</summary>
+    /// <summary>Reads the mark: up to this id the indexes over MessageDB are complete.</summary>
     private static long IndexedUpTo(SqliteConnection connection)
     {
         using var mark = new Statement(connection, "SELECT UpTo FROM MessageDB_Indexed");

@@ -1,13 +1,13 @@
 namespace SimpleChat.Storage;
 
-/// <summary>A page on the way to some id. It says itself how far it goes: rows that are gone, at its end too, end nothing early.</summary>
-/// <param name="Messages">What there is, ids rising; perhaps nothing.</param>
-/// <param name="UpTo">Up to this id the page holds everything. The next page starts above it.</param>
+/// <summary>A page of messages up to some id. It says how far it goes, because its last rows may have been erased.</summary>
+/// <param name="Messages">The messages, ids rising; perhaps none.</param>
+/// <param name="UpTo">The page holds every message up to this id. The next page starts above it.</param>
 internal readonly record struct Page(List<Message> Messages, long UpTo)
 {
-    /// <summary>Takes a page out of rows that go up to <paramref name="upTo"/>.</summary>
+    /// <summary>Takes a page from rows that go up to <paramref name="upTo"/>.</summary>
     /// <param name="rows">The rows, ids rising.</param>
-    /// <param name="upTo">How far they go when all of them are taken.</param>
+    /// <param name="upTo">How far the page goes if it takes all rows.</param>
     public static Page Of(IEnumerable<Message> rows, long upTo)
     {
         var messages = new List<Message>();

@@ -3,14 +3,14 @@ using SimpleChat.Settings;
 namespace SimpleChat.Storage;
 
 /// <summary>
-/// <c>Chat:RetainDays</c>: erases delivered messages that are older, at start and every hour, a few at a time, through the writer's queue
-/// like everything that is written: nobody waits for it longer than for a neighbour's message. What is undelivered is never erased by age.
-/// Ids are never given out again.
+/// Erases delivered messages that are older than <c>Chat:RetainDays</c>, at the start and every hour. They go through the writer's queue, a
+/// few in each write, so that nobody waits for them for long. An undelivered message is never erased because of its age. The id of an
+/// erased message is never used again.
 /// </summary>
 internal sealed partial class Retention(Database database, Writer writer, ChatOptions options, TimeProvider time, ILogger<Retention> log)
     : BackgroundService
 {
-    /// <summary>Messages in one write: some hundred row operations, about a millisecond.</summary>
+    /// <summary>Messages in one write: that is some hundred row operations, or about a millisecond.</summary>
     private const int Few = 64;
 
     private static readonly TimeSpan Interval = TimeSpan.FromHours(1);
@@ -48,7 +48,7 @@ internal sealed partial class Retention(Database database, Writer writer, ChatOp
                 var erasure = new Erasure(delivered);
                 await writer.EnqueueAsync(erasure);
                 if (!await erasure.Written)
-                    break; // storage fails: in an hour again
+                    break; // storage fails; the next hour tries again
                 erased += delivered.Count;
             }
         }
@@ -61,10 +61,10 @@ internal sealed partial class Retention(Database database, Writer writer, ChatOp
             Log.Erased(log, erased, options.RetainDays);
     }
 
-    /// <summary>Looks at the next few messages that are old enough. What is delivered once stays so.</summary>
-    /// <param name="since">The age: what was sent before, in milliseconds since 1970-01-01 UTC.</param>
-    /// <param name="after">Only above this id; moves.</param>
-    /// <returns>Those of them that are delivered; null if there is none that is old enough.</returns>
+    /// <summary>Reads the next few messages that are old enough. A message that was delivered stays delivered.</summary>
+    /// <param name="since">Only messages sent before this time, in milliseconds since 1970-01-01 UTC.</param>
+    /// <param name="after">Only messages above this id; moves on to the last one that was read.</param>
+    /// <returns>Those that were delivered; null if no message is old enough.</returns>
     private List<long>? Read(long since, ref long after)
     {
         using var connection = database.OpenReader();
@@ -86,10 +86,10 @@ internal sealed partial class Retention(Database database, Writer writer, ChatOp
         return after == before ? null : delivered;
     }
 
-    /// <summary>Messages on their way out.</summary>
+    /// <summary>Erases messages.</summary>
     private sealed class Erasure(List<long> ids) : AwaitedWrite
     {
-        public override int Cost => 6 * ids.Count; // the message, and what the trigger erases beside it
+        public override int Cost => 6 * ids.Count; // the message's row, and those that the trigger erases
 
         public override void Store(Transaction db) => db.Erase(ids);
     }

@@ -6,8 +6,8 @@ using SQLitePCL;
 namespace SimpleChat.Storage;
 
 /// <summary>
-/// A prepared statement of SQLite's own (https://sqlite.org/c3ref/stmt.html), for the writer's few that run for every message: nothing is
-/// allocated to run one. A SqliteCommand costs several objects each time. Throws <see cref="SqliteException"/> as that does.
+/// A prepared statement of SQLite's C interface (https://sqlite.org/c3ref/stmt.html). Running one allocates nothing, while each run of a
+/// SqliteCommand allocates several objects. Throws <see cref="SqliteException"/>, as SqliteCommand does.
 /// </summary>
 internal sealed class Statement : IDisposable
 {
@@ -49,7 +49,7 @@ internal sealed class Statement : IDisposable
         return this;
     }
 
-    /// <summary>Runs it, for what gives no rows.</summary>
+    /// <summary>Runs it, and ignores any rows.</summary>
     public void Run()
     {
         var result = raw.sqlite3_step(_statement);
@@ -58,7 +58,7 @@ internal sealed class Statement : IDisposable
             Require(result);
     }
 
-    /// <summary>Runs it up to its next row. After the last one it is ready to run again.</summary>
+    /// <summary>Runs it up to its next row. After the last row it can run again.</summary>
     /// <returns>Whether there is a row.</returns>
     public bool Read()
     {
@@ -71,7 +71,7 @@ internal sealed class Statement : IDisposable
         return false;
     }
 
-    /// <summary>Runs it once, to see whether there is any row.</summary>
+    /// <summary>Runs it, and says whether there is a row.</summary>
     public bool Exists()
     {
         var exists = Read();
@@ -79,16 +79,16 @@ internal sealed class Statement : IDisposable
         return exists;
     }
 
-    /// <summary>Ends a run before its last row.</summary>
+    /// <summary>Ends a run before its last row, so that it can run again.</summary>
     public void Reset() => raw.sqlite3_reset(_statement);
 
-    /// <summary>A number of the row; columns are counted from 0.</summary>
+    /// <summary>The number in a column of the row; columns are counted from 0.</summary>
     public long Int64(int column) => raw.sqlite3_column_int64(_statement, column);
 
-    /// <summary>A text of the row; columns are counted from 0.</summary>
+    /// <summary>The text in a column of the row; columns are counted from 0.</summary>
     public string Text(int column) => Encoding.UTF8.GetString(Utf8(column));
 
-    /// <summary>A text of the row as it is stored; good until the next step.</summary>
+    /// <summary>The text in a column of the row, as it is stored. The span is valid until the next step.</summary>
     public ReadOnlySpan<byte> Utf8(int column) => raw.sqlite3_column_blob(_statement, column);
 
     public void Dispose() => _statement.Dispose();

@@ -3,13 +3,13 @@ using SQLitePCL;
 
 namespace SimpleChat.Storage;
 
-/// <summary>Storage fails: how whoever asked for something tells that, and what it says.</summary>
+/// <summary>Tells a fault of storage from other exceptions, and explains it.</summary>
 internal static class StorageFault
 {
-    /// <summary>Whether storage is to blame for what was thrown.</summary>
+    /// <summary>Whether storage caused the exception.</summary>
     public static bool Is(Exception e) => e is SqliteException;
 
-    /// <summary>What is wrong, in words, and what an operator can do about it (https://sqlite.org/rescode.html).</summary>
+    /// <summary>Says in words what is wrong, and what an operator can do (https://sqlite.org/rescode.html).</summary>
     public static string Explain(Exception e) => e is not SqliteException sqlite ? e.Message : sqlite.SqliteErrorCode switch
     {
         raw.SQLITE_FULL => "the disk is full.",

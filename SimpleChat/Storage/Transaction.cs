@@ -6,7 +6,7 @@ using SimpleChat.Wire;
 namespace SimpleChat.Storage;
 
 /// <summary>
-/// The writing half of the SQL: the writer's connection with its statements, prepared once. Owned by the writer's thread, used by no other.
+/// All SQL that writes: the writer's connection, and its statements, which are prepared once. Only the writer's thread uses it.
 /// </summary>
 internal sealed class Transaction : IDisposable
 {
@@ -47,12 +47,12 @@ internal sealed class Transaction : IDisposable
         }
     }
 
-    /// <summary>The highest id given out: of the last commit, or within the open transaction.</summary>
+    /// <summary>The highest id given out, in the last commit or in the open transaction.</summary>
     public long LastId { get; private set; }
 
     public void Begin() => _begin.Run();
 
-    /// <summary>Returns when everything since <see cref="Begin"/> is on disk, in the file that a restart will find.</summary>
+    /// <summary>Commits. When it returns, everything since <see cref="Begin"/> is on disk, in the file that a restart would open.</summary>
     public void Commit()
     {
         _index.Advance();
@@ -61,7 +61,7 @@ internal sealed class Transaction : IDisposable
         _index.Committed();
     }
 
-    /// <summary>Undoes everything since <see cref="Begin"/>, if SQLite did not already.</summary>
+    /// <summary>Undoes everything since <see cref="Begin"/>, unless SQLite has done so already.</summary>
     public void Rollback()
     {
         if (raw.sqlite3_get_autocommit(_connection.Handle) == 0)
@@ -70,8 +70,8 @@ internal sealed class Transaction : IDisposable
         ReadLast();
     }
 
-    /// <summary>Writes what SQLite may not take, and undoes it alone if it does not.</summary>
-    /// <returns>False, and why, if the fault is its own; a fault of storage is thrown.</returns>
+    /// <summary>Stores a write that SQLite may refuse. If SQLite refuses it, only this write is undone.</summary>
+    /// <returns>False, and the exception, if SQLite refused the write. A fault of storage is thrown.</returns>
     public bool TryStore(Write write, [NotNullWhen(false)] out Exception? fault)
     {
         var (lastId, lastSentAt, indexed) = (LastId, _lastSentAt, _index.OpenCount);
@@ -94,27 +94,27 @@ internal sealed class Transaction : IDisposable
         }
     }
 
-    /// <summary>Whether storage is to blame, or a single write that SQLite does not take.</summary>
+    /// <summary>True if storage failed; false if SQLite refused a single write.</summary>
     public static bool IsStorageFault(Exception e) =>
         e is SqliteException { SqliteErrorCode: not (raw.SQLITE_CONSTRAINT or raw.SQLITE_TOOBIG or raw.SQLITE_MISMATCH) };
 
     /// <summary>
-    /// The message that <paramref name="sender"/> already sent under this clientMessageId, committed or earlier in this transaction.
+    /// Finds the message that <paramref name="sender"/> sent under this clientMessageId, committed or earlier in this transaction.
     /// </summary>
     public Message? Find(string sender, string clientMessageId)
     {
         if (_index.Find(sender, clientMessageId) is not { } id)
             return null;
-        // If somebody deleted the row, its index entry may be left: then the message is a new one.
+        // If somebody deleted the row with another tool, its index entry may be left. Then the message counts as new.
         var message = _find.Bind(1, id).Read() ? new Message(id, sender, _find.Text(0), _find.Utf8(1).ToArray(), _find.Int64(2)) : null;
         _find.Reset();
         return message;
     }
 
     /// <summary>Adds the MessageDB row and its InboxDB row.</summary>
-    /// <param name="draft">What was sent.</param>
-    /// <param name="sentAt">When it was accepted, in milliseconds since 1970-01-01 UTC; an earlier time than the last message's becomes the
-    /// last message's.</param>
+    /// <param name="draft">What the user sent.</param>
+    /// <param name="sentAt">When it was accepted, in milliseconds since 1970-01-01 UTC. A time before the last message's becomes the last
+    /// message's.</param>
     public Message Insert(Draft draft, long sentAt)
     {
         var message = new Message(LastId + 1, draft.From, draft.To, draft.Text, Math.Max(sentAt, _lastSentAt));
@@ -126,10 +126,10 @@ internal sealed class Transaction : IDisposable
         return message;
     }
 
-    /// <summary>Takes messages out of the user's inbox: those of the range that are in it.</summary>
+    /// <summary>Removes the messages of a range from the user's inbox.</summary>
     /// <param name="user">Whose inbox.</param>
-    /// <param name="range">The messages.</param>
-    /// <param name="receipts">Gets a receipt for each.</param>
+    /// <param name="range">The messages' ids. Those that are not in the inbox are ignored.</param>
+    /// <param name="receipts">Gets a receipt for each message that was removed.</param>
     public void Remove(string user, IdRange range, List<Receipt> receipts)
     {
         _remove.Bind(1, user).Bind(2, range.First).Bind(3, range.Last);
@@ -137,18 +137,18 @@ internal sealed class Transaction : IDisposable
             receipts.Add(new Receipt(_remove.Int64(0), Name(_remove.Utf8(1)), user));
     }
 
-    /// <summary>Erases messages; the trigger MessageDB_Erased erases what stands beside them.</summary>
+    /// <summary>Erases messages. The trigger MessageDB_Erased erases their rows in other tables.</summary>
     public void Erase(List<long> ids)
     {
         foreach (var id in ids)
             _erase.Bind(1, id).Run();
-        ids.ForEach(_index.Erase); // last: nothing fails any more
+        ids.ForEach(_index.Erase); // last, because it cannot be undone if a statement fails
     }
 
     /// <summary>Whether the message waits in the user's inbox.</summary>
     public bool IsInInbox(string user, long id) => _isInInbox.Bind(1, user).Bind(2, id).Exists();
 
-    /// <summary>Runs a statement of the caller's own, with its values for ?1, ?2 and so on: for what is written seldom.</summary>
+    /// <summary>Runs a statement that is not prepared, for rare writes. The values are those of ?1, ?2 and so on.</summary>
     public void Execute(string sql, params ReadOnlySpan<string> values)
     {
         using var statement = new Statement(_connection, sql);
@@ -157,7 +157,7 @@ internal sealed class Transaction : IDisposable
         statement.Run();
     }
 
-    /// <summary>Moves the write-ahead log into the file and empties it.</summary>
+    /// <summary>Copies the write-ahead log into the database, and empties it.</summary>
     public void Checkpoint()
     {
         _database.RequireSound();
@@ -165,7 +165,7 @@ internal sealed class Transaction : IDisposable
         checkpoint.Run();
     }
 
-    /// <summary>Writes a page and changes nothing: its commit proves that the disk takes one.</summary>
+    /// <summary>Writes a page without changing it. Its commit proves that the disk can be written.</summary>
     public void Touch() => _touch.Run();
 
     public void Dispose()
@@ -187,7 +187,7 @@ internal sealed class Transaction : IDisposable
         _last.Reset();
     }
 
-    /// <summary>The last name read; receipts come in runs of one sender.</summary>
+    /// <summary>Decodes a name. Receipts often have the same sender one after another, so the last name is kept.</summary>
     private string Name(ReadOnlySpan<byte> utf8)
     {
         if (!System.Text.Ascii.Equals(utf8, _name))

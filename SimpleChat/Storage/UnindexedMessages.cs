@@ -1,11 +1,10 @@
 namespace SimpleChat.Storage;
 
-/// <summary>
-/// The messages above <see cref="MessageIndex"/>'s mark. At the start, and after a fault, all of them are indexed at once.
-/// </summary>
+/// <summary>The messages above the mark of <see cref="MessageIndex"/>, which a crash or a fault has left.</summary>
 internal static class UnindexedMessages
 {
-    /// <param name="prepare">Makes a statement on the writer's connection, which keeps it.</param>
+    /// <summary>Indexes all of them at once. Called at the start, and after a fault.</summary>
+    /// <param name="prepare">Prepares a statement on the writer's connection, which disposes of it.</param>
     public static void Index(Func<string, Statement> prepare)
     {
         string[] steps =

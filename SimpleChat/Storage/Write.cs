@@ -3,51 +3,54 @@ using SimpleChat.Limits;
 namespace SimpleChat.Storage;
 
 /// <summary>
-/// Something that waits to be written. The <see cref="Writer"/> calls <see cref="Store"/> within a transaction, then <see cref="Stored"/>
-/// when it is on disk, or <see cref="Refused"/> when it is not known to be. A disk that is too slow may have both called, in that order:
-/// first refused, then stored after all.
+/// Something to be written. The <see cref="Writer"/> calls <see cref="Store"/> within a transaction. Then it calls <see cref="Stored"/>
+/// when the write is on disk, or <see cref="Refused"/> when that is not known. If the disk is too slow, it may call both: first Refused,
+/// and then Stored after all.
 /// </summary>
 internal abstract class Write
 {
     private int _answered;
 
-    /// <summary>When it was handed to the writer; <see cref="TimeProvider.GetTimestamp"/>. The queue's own.</summary>
+    /// <summary>When it was enqueued: a <see cref="TimeProvider.GetTimestamp"/>. Only the queue uses this.</summary>
     public long Since { get; set; }
 
-    /// <summary>Whose part of the queue it takes room in; null for nobody's.</summary>
+    /// <summary>The user whose part of the queue it takes; null if it is no user's.</summary>
     public virtual UserShare? Share => null;
 
-    /// <summary>How many row operations it takes, about.</summary>
+    /// <summary>Roughly how many row operations it takes.</summary>
     public virtual int Cost => 1;
 
-    /// <summary>Whether it was answered: see <see cref="TryAnswer"/>.</summary>
+    /// <summary>Whether <see cref="TryAnswer"/> was called.</summary>
     protected bool IsAnswered => Volatile.Read(ref _answered) != 0;
 
-    /// <summary>Writes it within the open transaction. On the writer's thread; called again if the transaction was repeated.</summary>
+    /// <summary>Writes within the open transaction. Called on the writer's thread, and again if the transaction is repeated.</summary>
     public abstract void Store(Transaction db);
 
-    /// <summary>It is on disk. On the writer's thread, in commit order; must not wait.</summary>
+    /// <summary>Called when the write is on disk, on the writer's thread and in commit order. Must not wait.</summary>
     public abstract void Stored();
 
-    /// <summary>It is not known to be stored. On any thread; must not wait.</summary>
+    /// <summary>Called when it is not known whether the write is stored, on any thread. Must not wait.</summary>
     public abstract void Refused();
 
-    /// <summary>Its commit failed, and storage works again. What is on disk all the same can be seen now. On the writer's thread.</summary>
+    /// <summary>
+    /// Called when the commit failed and storage works again, on the writer's thread. The write may be on disk all the same, and can find
+    /// out now.
+    /// </summary>
     public virtual void Recover(Transaction db)
     {
     }
 
-    /// <summary>True once, for whoever answers first.</summary>
+    /// <summary>Returns true the first time it is called, and false afterwards.</summary>
     protected bool TryAnswer() => Interlocked.Exchange(ref _answered, 1) == 0;
 }
 
-/// <summary>A write that can be awaited.</summary>
-/// <param name="share">Whose part of the queue it takes room in; null for nobody's.</param>
+/// <summary>A write whose caller awaits it.</summary>
+/// <param name="share">The user whose part of the queue it takes; null if it is no user's.</param>
 internal abstract class AwaitedWrite(UserShare? share = null) : Write
 {
     private readonly TaskCompletionSource<bool> _written = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>Completes with true when it is on disk, with false when it is not known to be.</summary>
+    /// <summary>Completes with true when the write is on disk, and with false when that is not known.</summary>
     public Task<bool> Written => _written.Task;
 
     public override UserShare? Share => share;

@@ -1,29 +1,32 @@
 namespace SimpleChat.Storage;
 
 /// <summary>
-/// What waits for the <see cref="Writer"/>, bounded, and for how long. Two lists are swapped under a monitor instead of a channel: that is
-/// one lock for a whole batch, and whoever waits too long can be found.
+/// The writes that wait for the <see cref="Writer"/>. It limits how many wait, and how long. A monitor guards two lists, which are swapped.
+/// A channel would lock for each write, not once for a whole batch. And it could not find the writes that wait too long.
 /// </summary>
 /// <param name="time">The clock.</param>
-/// <param name="log">Hears when storage fails and when it works again.</param>
+/// <param name="log">Is told when storage fails, and when it works again.</param>
 internal sealed partial class WriteQueue(TimeProvider time, ILogger log)
 {
     /// <summary>
-    /// Row operations that may wait, and so those of one batch: it ends long before anybody's patience. Beyond it senders wait.
+    /// The most row operations that may wait, and so the most in one batch. A batch of this size takes far less than
+    /// <see cref="Patience"/>. When the queue is full, senders wait.
     /// </summary>
     public const int Capacity = 32 * 1024;
 
-    /// <summary>Row operations of one user that may wait, some milliseconds of work: nobody else is held up for longer.</summary>
+    /// <summary>
+    /// The most row operations of one user that may wait. They take some milliseconds, and nobody else waits for them longer.
+    /// </summary>
     public const int CapacityPerUser = Capacity / 16;
 
     /// <summary>
-    /// A sender is told "not known to be stored" after this long: before the contract's 5 seconds, by the time it takes to say so.
+    /// After this long a sender is told "not known to be stored". The contract allows 5 seconds; the rest is time to send the answer.
     /// </summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(4);
 
-    private readonly object _gate = new(); // a monitor: the writer's thread waits on it
+    private readonly object _gate = new(); // a monitor, because the writer's thread waits on it
 
-    // Under _gate, but for _batch, which the writer's thread may read freely, and _fault, which anybody may.
+    // Guarded by _gate. Without it, the writer's thread may read _batch, and anybody may read _fault.
     private List<Write> _waiting = [];
     private List<Write> _batch = [];
     private int _waitingCost;
@@ -31,15 +34,15 @@ internal sealed partial class WriteQueue(TimeProvider time, ILogger log)
     private bool _stopping;
     private string? _fault;
 
-    /// <summary>What is wrong with storage, in words; null while nothing is.</summary>
+    /// <summary>Says in words what is wrong with storage; null if nothing is.</summary>
     public string? Fault => Volatile.Read(ref _fault);
 
-    /// <summary>Writes that wait.</summary>
+    /// <summary>How many writes wait.</summary>
     public int Count => _waiting.Count;
 
     /// <summary>
-    /// Waits for room, then hands over. Refuses when there is none in time, and at once while storage fails: of a client that sends many
-    /// before it looks for answers, the last one waits no longer than the first.
+    /// Waits for room, then adds the write. If there is no room in time, the write is refused. While storage fails, it is refused at once.
+    /// So when a client sends many messages without reading answers, the last waits no longer than the first.
     /// </summary>
     public async ValueTask EnqueueAsync(Write write)
     {
@@ -70,10 +73,11 @@ internal sealed partial class WriteQueue(TimeProvider time, ILogger log)
     }
 
     /// <summary>
-    /// The writer's thread waits for the next batch, which is everything that waits. It is empty if nothing came in time.
+    /// Takes the next batch, which is every write that waits. The writer's thread calls this and waits here. The batch is empty if no write
+    /// came in time.
     /// </summary>
-    /// <param name="patience">How long to wait. While storage fails it does not: the writer tries again.</param>
-    /// <returns>Null when the server stops and nothing is left.</returns>
+    /// <param name="patience">How long to wait. While storage fails it does not wait, so that the writer tries again.</param>
+    /// <returns>The batch; null when the server stops and no write is left.</returns>
     public List<Write>? Take(TimeSpan patience)
     {
         TaskCompletionSource? room;
@@ -96,7 +100,7 @@ internal sealed partial class WriteQueue(TimeProvider time, ILogger log)
         return _batch;
     }
 
-    /// <summary>The writer's thread leaves the disk alone, unless the server stops.</summary>
+    /// <summary>Makes the writer's thread pause after a fault, unless the server stops.</summary>
     public void Rest(TimeSpan pause)
     {
         lock (_gate)
@@ -106,8 +110,8 @@ internal sealed partial class WriteQueue(TimeProvider time, ILogger log)
         }
     }
 
-    /// <summary>From now on storage counts as failing.</summary>
-    /// <returns>What was waiting, and does not any more: to be refused.</returns>
+    /// <summary>Marks storage as failing.</summary>
+    /// <returns>The writes that waited, now removed. The caller refuses them.</returns>
     public List<Write> Fail(string fault)
     {
         List<Write> waiting;
@@ -125,7 +129,7 @@ internal sealed partial class WriteQueue(TimeProvider time, ILogger log)
         return waiting;
     }
 
-    /// <summary>A commit succeeded: storage does not count as failing any more.</summary>
+    /// <summary>Marks storage as working, after a commit that succeeded.</summary>
     public void Succeed()
     {
         if (Fault is null)
@@ -134,8 +138,8 @@ internal sealed partial class WriteQueue(TimeProvider time, ILogger log)
         Log.StorageRecovered(log);
     }
 
-    /// <summary>If anybody has waited too long, the disk does not answer, and storage counts as failing.</summary>
-    /// <returns>What was waiting for it, the batch that is being written included: to be refused.</returns>
+    /// <summary>Marks storage as failing if a write has waited too long: then the disk does not answer.</summary>
+    /// <returns>The writes that waited, and the batch that is being written. The caller refuses them.</returns>
     public List<Write> FailIfOverdue()
     {
         List<Write> stuck;
@@ -149,7 +153,7 @@ internal sealed partial class WriteQueue(TimeProvider time, ILogger log)
         return [.. stuck, .. Fail("the disk does not answer in time.")];
     }
 
-    /// <summary>Nothing is accepted any more. What waits is still taken.</summary>
+    /// <summary>Refuses writes from now on. Those that wait already can still be taken.</summary>
     public void Stop()
     {
         lock (_gate)
@@ -170,7 +174,7 @@ internal sealed partial class WriteQueue(TimeProvider time, ILogger log)
             Monitor.Pulse(_gate);
     }
 
-    /// <summary>Under the gate.</summary>
+    /// <summary>Takes every write that waits. The caller holds the gate.</summary>
     private List<Write> TakeWaiting(List<Write> next)
     {
         var taken = _waiting;

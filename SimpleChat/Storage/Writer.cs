@@ -5,18 +5,16 @@ using SimpleChat.Settings;
 namespace SimpleChat.Storage;
 
 /// <summary>
-/// The one writer. It takes whatever waits, writes it in one transaction, commits once, and only then confirms, in commit order: a durable
-/// commit costs the same for one message as for a hundred (group commit). There is no timer and no batch size to tune: while one batch goes
-/// to disk, the next one gathers.
+/// The only writer. It takes every write that waits, stores them in one transaction, and commits once. Only then it confirms them, in
+/// commit order. This is group commit: a durable commit costs the same for one message as for a hundred. There is no timer and no batch
+/// size to tune. While one batch goes to disk, the next one gathers.
 /// </summary>
 internal sealed partial class Writer : IHostedService, IDisposable
 {
-    /// <summary>After a failed commit the disk is left alone for so long.</summary>
+    /// <summary>How long the writer pauses after a failed commit.</summary>
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
 
-    /// <summary>
-    /// While nobody writes, the files are looked at so often: what somebody has done to them is told without being asked.
-    /// </summary>
+    /// <summary>How often the writer checks the files while nobody writes. So a fault is noticed before somebody sends a message.</summary>
     private static readonly TimeSpan Look = TimeSpan.FromSeconds(1);
 
     private readonly Database _database;
@@ -27,8 +25,8 @@ internal sealed partial class Writer : IHostedService, IDisposable
     private readonly ITimer _watchdog;
     private readonly TaskCompletionSource _done = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    // The writer's thread alone.
-    private readonly Queue<Write> _unsure = []; // their commit failed: they may be on disk all the same
+    // Used by the writer's thread alone.
+    private readonly Queue<Write> _unsure = []; // their commit failed, but they may be on disk
     private Transaction? _transaction;
     private long _lastCommitted;
 
@@ -43,18 +41,19 @@ internal sealed partial class Writer : IHostedService, IDisposable
         metrics.ObserveWaiting(() => _queue.Count);
     }
 
-    /// <summary>The highest id committed. Known before the messages are offered: whoever joins the map and then asks misses none.</summary>
+    /// <summary>
+    /// The highest id committed. It is set before the messages are offered to connections. So a connection that joins the map and then
+    /// reads this misses none.
+    /// </summary>
     public long LastCommitted => Volatile.Read(ref _lastCommitted);
 
-    /// <summary>What is wrong with storage, in words; null as long as commits succeed in time.</summary>
+    /// <summary>Says in words what is wrong with storage; null if commits succeed in time.</summary>
     public string? Fault => _queue.Fault;
 
-    /// <summary>
-    /// Called after a fault: a commit that was taken for failed may be on disk after all, up to <see cref="LastCommitted"/>.
-    /// </summary>
+    /// <summary>Called after a fault. A commit that seemed to fail may be on disk after all, up to <see cref="LastCommitted"/>.</summary>
     public Action? Recovered { get; set; }
 
-    /// <summary>Hands a write over. It is answered: stored, or refused within <see cref="WriteQueue.Patience"/>.</summary>
+    /// <summary>Enqueues a write. It is stored, or refused within <see cref="WriteQueue.Patience"/>.</summary>
     public ValueTask EnqueueAsync(Write write) => _queue.EnqueueAsync(write);
 
     /// <summary>Opens the database and starts to write.</summary>
@@ -69,7 +68,7 @@ internal sealed partial class Writer : IHostedService, IDisposable
         return Task.CompletedTask;
     }
 
-    /// <summary>Writes what waits, then lets go of the database. Nothing is accepted any more.</summary>
+    /// <summary>Refuses further writes, stores those that wait, and closes the database.</summary>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
         _queue.Stop();
@@ -102,9 +101,9 @@ internal sealed partial class Writer : IHostedService, IDisposable
         }
     }
 
-    /// <summary>Writes and commits the batch, then confirms each of its writes. False if storage failed.</summary>
+    /// <summary>Stores and commits the batch, then confirms each of its writes. Returns false if storage failed.</summary>
     /// <param name="batch">The writes.</param>
-    /// <param name="eachAlone">Whether a write that SQLite does not take is undone by itself; costs a savepoint each.</param>
+    /// <param name="eachAlone">Whether to give each write a savepoint, so that one that SQLite refuses is undone alone.</param>
     private bool TryCommit(List<Write> batch, bool eachAlone = false)
     {
         var started = Stopwatch.GetTimestamp();
@@ -148,8 +147,8 @@ internal sealed partial class Writer : IHostedService, IDisposable
     }
 
     /// <summary>
-    /// After a failure. If storage is to blame, nobody's write is known to be stored, and what waits will not be. If a write is (one that
-    /// SQLite does not take), the batch is written again, each alone, so that it fails nobody but itself.
+    /// Handles a failed batch. If storage failed, it refuses the batch and every write that waits. If SQLite refused a single write, it
+    /// stores the batch again with savepoints. Then that write alone fails.
     /// </summary>
     private bool Recover(List<Write> batch, Exception e, bool eachAlone)
     {
@@ -166,7 +165,7 @@ internal sealed partial class Writer : IHostedService, IDisposable
         if (!isStorage)
             return TryCommit(batch, eachAlone: true);
 
-        // What a failed COMMIT left on disk is seen when the file is opened anew.
+        // A failed COMMIT may have reached the disk. The next connection will see it.
         _transaction?.Dispose();
         _transaction = null;
         foreach (var write in batch)
@@ -175,7 +174,7 @@ internal sealed partial class Writer : IHostedService, IDisposable
         return false;
     }
 
-    /// <summary>A new connection after a fault.</summary>
+    /// <summary>Opens a new connection after a fault.</summary>
     private Transaction Reopen()
     {
         var transaction = new Transaction(_database);
@@ -198,12 +197,12 @@ internal sealed partial class Writer : IHostedService, IDisposable
         }
     }
 
-    /// <summary>Answers whoever has waited too long, also while the writer itself is stuck in the disk.</summary>
+    /// <summary>Refuses writes that have waited too long, even while the writer's thread waits for the disk.</summary>
     private void RefuseOverdue() => Refuse(_queue.FailIfOverdue());
 
     private void Refuse(List<Write> writes) => writes.ForEach(write => Answer(write, isStored: false));
 
-    /// <summary>Tells whoever waits for a write. A fault in there is that one's alone.</summary>
+    /// <summary>Answers a write. If that throws, only this write is affected.</summary>
     private void Answer(Write write, bool isStored)
     {
         try

@@ -5,19 +5,19 @@ using SimpleChat.Settings;
 namespace SimpleChat.Storage.Files;
 
 /// <summary>
-/// Is this file ours? Asked before anything is written, locked or made: a file that is not ours stays as it was, byte for byte, with
-/// nothing beside it.
+/// Checks that a file is a database of this server, before the server writes, locks or creates anything. If it is not, it stays as it was,
+/// byte for byte, and no file appears beside it.
 /// </summary>
 internal static class DatabaseFile
 {
-    /// <summary>Mode 0600.</summary>
+    /// <summary>Only the owner may read and write (mode 0600).</summary>
     public const UnixFileMode OwnerAlone = UnixFileMode.UserRead | UnixFileMode.UserWrite;
 
     private const UnixFileMode Others = UnixFileMode.OtherRead | UnixFileMode.OtherWrite | UnixFileMode.OtherExecute;
 
     private const UnixFileMode Writable = UnixFileMode.UserWrite | UnixFileMode.GroupWrite | UnixFileMode.OtherWrite;
 
-    /// <summary>Looks at the file and its write-ahead log, and changes neither.</summary>
+    /// <summary>Checks the file and its write-ahead log, and changes neither.</summary>
     /// <exception cref="StartException">They are not ours, or cannot be served; the message says why and what to do.</exception>
     /// <exception cref="SqliteException">They cannot be read.</exception>
     public static void RequireOurs(string path)
@@ -25,11 +25,12 @@ internal static class DatabaseFile
         var log = new FileInfo(path + "-wal");
         var hasLog = log is { Exists: true, Length: > 0 };
         var file = new FileInfo(path);
-        if (!file.Exists || file.Length == 0) // made by a server that was killed at once, or by touch; but then nothing was ever committed
+        // An empty file is from a server that was killed at once, or from touch. Nothing was ever committed to it.
+        if (!file.Exists || file.Length == 0)
         {
             if (Directory.Exists(path))
                 throw new StartException($"{path} is a folder. Set ConnectionStrings:Chat to a file.");
-            if (hasLog) // SQLite would delete it
+            if (hasLog) // SQLite would delete the log
                 throw new StartException(
                     $"The database {path} is {(file.Exists ? "empty" : "not there")}, but its write-ahead log is. " +
                     $"Restore both, or move {log.FullName} away.");
@@ -43,8 +44,8 @@ internal static class DatabaseFile
     }
 
     /// <summary>
-    /// Files that anybody on this machine may read or write become their owner's alone: older versions made them so, by the usual umask.
-    /// One that is open to a group and to nobody else was made so by somebody, and stays.
+    /// Closes the files to other users of this machine (mode 0600), if everybody may read or write them. Older versions created them so, by
+    /// the usual umask. If only a group may use a file, somebody has decided that, and the file stays as it is.
     /// </summary>
     public static void CloseToOthers(string path)
     {
@@ -59,12 +60,12 @@ internal static class DatabaseFile
             }
             catch (UnauthorizedAccessException)
             {
-                // It is somebody else's, who lets us write to it: theirs to close.
+                // Another user owns the file and lets the server write to it. Only that user can change its mode.
             }
         }
     }
 
-    /// <summary>The first bytes (https://sqlite.org/fileformat2.html#the_database_header).</summary>
+    /// <summary>Checks the file's first bytes (https://sqlite.org/fileformat2.html#the_database_header).</summary>
     private static void RequireHeader(FileInfo file)
     {
         Span<byte> magic = stackalloc byte[16];
@@ -76,9 +77,9 @@ internal static class DatabaseFile
     }
 
     /// <summary>
-    /// What tables are in it, read without a lock and without making a file: as a file that nobody changes, or, if its newest pages are in
-    /// a write-ahead log, through a file system layer that knows no locks, in exclusive mode, where SQLite keeps the log's index in memory
-    /// (https://sqlite.org/wal.html#noshm).
+    /// Checks the tables, without a lock and without creating a file. Without a write-ahead log, SQLite opens the database as immutable.
+    /// With one, SQLite opens it in exclusive mode, through a file system layer without locks. In that mode SQLite keeps the log's index in
+    /// memory (https://sqlite.org/wal.html#noshm).
     /// </summary>
     private static void RequireSchema(string path, bool hasLog)
     {

@@ -4,21 +4,22 @@ using SimpleChat.Settings;
 namespace SimpleChat.Storage.Files;
 
 /// <summary>
-/// One server per database: an operating-system lock on a file beside it (<c>chat.db.lock</c>), which goes with the process, however that
-/// ends. On Linux the database itself is locked too, so that another name for it (a hard link, a file mounted into a container) gives no
-/// second server. Each lock is tried a second time, which must fail: where locks do not work, nothing starts.
+/// Lets one server use a database at a time. It locks a file beside the database (<c>chat.db.lock</c>). The operating system drops the lock
+/// when the process ends, in whatever way. On Linux it locks the database itself too. So no second server can use it under another name (a
+/// hard link, a file mounted into a container). Each lock is tried a second time, which must fail. If it does not, locks do not work here,
+/// and the server does not start.
 /// </summary>
 internal sealed class DatabaseLock : IDisposable
 {
     private readonly string _database;
     private readonly string _path;
     private IDisposable? _lock;
-    private SafeFileHandle? _inode; // disposed of after SQLite's last handle: closing it drops SQLite's own locks
+    private SafeFileHandle? _inode; // closing it drops SQLite's locks, so SQLite's handles are closed first
 
     private DatabaseLock(string database) => (_database, _path) = (database, database + ".lock");
 
-    /// <summary>Looks whether another server holds the database. Makes nothing: a file that is not ours gets no lock beside it.</summary>
-    /// <exception cref="StartException">Another one does, or the lock cannot be taken.</exception>
+    /// <summary>Takes the lock if its file exists already. It creates no file, because the database may not be ours.</summary>
+    /// <exception cref="StartException">Another server holds the lock, or it cannot be taken.</exception>
     public static DatabaseLock TakeIfThere(string database)
     {
         var taken = new DatabaseLock(database);
@@ -27,8 +28,8 @@ internal sealed class DatabaseLock : IDisposable
         return taken;
     }
 
-    /// <summary>Takes what is not taken yet. A database that is not there is made, empty, for its owner alone.</summary>
-    /// <exception cref="StartException">Another server holds it, or locks do not work here.</exception>
+    /// <summary>Takes the locks that are not taken yet. If there is no database, an empty one is created, for its owner alone.</summary>
+    /// <exception cref="StartException">Another server holds a lock, or locks do not work here.</exception>
     public void Take()
     {
         if (_lock is null)
@@ -83,7 +84,9 @@ internal sealed class DatabaseLock : IDisposable
             new($"The database {_database} cannot be used: {what} cannot be locked here. {why} Put it on a local file system.");
     }
 
-    /// <summary>By .NET, whose settings can switch it off (DOTNET_SYSTEM_IO_DISABLEFILELOCKING): then the second try tells.</summary>
+    /// <summary>
+    /// Locks the file through .NET. The setting DOTNET_SYSTEM_IO_DISABLEFILELOCKING switches that off; the second try finds out.
+    /// </summary>
     private FileStream TakeAnywhere()
     {
         if (new FileInfo(_path).LinkTarget is not null)
@@ -107,7 +110,7 @@ internal sealed class DatabaseLock : IDisposable
         }
         catch (IOException)
         {
-            return file; // as it must be
+            return file; // the second try must fail
         }
 
         file.Dispose();

@@ -1,13 +1,13 @@
 namespace SimpleChat.Storage.Files;
 
-/// <summary>Which file it is, and when it was changed.</summary>
-/// <param name="Device">Where it is; 0 except on Linux.</param>
-/// <param name="Inode">What tells it from any other file there; except on Linux when it was made.</param>
-/// <param name="Size">In bytes.</param>
+/// <summary>Tells a file from others, and from itself after a change.</summary>
+/// <param name="Device">The device that holds the file, on Linux; 0 elsewhere.</param>
+/// <param name="Inode">The file's number on its device, on Linux; elsewhere its creation time, in ticks.</param>
+/// <param name="Size">Its size, in bytes.</param>
 /// <param name="Modified">When its content was last changed; nanoseconds on Linux, ticks elsewhere.</param>
 internal readonly record struct FileStamp(long Device, long Inode, long Size, long Modified)
 {
-    /// <summary>The file that a name leads to, or null if there is none.</summary>
+    /// <summary>Reads the stamp of the file at a path; null if there is no file.</summary>
     public static FileStamp? Of(string path)
     {
         if (OperatingSystem.IsLinux())
@@ -16,6 +16,6 @@ internal readonly record struct FileStamp(long Device, long Inode, long Size, lo
         return file.Exists ? new FileStamp(0, file.CreationTimeUtc.Ticks, file.Length, file.LastWriteTimeUtc.Ticks) : null;
     }
 
-    /// <summary>Whether both are the same file, whatever is in it.</summary>
+    /// <summary>Whether both are the same file, whatever its content is.</summary>
     public bool IsSameFile(FileStamp other) => (Device, Inode) == (other.Device, other.Inode);
 }

@@ -4,12 +4,12 @@ using Microsoft.Win32.SafeHandles;
 namespace SimpleChat.Storage.Files;
 
 /// <summary>
-/// What .NET has no call for: opening without following a link, locks that its settings cannot switch off, and which file a name leads to.
-/// Errors are errno values (https://man7.org/linux/man-pages/man3/errno.3.html).
+/// System calls that .NET does not offer. They open a file without following a link, take locks that no setting switches off, and identify
+/// a file. Errors are errno values (https://man7.org/linux/man-pages/man3/errno.3.html).
 /// </summary>
 internal static class Linux
 {
-    /// <summary>Errors that somebody can do something about.</summary>
+    /// <summary>Errors for which the server has a message of its own.</summary>
     public const int NoSuchFile = 2, TryAgain = 11, AccessDenied = 13, ReadOnlyFileSystem = 30, SymbolicLink = 40;
 
     private const int ReadWrite = 2, Create = 0x40, NonBlocking = 0x800, CloseOnExec = 0x80000;
@@ -20,7 +20,9 @@ internal static class Linux
     private const int CurrentFolder = -100, DoNotFollow = 0x100; // AT_FDCWD, AT_SYMLINK_NOFOLLOW
     private const uint BasicFields = 0x7ff; // STATX_BASIC_STATS
 
-    /// <summary>A byte of a database that SQLite never locks: behind its own range (https://sqlite.org/lockingv3.html).</summary>
+    /// <summary>
+    /// A byte of the database that SQLite never locks. It lies behind the range that SQLite uses (https://sqlite.org/lockingv3.html).
+    /// </summary>
     private const long LockByte = 0x40000000 + 1024;
 
     private static readonly int s_noFollow = RuntimeInformation.ProcessArchitecture is Architecture.X64 or Architecture.X86
@@ -28,7 +30,7 @@ internal static class Linux
         : 0x8000;
 
     /// <summary>
-    /// Opens a file for reading and writing, never through a symbolic link. One that it makes is its owner's alone (mode 0600).
+    /// Opens a file for reading and writing, and never follows a symbolic link. A file that it creates is for its owner alone (mode 0600).
     /// </summary>
     /// <returns>The file, or null and the error.</returns>
     public static SafeFileHandle? Open(string path, bool create, out int error)
@@ -39,14 +41,14 @@ internal static class Linux
     }
 
     /// <summary>
-    /// Locks the file for this handle alone (flock, as .NET does it, so that servers of an older version are held off too).
+    /// Locks the file for this handle alone. It uses flock, as .NET does, so that it excludes servers of older versions too.
     /// </summary>
     /// <returns>0, or the error: <see cref="TryAgain"/> if somebody else holds it.</returns>
     public static int Lock(SafeFileHandle file) => flock(file, ExclusiveLock | DoNotWait) == 0 ? 0 : Marshal.GetLastPInvokeError();
 
     /// <summary>
-    /// Locks the file itself, whatever its name, for this handle alone. The lock is the open file's, not the process's: closing another
-    /// handle does not drop it. It disturbs neither SQLite's locks nor those of .NET.
+    /// Locks the file itself, under whatever name, for this handle alone. The lock belongs to the open file and not to the process, so
+    /// closing another handle does not drop it. It does not affect the locks of SQLite or of .NET.
     /// </summary>
     /// <returns>0, or the error: <see cref="TryAgain"/> if somebody else holds it.</returns>
     public static int LockInode(SafeFileHandle file)
@@ -55,8 +57,8 @@ internal static class Linux
         return fcntl(file, SetOpenFileLock, ref range) == 0 ? 0 : Marshal.GetLastPInvokeError();
     }
 
-    /// <summary>The file that a name leads to, or null if there is none.</summary>
-    /// <exception cref="IOException">It cannot be looked at.</exception>
+    /// <summary>Reads the stamp of the file at a path; null if there is no file.</summary>
+    /// <exception cref="IOException">The file cannot be examined.</exception>
     public static FileStamp? Stamp(string path)
     {
         if (statx(CurrentFolder, path, DoNotFollow, BasicFields, out var status) == 0)
@@ -70,10 +72,10 @@ internal static class Linux
         return error == NoSuchFile ? null : throw new IOException($"{path} cannot be looked at: {Explain(error)}.");
     }
 
-    /// <summary>The error in the operating system's words.</summary>
+    /// <summary>Explains an error in the operating system's words.</summary>
     public static string Explain(int error) => Marshal.GetPInvokeErrorMessage(error);
 
-#pragma warning disable IDE1006, SYSLIB1054 // the names are the library's
+#pragma warning disable IDE1006, SYSLIB1054 // these are libc's names
     [DllImport("libc", SetLastError = true)]
     private static extern int open([MarshalAs(UnmanagedType.LPUTF8Str)] string path, int flags, int mode);
 
@@ -88,7 +90,7 @@ internal static class Linux
         out FileStatus status);
 #pragma warning restore IDE1006, SYSLIB1054
 
-    /// <summary>struct flock of a 64-bit system.</summary>
+    /// <summary>The struct flock of a 64-bit system.</summary>
     [StructLayout(LayoutKind.Sequential)]
     private struct FileLock
     {
@@ -97,7 +99,7 @@ internal static class Linux
         public int Process;
     }
 
-    /// <summary>struct statx, which is the same on every architecture (https://man7.org/linux/man-pages/man2/statx.2.html).</summary>
+    /// <summary>The struct statx, which is the same on every architecture (https://man7.org/linux/man-pages/man2/statx.2.html).</summary>
     [StructLayout(LayoutKind.Explicit, Size = 256)]
     private struct FileStatus
     {

@@ -6,15 +6,15 @@ using SQLitePCL;
 namespace SimpleChat.Storage.Files;
 
 /// <summary>
-/// The database, its write-ahead log and the log's index (<c>-wal</c>, <c>-shm</c>): kept open from start to end by a connection of its
-/// own. SQLite does not notice when somebody deletes one of them, puts a copy over it or writes into it. It goes on, and what it commits is
-/// lost at the next start. So whoever commits looks here before it confirms.
+/// Watches the database, its write-ahead log and the log's index (<c>-wal</c>, <c>-shm</c>). A connection of its own keeps them open from
+/// start to end. SQLite does not notice when somebody deletes, replaces or overwrites one of them. It goes on, and what it commits is lost
+/// at the next start. So the writer checks here before it confirms a commit.
 /// </summary>
 internal sealed class OpenedFiles : IDisposable
 {
     /// <summary>
-    /// Bytes of the index's header (https://sqlite.org/walformat.html#the_wal_index_header): two copies of 48, then how far checkpoints
-    /// have come.
+    /// Bytes of the index's header (https://sqlite.org/walformat.html#the_wal_index_header). It has two copies of 48 bytes, and then the
+    /// progress of checkpoints.
     /// </summary>
     private const int CopyBytes = 48, HeaderBytes = 136;
 
@@ -24,14 +24,14 @@ internal sealed class OpenedFiles : IDisposable
     private readonly string _path;
     private readonly SqliteConnection _connection;
     private readonly FileStamp _log, _index;
-    // On Linux; they end last, because the second one's end drops SQLite's own locks.
+    // Open on Linux only. They are closed last, because closing the second one drops SQLite's own locks.
     private readonly SafeFileHandle? _logHandle, _indexHandle;
-    private FileStamp _database; // as checkpoints left it
+    private FileStamp _database; // after the last checkpoint
     private Progress _progress;
 
-    /// <param name="path">The database; its schema is in it.</param>
-    /// <param name="connectionString">How to open it, for reading and writing.</param>
-    /// <exception cref="IOException">The files cannot be looked at.</exception>
+    /// <param name="path">The database, with its schema in it.</param>
+    /// <param name="connectionString">Opens the database for reading and writing.</param>
+    /// <exception cref="IOException">The files cannot be examined.</exception>
     /// <exception cref="SqliteException">They cannot be opened.</exception>
     public OpenedFiles(string path, string connectionString)
     {
@@ -41,7 +41,9 @@ internal sealed class OpenedFiles : IDisposable
         {
             _connection.Open();
             _connection.Execute("SELECT count(*) FROM MessageDB_Indexed"); // opens the log and its index
-            (_database, _log, _index) = (Stamp(""), Stamp("-wal"), Stamp("-shm"));
+            _database = Stamp("");
+            _log = Stamp("-wal");
+            _index = Stamp("-shm");
             if (OperatingSystem.IsLinux())
                 (_logHandle, _indexHandle) = (Open("-wal"), Open("-shm"));
         }
@@ -56,8 +58,8 @@ internal sealed class OpenedFiles : IDisposable
             File.OpenHandle(path + suffix, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
     }
 
-    /// <summary>The three names still lead to the files that were opened. On any thread.</summary>
-    /// <exception cref="SqliteException">One does not, and why.</exception>
+    /// <summary>Checks that the three paths still lead to the files that were opened. Any thread may call it.</summary>
+    /// <exception cref="SqliteException">A file is missing or another one; the message says which.</exception>
     public void RequireInPlace()
     {
         RequireDatabase();
@@ -65,14 +67,15 @@ internal sealed class OpenedFiles : IDisposable
     }
 
     /// <summary>
-    /// Besides, nobody has written into the database but checkpoints, of which the index tells, nor over the log. On the writer's thread,
-    /// between its commits. Somebody else's commits and checkpoints (a <c>sqlite3</c> shell's) are no harm.
+    /// Checks besides that only SQLite has written into the database and the log. Checkpoints change the database, and the index records
+    /// their progress. Commits and checkpoints of another process (a <c>sqlite3</c> shell) do no harm. Called on the writer's thread,
+    /// between its commits.
     /// </summary>
-    /// <exception cref="SqliteException">Somebody has, and what to do.</exception>
+    /// <exception cref="SqliteException">A file was overwritten; the message says what to do.</exception>
     public void RequireUntouched()
     {
         var database = RequireDatabase();
-        if (_indexHandle is not null && ReadIndex() is { } index) // otherwise somebody is writing it this very moment
+        if (_indexHandle is not null && ReadIndex() is { } index) // null while a process writes the index
         {
             if (index.Frames > 0 && ReadLogSalt() != index.Salt && ReadIndex() == index)
                 throw Overwritten($"its write-ahead log {_path}-wal was overwritten");
@@ -80,7 +83,7 @@ internal sealed class OpenedFiles : IDisposable
             {
                 if (index.Progress == _progress && !index.IsUnderWay)
                     throw Overwritten("it was overwritten");
-                _database = index.IsUnderWay ? _database : RequireDatabase(); // no older than what the index told
+                _database = index.IsUnderWay ? _database : RequireDatabase(); // read after the index, so that it is no older
             }
 
             _progress = index.Progress;
@@ -90,8 +93,9 @@ internal sealed class OpenedFiles : IDisposable
     }
 
     /// <summary>
-    /// While the log is gone from its place SQLite still has it open. Everything that was committed is moved from it into the database,
-    /// where a restart will find it. Only if the database is untouched: on the writer's thread, after <see cref="RequireUntouched"/>.
+    /// Saves what is in a log that was deleted. SQLite still has the log open, so a checkpoint can copy every commit into the database,
+    /// where a restart finds it. It does nothing if the database was changed. Called on the writer's thread, after
+    /// <see cref="RequireUntouched"/> failed.
     /// </summary>
     public void Save()
     {
@@ -110,7 +114,7 @@ internal sealed class OpenedFiles : IDisposable
         }
         catch (SqliteException)
         {
-            // The log goes into no file that it does not belong to.
+            // The log must not be copied into a file to which it does not belong.
             raw.sqlite3_db_config(_connection.Handle, NoCheckpointOnClose, 1, out _);
         }
 
@@ -146,7 +150,7 @@ internal sealed class OpenedFiles : IDisposable
         }
     }
 
-    /// <summary>What the index says of the log and its checkpoints; null while it is being written.</summary>
+    /// <summary>Reads from the index the state of the log and its checkpoints; null while a process writes the index.</summary>
     private Index? ReadIndex()
     {
         Span<byte> header = stackalloc byte[HeaderBytes];
@@ -158,7 +162,7 @@ internal sealed class OpenedFiles : IDisposable
             Done: BitConverter.ToUInt32(header[96..]), Attempted: BitConverter.ToUInt32(header[128..]));
     }
 
-    /// <summary>The log's own salt, as its file has it (https://sqlite.org/fileformat2.html#walformat); 0 if there is none.</summary>
+    /// <summary>Reads the salt from the log's file (https://sqlite.org/fileformat2.html#walformat); 0 if there is none.</summary>
     private ulong ReadLogSalt()
     {
         Span<byte> header = stackalloc byte[32];
@@ -171,13 +175,13 @@ internal sealed class OpenedFiles : IDisposable
         $"{what} while in use, by something that is not SQLite. Stop the server and restore a backup; " +
         $"what is left of it: sqlite3 {_path} .recover.");
 
-    /// <summary>How far checkpoints have come: of which log, and up to which of its frames.</summary>
+    /// <summary>The progress of checkpoints: the log's salt, and how many of its frames are in the database.</summary>
     private readonly record struct Progress(ulong Salt, uint Done);
 
-    /// <summary>The index's header.</summary>
+    /// <summary>The fields of the index's header that matter here.</summary>
     private readonly record struct Index(uint Frames, ulong Salt, uint Done, uint Attempted)
     {
-        /// <summary>A checkpoint writes into the database just now, or has failed to.</summary>
+        /// <summary>Whether a checkpoint is writing into the database, or has failed to.</summary>
         public bool IsUnderWay => Attempted > Done;
 
         public Progress Progress => new(Salt, Done);
