@@ -41,12 +41,13 @@ internal sealed class Chat
 
     /// <summary>
     /// Puts a connection into the map; the caller calls <see cref="Leave"/> at the end. What is committed from now on is offered to it,
-    /// what was committed before is read from the database. A message in between is both, and comes once, because ids only rise.
+    /// what was committed before is read from the database. A message in between is both. It comes once: a queued message that is not above
+    /// the position is dropped (<see cref="Connection.Take"/>).
     /// </summary>
     /// <param name="connection">The new connection.</param>
     /// <param name="position">The <see cref="Position"/> to resume after, as the client wrote it; null to start with what is
     /// undelivered.</param>
-    /// <returns>Why not, or null.</returns>
+    /// <returns>Null, or why it could not join.</returns>
     public Refusal? Join(Connection connection, string? position)
     {
         if (_stopping)
@@ -56,7 +57,8 @@ internal sealed class Chat
         if (Connections.TryAdd(connection) is { } refusal)
             return refusal;
 
-        var committed = Writer.LastCommitted; // asked after it is in the map: nothing falls in between
+        // Asked once it is in the map. The writer sets it before it looks into the map: so each message is offered, read, or both.
+        var committed = Writer.LastCommitted;
         connection.StartBehind(position: after ?? 0, inboxUpTo: after ?? committed, committed);
         if (_stopping)
             connection.End(ConnectionEnd.ShuttingDown);
@@ -69,10 +71,12 @@ internal sealed class Chat
     /// <summary>Whether the user has a connection open.</summary>
     public bool IsOnline(string user) => Connections.Of(user).Any(connection => connection.IsAttended);
 
-    /// <summary>The one that takes out of a connection, just joined. Its transport disposes of it.</summary>
+    /// <summary>Makes the drain of a connection that has just joined. Its transport disposes of it.</summary>
     public Drain DrainOf(Connection connection) => new(connection, _reader, _room, _time, _log);
 
-    /// <summary>Storage works again: what was committed after all is read from the database, by everybody.</summary>
+    /// <summary>
+    /// Storage works again: everybody reads on from the database, because a commit that seemed to fail may have succeeded.
+    /// </summary>
     private void FallBehind()
     {
         foreach (var connection in Connections.All)

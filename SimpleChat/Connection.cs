@@ -5,8 +5,8 @@ using SimpleChat.Wire;
 namespace SimpleChat;
 
 /// <summary>
-/// One open line of a user's, whatever carries it. Anybody puts in (<see cref="Offer"/>, <see cref="Tell"/>), and never waits. One
-/// <see cref="Drain"/> takes out (<see cref="Take"/>).
+/// One open connection of a user, over any transport. The writer's thread puts messages and receipts in (<see cref="Offer"/>,
+/// <see cref="Tell"/>), and never waits. One <see cref="Drain"/> takes them out (<see cref="Take"/>).
 /// <para>
 /// Messages come in id order from two sources. Up to the mark they are read from the database; above it they are queued here. A new
 /// connection starts behind its mark. A slow reader falls behind again: when its queue is full, the queue is dropped and the mark moves
@@ -24,7 +24,7 @@ internal sealed class Connection(UserShare share, bool messagesOnly = false)
     private long _position; // everything up to here was passed on, or need not be
     private long _inboxUpTo; // up to here only what is undelivered is read; above it everything that concerns the user
     private long _mark; // everything up to here is read from the database
-    private bool _isTaken; // the drain has messages out of the queue in hand
+    private bool _isTaken; // the drain holds queued messages that it has not passed on yet
     private OwnMessages? _own; // sent over this connection, above _position
     private ConnectionEnd? _end;
 
@@ -35,26 +35,26 @@ internal sealed class Connection(UserShare share, bool messagesOnly = false)
     public string User => share.User;
 
     /// <summary>
-    /// Whether somebody is there at its end: the user is online by it, and it counts towards <c>Chat:ConnectionsPerUser</c>. If not,
-    /// messages wake it and are not queued.
+    /// Whether a client is connected: the user is online by it, and it counts towards <c>Chat:ConnectionsPerUser</c>. If not, as with a
+    /// webhook, messages only wake it, and its transport reads the inbox.
     /// </summary>
     public bool IsAttended { get; init; } = true;
 
     /// <summary>Wakes the drain when there may be something to take.</summary>
     public Signal Signal { get; } = new();
 
-    /// <summary>Everything up to this id was passed on, or need not be. Ids up to here never come again.</summary>
+    /// <summary>Everything up to this id was passed on, or need not be. Nothing up to here comes again on this connection.</summary>
     public long Position { get { lock (_gate) return _position; } }
 
-    /// <summary>How far the drain must read from the database before the queue is next. Behind means: the position is below.</summary>
+    /// <summary>Messages up to this id come from the database, later ones from the queue. A position below it means: behind.</summary>
     public long Mark { get { lock (_gate) return _mark; } }
 
-    /// <summary>Why the connection ends; null as long as it doesn't.</summary>
+    /// <summary>Why the connection is ending; null while it is open.</summary>
     public ConnectionEnd? Ending { get { lock (_gate) return _end; } }
 
-    /// <summary>Starts the line, just put into the map.</summary>
+    /// <summary>Called once, when the connection was put into the map.</summary>
     /// <param name="position">The client has everything up to this id.</param>
-    /// <param name="inboxUpTo">Up to this id, only what is undelivered comes.</param>
+    /// <param name="inboxUpTo">Up to this id only undelivered messages come; above it everything that the user sends or receives.</param>
     /// <param name="committed">Up to this id, messages are read from the database; later ones are offered.</param>
     public void StartBehind(long position, long inboxUpTo, long committed)
     {
@@ -95,8 +95,8 @@ internal sealed class Connection(UserShare share, bool messagesOnly = false)
     }
 
     /// <summary>
-    /// This connection sent the message itself: it was answered, and need not be told. Called in id order, like <see cref="Offer"/>. If
-    /// something is still before it, it is left out when its turn comes.
+    /// This connection sent the message itself and got <c>sent</c> instead. Called in id order, like <see cref="Offer"/>. If earlier
+    /// messages are still to come, the id is remembered, and the message left out later.
     /// </summary>
     public void Skip(long id)
     {
@@ -122,7 +122,7 @@ internal sealed class Connection(UserShare share, bool messagesOnly = false)
         Signal.Set();
     }
 
-    /// <summary>Ends the connection, for the first reason given: nothing more is read or pushed; what was read is still answered.</summary>
+    /// <summary>Ends the connection, for the first reason given. No more frames are accepted, no more messages are pushed.</summary>
     public void End(ConnectionEnd end)
     {
         lock (_gate)
@@ -131,7 +131,7 @@ internal sealed class Connection(UserShare share, bool messagesOnly = false)
     }
 
     /// <summary>
-    /// What waits, perhaps nothing; it goes back to <see cref="Outbox.Pool"/> when it was passed on. While the connection is behind,
+    /// What waits, perhaps nothing. Return it to <see cref="Outbox.Pool"/> once it was passed on. While the connection is behind,
     /// queued messages stay, and the outbox says what to read first. Once the connection ends there are no messages.
     /// </summary>
     public Outbox Take()
@@ -153,7 +153,7 @@ internal sealed class Connection(UserShare share, bool messagesOnly = false)
             }
             else
             {
-                outbox.DropPassed(_position); // it was committed while the connection joined or caught up
+                outbox.DropPassed(_position); // they came out of the database too, and were passed on
                 _isTaken = outbox.Messages.Count > 0;
             }
 
@@ -175,7 +175,7 @@ internal sealed class Connection(UserShare share, bool messagesOnly = false)
         }
     }
 
-    /// <summary>Whether the message was sent over this very connection, and is not told over it.</summary>
+    /// <summary>Whether the message was sent over this very connection, and so is not sent back.</summary>
     public bool IsOwn(Message message)
     {
         if (message.From != User || message.To == User)
@@ -187,7 +187,7 @@ internal sealed class Connection(UserShare share, bool messagesOnly = false)
     private void Queue(Message message)
     {
         if (message.From == User)
-            _own?.EndSpan(); // sent from elsewhere
+            _own?.EndSpan(); // sent over another connection of this user
         if (!Waiting.TryQueue(message))
             _mark = message.Id;
     }

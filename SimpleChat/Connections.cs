@@ -5,11 +5,11 @@ using SimpleChat.Wire;
 namespace SimpleChat;
 
 /// <summary>
-/// The map: user id → that user's open connections. In memory; the only thing that says who is online.
-/// The sets are immutable arrays, swapped whole, so that whoever looks up takes no lock and sees no half of a change.
+/// The map: user id → that user's open connections. In memory, and nowhere else.
+/// The sets are arrays that are never changed, only replaced whole: a lookup needs no lock and never sees a half-made change.
 /// </summary>
 /// <param name="options">The limits.</param>
-/// <param name="capacity">How many connections the process can hold; null for as many as the limits say.</param>
+/// <param name="capacity">How many connections the process can hold; null for <c>Chat:MaxConnections</c>.</param>
 internal sealed class Connections(ChatOptions options, int? capacity = null)
 {
     private readonly ConcurrentDictionary<string, Connection[]> _connections = new(StringComparer.Ordinal);
@@ -18,14 +18,14 @@ internal sealed class Connections(ChatOptions options, int? capacity = null)
     /// <summary>Open connections in all.</summary>
     public int Count => Volatile.Read(ref _count);
 
-    /// <summary>Everyone's connections, as of about now.</summary>
+    /// <summary>Everyone's connections; by the time they are looked at, some may be gone.</summary>
     public IEnumerable<Connection> All => _connections.Values.SelectMany(connections => connections);
 
-    /// <summary>The user's open connections; empty if the user is offline.</summary>
+    /// <summary>The user's connections, attended or not; empty if there are none.</summary>
     public Connection[] Of(string user) => _connections.TryGetValue(user, out var connections) ? connections : [];
 
     /// <summary>Adds a connection, unless a limit is reached.</summary>
-    /// <returns>null, or which limit it is.</returns>
+    /// <returns>Null, or the limit that was reached.</returns>
     public Refusal? TryAdd(Connection connection)
     {
         if (Interlocked.Increment(ref _count) > (capacity ?? options.MaxConnections))

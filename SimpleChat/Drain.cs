@@ -7,8 +7,8 @@ namespace SimpleChat;
 
 /// <summary>
 /// Takes out of a <see cref="Connection"/> what its transport is to write: what is queued there or, while it is behind, a page out of the
-/// database. Every transport has one. It never waits: what cannot be read now (storage fails, no room, a user in debt) is read later, and
-/// the connection is woken for it.
+/// database. Every transport has one. It never waits for anybody: what cannot be read now (storage fails, no memory for pages, a user in
+/// debt) is read later, and the connection is woken for it.
 /// </summary>
 /// <param name="connection">The connection, just joined.</param>
 /// <param name="reader">Where pages come from.</param>
@@ -18,13 +18,13 @@ namespace SimpleChat;
 internal sealed partial class Drain(Connection connection, MessageReader reader, PageRoom room, TimeProvider time, ILogger log)
     : IDisposable
 {
-    /// <summary>After a failed read the database is left alone for so long.</summary>
+    /// <summary>After a failed read the database is left alone for this long.</summary>
     private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(500);
 
     private readonly PageRoom.Place _place = new(connection.Signal);
-    private Outbox? _outbox; // what the transport has
-    private long _upTo; // how far the connection is when it has written that
-    private IdRange? _missedReceipts; // to be read
+    private Outbox? _outbox; // the transport has it, and may not have written it yet
+    private long _upTo; // the position once it is written
+    private IdRange? _missedReceipts; // still to be read from the database
 
     /// <summary>Whether more can be had at once. If not, the transport waits until the connection is woken.</summary>
     public bool HasMore { get; private set; }
@@ -47,7 +47,7 @@ internal sealed partial class Drain(Connection connection, MessageReader reader,
             Read(outbox);
         if (outbox.Messages.Count > 0 || outbox.Receipts.Count > 0)
             return outbox;
-        connection.Passed(_upTo); // a page of nothing was passed on by reading it
+        connection.Passed(_upTo); // an empty page needs no writing
         GiveBack();
         return Outbox.Nothing;
     }
@@ -119,7 +119,7 @@ internal sealed partial class Drain(Connection connection, MessageReader reader,
 
     private static partial class Log
     {
-        [LoggerMessage(14, LogLevel.Debug, "{User} has to wait for messages out of the database: {Fault}")]
+        [LoggerMessage(14, LogLevel.Debug, "Reading for {User} failed, and is tried again: {Fault}")]
         public static partial void ReadFailed(ILogger log, string user, string fault);
     }
 }

@@ -3,7 +3,7 @@ namespace SimpleChat;
 /// <summary>A message as its sender hands it over: checked, not yet stored.</summary>
 /// <param name="From">The sender's user id.</param>
 /// <param name="To">The recipient's user id.</param>
-/// <param name="Text">The text, never empty: valid UTF-8, unescaped. It stays so from socket to disk and to the next socket.</param>
+/// <param name="Text">The text, never empty: UTF-8 without JSON's escapes. The same bytes go to disk and to the next socket.</param>
 /// <param name="ClientMessageId">The sender's own name for it, which makes a send safe to repeat; null if none was given.</param>
 internal readonly record struct Draft(string From, string To, byte[] Text, string? ClientMessageId);
 
@@ -15,7 +15,7 @@ internal readonly record struct Draft(string From, string To, byte[] Text, strin
 /// <param name="SentAt">Milliseconds since 1970-01-01 UTC; never falls as <paramref name="Id"/> rises.</param>
 internal sealed record Message(long Id, string From, string To, byte[] Text, long SentAt);
 
-/// <summary>A message has left the inbox of the user it was sent to: the sender is told.</summary>
+/// <summary>Says that a message has left its recipient's inbox. It goes to the sender.</summary>
 /// <param name="Id">The message's id.</param>
 /// <param name="From">Its sender, who is told.</param>
 /// <param name="To">Its recipient, who has it.</param>

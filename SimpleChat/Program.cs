@@ -24,11 +24,11 @@ try
     await app.WaitForShutdownAsync();
     return 0;
 }
-catch (OperationCanceledException) when (!isStarted) // asked to stop while it started
+catch (OperationCanceledException) when (!isStarted) // asked to stop while starting
 {
     return 0;
 }
-catch (Exception e) when (e is not HostAbortedException) // which whoever only wants the host built throws through here
+catch (Exception e) when (e is not HostAbortedException) // a tool that only builds the host stops us with it
 {
     Console.Error.WriteLine(StartException.Explain(e, isStarted));
     return 1;

@@ -5,14 +5,15 @@ using SimpleChat.Wire;
 namespace SimpleChat;
 
 /// <summary>
-/// A message on its way from alice to bob: steps 1 to 4 of five, in order. The writer calls <see cref="Store"/> within its
-/// transaction and <see cref="Stored"/> after the commit. Step 5 is <see cref="Delivery"/>.
+/// A message on its way from alice to bob: steps 1 to 4 of five, in order. The writer calls <see cref="Store"/> within its transaction,
+/// again if that has to be repeated. Then it calls <see cref="Stored"/> after the commit, or <see cref="Refused"/> if the message is not
+/// known to be stored. Step 5 is <see cref="Delivery"/>.
 /// </summary>
 /// <param name="chat">The chat.</param>
-/// <param name="sender">What its sender may use of the server.</param>
+/// <param name="sender">The sender's share of the server.</param>
 /// <param name="draft">What was sent.</param>
 /// <param name="receivedAt">When, in milliseconds since 1970-01-01 UTC.</param>
-/// <param name="reply">Tells the sender what became of it.</param>
+/// <param name="reply">Tells the sender the outcome.</param>
 /// <param name="origin">The connection it came over; null if it came in a request of its own.</param>
 internal sealed class Send(Chat chat, UserShare sender, Draft draft, long receivedAt, IReply reply, Connection? origin = null) : Write
 {
@@ -20,7 +21,7 @@ internal sealed class Send(Chat chat, UserShare sender, Draft draft, long receiv
 
     public override UserShare Share => sender;
 
-    public override int Cost => 2 + draft.Text.Length / 1024; // two rows; a KiB of text takes as long as one
+    public override int Cost => 2 + draft.Text.Length / 1024; // two rows, and one for each KiB of text, which takes as long
 
     /// <summary>Whether the sender had sent this message before, under the same clientMessageId.</summary>
     public bool IsRepeat { get; private set; }
@@ -40,16 +41,16 @@ internal sealed class Send(Chat chat, UserShare sender, Draft draft, long receiv
         return ValueTask.CompletedTask;
     }
 
-    // ── 2. Stored: the MessageDB row and the InboxDB row, in one transaction. A repeat is the message that is there.
+    // ── 2. Stored: the MessageDB row and the InboxDB row, in one transaction. For a repeat, the message that is there.
 
     public override void Store(Transaction db)
     {
         _message = null;
         if (IsAnswered)
-            return; // alice was told that it is not known to be stored
-        var first = draft.ClientMessageId is { } repeated ? db.Find(draft.From, repeated) : null;
-        IsRepeat = first is not null;
-        _message = first ?? db.Insert(draft, receivedAt);
+            return; // alice was told already that it is not known to be stored
+        var existing = draft.ClientMessageId is { } name ? db.Find(draft.From, name) : null;
+        IsRepeat = existing is not null;
+        _message = existing ?? db.Insert(draft, receivedAt);
     }
 
     public override void Stored()
@@ -66,7 +67,7 @@ internal sealed class Send(Chat chat, UserShare sender, Draft draft, long receiv
 
     public override void Refused() => Answer(Refusal.StorageUnavailable);
 
-    // ── 3. Looked up: the map says who bob is. 4. Pushed: his connections are offered the message. Away, it waits in InboxDB.
+    // ── 3. Looked up: the map has bob's connections. 4. Pushed: each is offered the message. If he is away, it waits in InboxDB.
 
     private void Push(Message message)
     {
@@ -95,13 +96,13 @@ internal sealed class Send(Chat chat, UserShare sender, Draft draft, long receiv
 }
 
 /// <summary>
-/// 5. Delivered: bob has messages. He said so (<c>ack</c>), or on subprotocol <c>chat</c> they were written to his socket.
+/// 5. Delivered: bob has received messages. He said so (<c>ack</c>), or on subprotocol <c>chat</c> they were written to his socket.
 /// Their InboxDB rows go, and whoever sent them is told.
 /// </summary>
 /// <param name="chat">The chat.</param>
-/// <param name="recipient">What bob may use of the server. It is his inbox.</param>
+/// <param name="recipient">Bob's share of the server. It is his inbox.</param>
 /// <param name="ranges">The messages' ids. Those that are not in his inbox are passed over.</param>
-/// <param name="count">How many messages that are, at most.</param>
+/// <param name="count">An upper bound on how many messages that is.</param>
 /// <param name="reply">Hears when the rows are gone.</param>
 internal sealed class Delivery(Chat chat, UserShare recipient, IReadOnlyList<IdRange> ranges, int count, IReply reply) : Write
 {
@@ -131,7 +132,7 @@ internal sealed class Delivery(Chat chat, UserShare recipient, IReadOnlyList<IdR
             reply.Refused(Refusal.StorageUnavailable);
     }
 
-    /// <summary>The commit seemed to fail: what is gone from the inbox all the same was delivered.</summary>
+    /// <summary>The commit seemed to fail, and may have succeeded: rows that are gone from the inbox were delivered.</summary>
     public override void Recover(Transaction db)
     {
         _receipts.RemoveAll(receipt => db.IsInInbox(receipt.To, receipt.Id));

@@ -37,7 +37,7 @@ internal sealed record Break(string Name, string Battery, params Break.Edit[] Ed
                 "SELECT MessageId, Sender FROM InboxDB WHERE Recipient = ?1 AND MessageId BETWEEN ?2 AND ?3"
                 """)),
         new("a repeat is a second message", nameof(CrashBattery),
-            new Edit("Steps.cs", "db.Find(draft.From, repeated)", "db.Find(draft.From, repeated + Guid.NewGuid())")),
+            new Edit("Steps.cs", "db.Find(draft.From, name)", "db.Find(draft.From, name + Guid.NewGuid())")),
         new("a batch is written backwards", nameof(CrashBattery),
             new Edit("Writer.cs", """
                 foreach (var write in batch)

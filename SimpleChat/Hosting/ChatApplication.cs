@@ -70,6 +70,7 @@ internal static class ChatApplication
         app.UseExceptionHandler();
         app.UseStatusCodePages(status =>
             TypedResults.Problem(statusCode: status.HttpContext.Response.StatusCode).ExecuteAsync(status.HttpContext));
+        app.Use(app.Services.GetRequiredService<Turns>().Take);
         WebClient.Serve(app);
         app.UseAuthentication();
         app.Use(CurrentUser.Identify);

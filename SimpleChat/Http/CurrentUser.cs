@@ -55,6 +55,7 @@ internal sealed record CurrentUser(UserShare Share, DateTimeOffset? ExpiresAt, T
             if (await IdentifyAsync(context, context.RequestServices.GetRequiredService<IHostEnvironment>()) is not { } user)
                 return;
             context.Features.Set(user);
+            Turns.End(context);
             await ServeAsync(context, user, next);
             return;
         }

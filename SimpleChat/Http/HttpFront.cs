@@ -8,6 +8,7 @@ internal static class HttpFront
 {
     public static void Register(IServiceCollection services)
     {
+        services.AddSingleton<Turns>();
         Proxies.Register(services);
         HostCheck.Register(services);
         OriginCheck.Register(services);

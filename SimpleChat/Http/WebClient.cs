@@ -10,35 +10,8 @@ internal static class WebClient
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
 
-    /// <summary>
-    /// Files that are sent at once; others wait for them, for a moment. So strangers who ask for many hold up nobody else for long.
-    /// </summary>
-    private const int AtOnce = 4;
-
-    private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(100);
-
     public static void Serve(IApplicationBuilder app)
     {
-        var turns = new SemaphoreSlim(AtOnce);
-        app.Use(async (context, next) =>
-        {
-            if (context.GetEndpoint() is not null)
-            {
-                await next(context);
-                return;
-            }
-
-            var hasTurn = await turns.WaitAsync(Patience); // who sends to a slow reader keeps its turn, and nobody waits for that
-            try
-            {
-                await next(context);
-            }
-            finally
-            {
-                if (hasTurn)
-                    turns.Release();
-            }
-        });
         var files = new PageFiles(app.ApplicationServices.GetRequiredService<IWebHostEnvironment>().WebRootFileProvider);
         app.UseDefaultFiles(new DefaultFilesOptions { FileProvider = files });
         app.UseStaticFiles(new StaticFileOptions
