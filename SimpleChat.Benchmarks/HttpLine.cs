@@ -8,10 +8,10 @@ internal sealed class HttpLine(int port) : IDisposable
 {
     private readonly HttpClient _client =
         new(new SocketsHttpHandler { UseProxy = false, UseCookies = false, ActivityHeadersPropagator = null })
-    {
-        BaseAddress = new Uri($"http://127.0.0.1:{port}"),
-        Timeout = TimeSpan.FromSeconds(30),
-    };
+        {
+            BaseAddress = new Uri($"http://127.0.0.1:{port}"),
+            Timeout = TimeSpan.FromSeconds(30),
+        };
 
     /// <summary>The body of the answer.</summary>
     /// <exception cref="NotProvenException">Anything but 200.</exception>

@@ -9,8 +9,8 @@ using SimpleChat.Queues;
 using SimpleChat.ServerSentEvents;
 using SimpleChat.Settings;
 using SimpleChat.Storage;
-using SimpleChat.WebSockets;
 using SimpleChat.Webhooks;
+using SimpleChat.WebSockets;
 
 namespace SimpleChat.Hosting;
 

@@ -1,7 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using Microsoft.Data.Sqlite;
-using SQLitePCL;
 using SimpleChat.Wire;
+using SQLitePCL;
 
 namespace SimpleChat.Storage;
 
