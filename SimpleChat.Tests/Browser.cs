@@ -59,16 +59,23 @@ public sealed class Browser : IAsyncLifetime
     internal async Task<IPage> OpenAsync(
         Uri server, string? user = null, string? with = null, ColorScheme scheme = ColorScheme.Light, int width = 1280)
     {
+        var context = await NewContextAsync(scheme, width, 800);
+        var page = await context.NewPageAsync();
+        await page.GotoAsync(Address(server, user, with));
+        return page;
+    }
+
+    /// <summary>A browser with nothing in it: its pages share storage and cookies, and nobody else's.</summary>
+    internal async Task<IBrowserContext> NewContextAsync(ColorScheme scheme, int width, int height)
+    {
         var browser = _browser ?? throw new InvalidOperationException(Missing);
         var context = await browser.NewContextAsync(new BrowserNewContextOptions
         {
             ColorScheme = scheme,
-            ViewportSize = new ViewportSize { Width = width, Height = 800 },
+            ViewportSize = new ViewportSize { Width = width, Height = height },
         });
         context.SetDefaultTimeout((float)Deadline.Time.TotalMilliseconds);
-        var page = await context.NewPageAsync();
-        await page.GotoAsync(Address(server, user, with));
-        return page;
+        return context;
     }
 
     /// <summary>Closes what a test has opened: a page whose server is gone would go on trying.</summary>

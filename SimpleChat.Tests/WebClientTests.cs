@@ -1,13 +1,17 @@
 using System.Collections.Concurrent;
 using System.Globalization;
 using Microsoft.Playwright;
+using SimpleChat.Tests.ThePage;
 using static Microsoft.Playwright.Assertions;
 
 namespace SimpleChat.Tests;
 
-/// <summary>The page at <c>/</c>, in a real browser.</summary>
-public sealed class WebClientTests(Browser browser) : IClassFixture<Browser>, IAsyncLifetime
+/// <summary>The page at <c>/</c>, in a real browser; what needs a server of its own. All else is in the folder ThePage.</summary>
+[Collection(PageTests.Name)]
+public sealed class WebClientTests(PageFixture fixture) : IAsyncLifetime
 {
+    private readonly Browser _browser = fixture.Browser;
+
     private const string Open = "Connected by WebSocket.";
 
     /// <summary>The longest pause between two tries, and some: the page waits a random time, the longer the more often it failed.</summary>
@@ -15,13 +19,13 @@ public sealed class WebClientTests(Browser browser) : IClassFixture<Browser>, IA
 
     public Task InitializeAsync() => Task.CompletedTask;
 
-    public Task DisposeAsync() => browser.CloseAsync();
+    public Task DisposeAsync() => _browser.CloseAsync();
 
     [BrowserFact]
     public async Task Two_people_chat_both_ways_and_see_ticks_presence_and_what_is_unread()
     {
         await using var server = await ChatServer.StartNewAsync();
-        var alice = await browser.OpenAsync(server.Url, "alice");
+        var alice = await _browser.OpenAsync(server.Url, "alice");
         await Expect(alice.GetByRole(AriaRole.Heading, new() { Name = "Nothing here yet" })).ToBeVisibleAsync();
         await alice.GetByLabel("Write to").FillAsync("bob");
         await alice.GetByRole(AriaRole.Button, new() { Name = "Open", Exact = true }).ClickAsync();
@@ -29,7 +33,7 @@ public sealed class WebClientTests(Browser browser) : IClassFixture<Browser>, IA
         await SendAsync(alice, "Hello bob");
         await Expect(Tick(alice, "Hello bob")).ToHaveTextAsync("✓");
 
-        var bob = await browser.OpenAsync(server.Url, "bob");
+        var bob = await _browser.OpenAsync(server.Url, "bob");
         await Expect(bob.Locator(".conversation")).ToContainTextAsync("1 unread");
         await Expect(Tick(alice, "Hello bob")).ToHaveTextAsync("✓✓");
         await bob.GetByRole(AriaRole.Button, new() { Name = "alice" }).ClickAsync();
@@ -46,8 +50,8 @@ public sealed class WebClientTests(Browser browser) : IClassFixture<Browser>, IA
     {
         using var folder = new TempFolder();
         await using var first = await new ChatProcess { DatabasePath = folder.DatabasePath }.StartAsync();
-        var alice = await browser.OpenAsync(first.Url, "alice", "bob");
-        var bob = await browser.OpenAsync(first.Url, "bob", "alice");
+        var alice = await _browser.OpenAsync(first.Url, "alice", "bob");
+        var bob = await _browser.OpenAsync(first.Url, "bob", "alice");
         await SendAsync(alice, "before");
         await Expect(Tick(alice, "before")).ToHaveTextAsync("✓✓");
 
@@ -77,7 +81,7 @@ public sealed class WebClientTests(Browser browser) : IClassFixture<Browser>, IA
     public async Task While_WebSockets_are_blocked_messages_go_by_long_polling_and_afterwards_by_WebSocket_again()
     {
         await using var server = await ChatServer.StartNewAsync();
-        var alice = await browser.OpenAsync(server.Url, "alice", "bob");
+        var alice = await _browser.OpenAsync(server.Url, "alice", "bob");
         await Expect(alice.Locator("#status")).ToHaveTextAsync(Open);
         var isBlocked = true;
         await alice.RouteWebSocketAsync("**/chat?**", socket =>
@@ -109,7 +113,7 @@ public sealed class WebClientTests(Browser browser) : IClassFixture<Browser>, IA
     public async Task A_reload_keeps_what_was_said_and_what_waits()
     {
         await using var server = await ChatServer.StartNewAsync();
-        var alice = await browser.OpenAsync(server.Url, "alice", "bob");
+        var alice = await _browser.OpenAsync(server.Url, "alice", "bob");
         await SendAsync(alice, "said");
         await Expect(Tick(alice, "said")).ToHaveTextAsync("✓");
 
@@ -146,7 +150,7 @@ public sealed class WebClientTests(Browser browser) : IClassFixture<Browser>, IA
         Assert.Contains("script-src 'self'", Assert.Single(page.Headers.GetValues("Content-Security-Policy")), StringComparison.Ordinal);
 
         var foreign = new ConcurrentQueue<string>();
-        var alice = await browser.OpenAsync(server.Url, "alice", "bob");
+        var alice = await _browser.OpenAsync(server.Url, "alice", "bob");
         alice.Request += (_, request) =>
         {
             if (!request.Url.StartsWith(server.Url.AbsoluteUri, StringComparison.Ordinal))
@@ -171,7 +175,7 @@ public sealed class WebClientTests(Browser browser) : IClassFixture<Browser>, IA
             await (i % 3 == 0 ? alice : dave)
                 .SendAsync(i % 3 == 0 ? "dave" : "alice", $"Message {i.ToString(CultureInfo.InvariantCulture)}");
 
-        var page = await browser.OpenAsync(server.Url, "alice", "dave");
+        var page = await _browser.OpenAsync(server.Url, "alice", "dave");
         await Expect(page.Locator(".message .body").Last).ToHaveTextAsync("Message 260");
         await Expect(page.Locator(".message .body").Last).ToBeInViewportAsync();
         await Expect(page.Locator(".day")).ToHaveTextAsync("Today");
@@ -203,7 +207,7 @@ public sealed class WebClientTests(Browser browser) : IClassFixture<Browser>, IA
     {
         await using var server = await ChatServer.StartNewAsync();
         var frames = new ConcurrentQueue<string>();
-        var alice = await browser.OpenAsync(server.Url);
+        var alice = await _browser.OpenAsync(server.Url);
         alice.WebSocket += (_, socket) =>
         {
             socket.FrameSent += (_, frame) => frames.Enqueue("out " + frame.Text);
@@ -248,7 +252,7 @@ public sealed class WebClientTests(Browser browser) : IClassFixture<Browser>, IA
     public async Task Everything_can_be_done_with_the_keyboard_alone()
     {
         await using var server = await ChatServer.StartNewAsync();
-        var page = await browser.OpenAsync(server.Url);
+        var page = await _browser.OpenAsync(server.Url);
         await Expect(page.Locator("#name")).ToBeFocusedAsync();
         await page.Keyboard.TypeAsync("alice");
         await page.Keyboard.PressAsync("Enter");
@@ -280,7 +284,7 @@ public sealed class WebClientTests(Browser browser) : IClassFixture<Browser>, IA
     public async Task Four_ways_to_one_inbox_are_measured_side_by_side()
     {
         await using var server = await ChatServer.StartNewAsync();
-        var page = await browser.OpenAsync(server.Url, "alice");
+        var page = await _browser.OpenAsync(server.Url, "alice");
         await page.GetByRole(AriaRole.Button, new() { Name = "Compare the ways" }).ClickAsync();
         await page.GetByLabel("Short poll every").SelectOptionAsync("1000");
         await Expect(page.Locator("#compare-status")).ToContainTextAsync("All four read the inbox");
@@ -298,7 +302,7 @@ public sealed class WebClientTests(Browser browser) : IClassFixture<Browser>, IA
     {
         var jwt = new Jwt();
         await using var server = await new ChatServer { Environment = "Production" }.With(jwt.Settings).StartAsync();
-        var page = await browser.OpenAsync(server.Url, "alice");
+        var page = await _browser.OpenAsync(server.Url, "alice");
         await page.GetByLabel("Your token").FillAsync(jwt.Token("alice"));
         await page.GetByRole(AriaRole.Button, new() { Name = "Sign in" }).ClickAsync();
         await Expect(page.Locator("#status")).ToHaveTextAsync(Open);
@@ -317,7 +321,7 @@ public sealed class WebClientTests(Browser browser) : IClassFixture<Browser>, IA
     {
         using var folder = new TempFolder();
         await using var first = await new ChatProcess { DatabasePath = folder.DatabasePath }.StartAsync();
-        var alice = await browser.OpenAsync(first.Url, "alice", "bob");
+        var alice = await _browser.OpenAsync(first.Url, "alice", "bob");
         await using (var bob = await ChatClient.ConnectAsync(first.Url, "bob"))
             await bob.SendAndConfirmAsync("alice", "of the old one");
         await Expect(alice.Locator(".message .body")).ToHaveTextAsync("of the old one");
@@ -345,7 +349,7 @@ public sealed class WebClientTests(Browser browser) : IClassFixture<Browser>, IA
         File.Copy(backup, folder.DatabasePath);
 
         await using var second = await new ChatProcess { DatabasePath = folder.DatabasePath }.StartAsync();
-        var alice = await browser.OpenAsync(second.Url, "alice", "bob");
+        var alice = await _browser.OpenAsync(second.Url, "alice", "bob");
         await Expect(alice.Locator("#status")).ToHaveTextAsync(Open);
         await new HttpUser(second.Http, "bob").SendAsync("alice", "two");
         await Expect(alice.Locator(".message .body")).ToHaveTextAsync(["one", "two"]);
@@ -370,7 +374,7 @@ public sealed class WebClientTests(Browser browser) : IClassFixture<Browser>, IA
     public async Task An_ack_that_is_lost_on_the_way_is_repeated_on_the_next_connection()
     {
         await using var server = await ChatServer.StartNewAsync();
-        var alice = await browser.OpenAsync(server.Url);
+        var alice = await _browser.OpenAsync(server.Url);
         var isLost = false;
         await alice.RouteWebSocketAsync("**/chat?**", page =>
         {
@@ -403,7 +407,7 @@ public sealed class WebClientTests(Browser browser) : IClassFixture<Browser>, IA
     {
         await using var server = await ChatServer.StartNewAsync();
         await new HttpUser(server.Http, name).SendAsync("alice", "hi");
-        var alice = await browser.OpenAsync(server.Url, "alice");
+        var alice = await _browser.OpenAsync(server.Url, "alice");
         await Expect(alice.Locator(".conversation")).ToContainTextAsync("1 unread");
         await alice.Locator(".conversation").ClickAsync();
         await Expect(alice.Locator(".conversation")).Not.ToContainTextAsync("unread");
@@ -419,7 +423,7 @@ public sealed class WebClientTests(Browser browser) : IClassFixture<Browser>, IA
     public async Task Axe_finds_nothing_to_complain_about(ColorScheme scheme, int width)
     {
         await using var server = await ChatServer.StartNewAsync();
-        var page = await browser.OpenAsync(server.Url, scheme: scheme, width: width);
+        var page = await _browser.OpenAsync(server.Url, scheme: scheme, width: width);
         await Expect(page.Locator("#name")).ToBeVisibleAsync();
         await AssertAccessibleAsync(page, "signing in");
 

@@ -60,15 +60,20 @@ export const countOf = unread => unread >= 100 ? "99+" : String(unread);
 /** Times are the reader's: zone, and way of writing. */
 export const timeOf = time => clock.format(time);
 export const exactTimeOf = time => exactClock.format(time);
-export const dayKey = time => new Date(time).toDateString();
 
+/** A day's first millisecond here, and what the day is called. A day has 23 to 25 hours. */
+let known = { from: 0, to: 0, name: "", at: 0 };
+
+/** The name of a time's day. Most times asked for in a row are of one day. */
 export function dayOf(time) {
-  const today = new Date();
-  const yesterday = new Date();
-  yesterday.setDate(today.getDate() - 1);
-  if (dayKey(time) === dayKey(today))
-    return "Today";
-  return dayKey(time) === dayKey(yesterday) ? "Yesterday" : date.format(time);
+  if (time >= known.from && time < known.to && Date.now() - known.at < 1_000)
+    return known.name;
+  const from = new Date(time).setHours(0, 0, 0, 0);
+  const to = new Date(from).setDate(new Date(from).getDate() + 1);
+  const today = new Date().setHours(0, 0, 0, 0);
+  const name = from === today ? "Today" : to === today ? "Yesterday" : date.format(time);
+  known = { from, to, name, at: Date.now() };
+  return name;
 }
 
-export const timeOrDay = time => dayKey(time) === dayKey(Date.now()) ? timeOf(time) : shortDate.format(time);
+export const timeOrDay = time => dayOf(time) === "Today" ? timeOf(time) : shortDate.format(time);

@@ -1,42 +1,46 @@
 // The open conversation. In the document are only the messages near what one looks at: older and newer ones come and go as one scrolls.
 // It stays at the bottom if it was there, whatever changes its size; otherwise what is read does not move.
 
-import { $, arrange, countOf, dayKey, dayOf, element, say } from "./dom.js";
-import { messageNode, update, waitingNode } from "./message.js";
+import { $, arrange, countOf, say } from "./dom.js";
+import { Following } from "./following.js";
+import { linesOf } from "./lines.js";
+import { update } from "./message.js";
 
 const IN_DOCUMENT = 160; // messages
 const AT_THE_END = 60; // of these, while one follows the newest
 const STEP = 40; // messages that come at once
 const NEAR = 800; // pixels from the end of what is in the document
-const AT_BOTTOM = 40; // pixels
 const SEEN = 12; // pixels of a message that make it seen
+const ABOVE = 40; // pixels above the line "new"
 
 export class Thread {
   #parts;
+  #following;
   #conversation = null;
   #first = null; // the id of the first message in the document; null: none yet
   #end = null; // and of the last
-  #follows = true; // the bottom
+  #isEndShown = true; // with the last frame the newest message was in the document
   #isPlaced = false; // whether one has been taken to where one wants to read on
   #newFrom = null; // the message under the line "new"
   #hadUnread = false;
   #isGoingToNew = false; // with this frame
-  #isEndShown = true; // with the last frame the newest message was in the document
-  #nodes = new Map(); // by message id, or what else they show
+  #nodes = new Map(); // by the keys of their lines
   #shown = []; // [id, node] of the messages in the document
 
   /** @param parts {user, conversations, outbox, history, changed(), isInSight(), showJourney(id), edit(entry), discard(entry)} */
   constructor(parts) {
     this.#parts = parts;
-    $("scroll").addEventListener("scroll", () => this.#scrolled());
+    this.#following = new Following($("scroll"), () => this.#isEndShown, parts.changed);
     $("scroll").addEventListener("keydown", event => event.key === "End" && this.readAll());
     $("newest").addEventListener("click", () => {
       this.readAll();
       $("text").focus();
     });
-    const sizes = new ResizeObserver(() => this.#resized());
-    sizes.observe($("scroll"));
-    sizes.observe($("messages"));
+    new ResizeObserver(() => {
+      const scroll = $("scroll");
+      document.documentElement.style.setProperty("--scrollbar", `${scroll.offsetWidth - scroll.clientWidth}px`);
+      parts.changed();
+    }).observe($("scroll"));
   }
 
   open(conversation) {
@@ -49,7 +53,7 @@ export class Thread {
     if (this.#conversation)
       this.#conversation.isOpen = false;
     this.#conversation = this.#first = this.#end = this.#newFrom = null;
-    this.#follows = true;
+    this.#following.isOn = true;
     this.#isPlaced = this.#hadUnread = false;
     this.#nodes.clear();
     this.#shown = [];
@@ -58,7 +62,7 @@ export class Thread {
 
   /** To the newest message. */
   follow() {
-    this.#follows = true;
+    this.#following.isOn = true;
     this.#isPlaced = true;
     if (!this.#conversation.reachesEnd)
       void this.#parts.history.newest(this.#conversation);
@@ -77,9 +81,9 @@ export class Thread {
     const conversation = this.#conversation;
     if (!conversation)
       return;
-    conversation.trim(this.#follows && !document.hidden);
+    conversation.trim(this.#following.isOn && !document.hidden);
     this.#place();
-    const anchor = this.#follows ? null : this.#anchor();
+    const anchor = this.#following.isOn ? null : this.#anchor();
     const [first, end] = this.#choose();
     arrange($("messages"), this.#build(first, end));
     this.#settle(anchor);
@@ -90,26 +94,26 @@ export class Thread {
   /** Where one reads on: at the first unread message, or at the end. Known when the conversation has come from the server. */
   #place() {
     const first = this.#parts.conversations.firstUnread(this.#conversation);
-    const isWatched = this.#isPlaced && this.#follows && !document.hidden;
+    const { isLoaded } = this.#conversation;
+    const isWatched = this.#isPlaced && this.#following.isOn && !document.hidden;
     if (first && !this.#hadUnread && !isWatched)
       this.#newFrom = first.id;
     this.#hadUnread = Boolean(first);
-    if (!this.#isPlaced && this.#conversation.isLoaded && first)
-      this.#follows = false;
-    this.#isGoingToNew = this.#newFrom !== null && this.#hadUnread
-      && (!this.#isPlaced && this.#conversation.isLoaded || this.#follows && document.hidden);
-    this.#isPlaced ||= this.#conversation.isLoaded;
+    const isArriving = !this.#isPlaced && isLoaded;
+    const isAway = this.#following.isOn && document.hidden; // what comes meanwhile is not to slip by
+    this.#isGoingToNew = this.#newFrom !== null && this.#hadUnread && (isArriving || isAway);
+    this.#isPlaced ||= isLoaded;
   }
 
   /** Which of the messages at hand are in the document: from where to where. */
   #choose() {
-    const { messages } = this.#conversation;
+    const { messages, reachesEnd } = this.#conversation;
     let first = this.#first === null ? 0 : this.#conversation.indexOf(this.#first);
     let end = this.#end === null ? messages.length : this.#conversation.indexOf(this.#end + 1);
     if (this.#isGoingToNew) {
       first = this.#conversation.indexOf(this.#newFrom) - STEP;
       end = first + IN_DOCUMENT;
-    } else if (this.#follows) {
+    } else if (this.#following.isOn) {
       end = messages.length;
       first = end - AT_THE_END;
     } else {
@@ -125,64 +129,28 @@ export class Thread {
 
     [first, end] = [Math.max(0, first), Math.min(messages.length, end)];
     [this.#first, this.#end] = [messages[first]?.id ?? null, messages[end - 1]?.id ?? null];
-    this.#isEndShown = end === messages.length && this.#conversation.reachesEnd;
+    this.#isEndShown = end === messages.length && reachesEnd;
     return [first, end];
   }
 
   /** The nodes to be shown, the old ones where there are some. */
   #build(first, end) {
-    const { messages, hasOlder, reachesEnd, other } = this.#conversation;
+    const { user, outbox } = this.#parts;
+    const entries = outbox.to(this.#conversation.other);
+    const lines = linesOf(this.#conversation, first, end, { user, entries, newFrom: this.#newFrom, actions: this.#parts });
     const known = this.#nodes;
     this.#nodes = new Map();
     this.#shown = [];
-    const nodes = [];
-    const put = (key, build) => {
+    for (const { key, build, message, isFirst, isLast } of lines) {
       const node = known.get(key) ?? build();
       this.#nodes.set(key, node);
-      nodes.push(node);
-      return node;
-    };
-    let day = null;
-    const separate = time => {
-      if (dayKey(time) === day)
-        return;
-      day = dayKey(time);
-      put(`day ${day} ${dayOf(time)}`, () => element("li", { class: "day" }, dayOf(time)));
-    };
-
-    const entries = this.#parts.outbox.to(other);
-    const failed = entries.filter(entry => entry.failure);
-    const isBeginning = first === 0 && !hasOlder;
-    let next = isBeginning ? 0 : failed.findIndex(entry => (entry.after ?? 0) >= (messages[first]?.id ?? 0));
-    const putFailed = before => {
-      for (; next >= 0 && next < failed.length && (failed[next].after ?? 0) < before; next++) {
-        const entry = failed[next];
-        put(`${entry.clientMessageId} ${entry.failure}`, () => waitingNode(entry, this.#parts.user, this.#parts));
-      }
-    };
-
-    for (let at = first; at < end; at++) {
-      const message = messages[at];
-      const isMine = message.from === this.#parts.user;
-      putFailed(message.id);
-      separate(message.time);
-      if (message.id === this.#newFrom)
-        put("new", () => element("li", { class: "new" }, "new"));
-      const node = put(message.id, () => messageNode(message, isMine, this.#parts.showJourney));
-      const isFirst = message.id === this.#newFrom || at === first || !isTogether(messages[at - 1], message);
-      update(node, message, isMine, isFirst, at + 1 === messages.length || !isTogether(message, messages[at + 1]));
-      this.#shown.push([message.id, node]);
+      if (!message)
+        continue;
+      update(node, message, message.from === user, isFirst, isLast);
+      this.#shown.push([key, node]);
     }
 
-    if (end === messages.length && reachesEnd) {
-      putFailed(Infinity);
-      for (const entry of entries.filter(entry => !entry.failure)) {
-        separate(entry.typedAt);
-        put(entry.clientMessageId, () => waitingNode(entry, this.#parts.user, this.#parts));
-      }
-    }
-
-    return nodes;
+    return [...this.#nodes.values()];
   }
 
   /** A message on the screen, and where it stands. */
@@ -198,17 +166,14 @@ export class Thread {
   }
 
   #settle(anchor) {
-    const scroll = $("scroll");
     const node = anchor ? this.#nodes.get(anchor.id) : null;
-    if (this.#isGoingToNew) {
-      scroll.scrollTop = (this.#nodes.get("new")?.offsetTop ?? 0) - STEP;
-      this.#isGoingToNew = false;
-      this.#follows = this.#isAtBottom;
-    } else if (this.#follows) {
-      scroll.scrollTop = scroll.scrollHeight;
-    } else if (node) {
-      scroll.scrollTop += node.getBoundingClientRect().top - anchor.top;
-    }
+    if (this.#isGoingToNew)
+      this.#following.goTo((this.#nodes.get("new")?.offsetTop ?? 0) - ABOVE);
+    else if (this.#following.isOn)
+      this.#following.keep();
+    else if (node && node.getBoundingClientRect().top !== anchor.top)
+      this.#following.goTo($("scroll").scrollTop + node.getBoundingClientRect().top - anchor.top);
+    this.#isGoingToNew = false;
   }
 
   /** What is on the screen is read, and what is near it is fetched. */
@@ -222,7 +187,7 @@ export class Thread {
       void this.#parts.history.older(conversation);
     else if (end === messages.length && !reachesEnd && scrollHeight - scrollTop - clientHeight < NEAR)
       void this.#parts.history.newer(conversation);
-    if (first > 0 && scrollTop < NEAR && !this.#follows)
+    if (first > 0 && scrollTop < NEAR && !this.#following.isOn)
       this.#parts.changed(); // there is more at hand
     if (isLoaded && !document.hidden && this.#parts.isInSight())
       this.#see();
@@ -247,35 +212,11 @@ export class Thread {
   }
 
   #showEdges() {
-    const { unread, messages, isLoading, isLoaded, hasOlder, restUntil } = this.#conversation;
-    const beginning = messages.length > 0 || $("messages").childElementCount > 0 ? "This is where it began." : "No message yet. Write the first one.";
+    const { unread, isLoading, isLoaded, hasOlder, restUntil } = this.#conversation;
+    const beginning = $("messages").childElementCount > 0 ? "This is where it began." : "No message yet. Write the first one.";
     const isWaiting = restUntil > performance.now();
     say($("older"), isWaiting ? "No answer yet. Trying again…" : isLoading || !isLoaded ? "Loading…" : hasOlder ? "" : beginning);
-    $("newest").hidden = this.#follows && unread === 0;
+    $("newest").hidden = this.#following.isOn && unread === 0;
     say($("newest-text"), unread > 0 ? `${countOf(unread)} new ↓` : "Newest ↓");
   }
-
-  get #isAtBottom() {
-    const { scrollTop, scrollHeight, clientHeight } = $("scroll");
-    return this.#isEndShown && scrollHeight - scrollTop - clientHeight < AT_BOTTOM;
-  }
-
-  #scrolled() {
-    if (!this.#conversation)
-      return;
-    this.#follows = this.#isAtBottom;
-    this.#parts.changed();
-  }
-
-  #resized() {
-    const scroll = $("scroll");
-    document.documentElement.style.setProperty("--scrollbar", `${scroll.offsetWidth - scroll.clientWidth}px`);
-    if (this.#follows)
-      scroll.scrollTop = scroll.scrollHeight;
-    this.#parts.changed();
-  }
 }
-
-/** One side's messages of the same minute stand together; the last one says when. */
-const isTogether = (one, next) => one.from === next.from && minuteOf(one) === minuteOf(next);
-const minuteOf = message => Math.floor(message.time / 60_000);

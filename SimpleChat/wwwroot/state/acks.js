@@ -14,7 +14,7 @@ export class Acks {
   #isSkipped;
   #ids = new Set();
   #timer = null;
-  #sweep = null;
+  #sweep = null; // the timer
   #sweptAll = () => {};
 
   /**
@@ -44,20 +44,18 @@ export class Acks {
     }
   }
 
-  /** Looks into the inbox in so many milliseconds. done: called when nothing is left there. */
+  /** Empties the inbox in so many milliseconds. done: called when nothing is left there. */
   sweep(after, done = this.#sweptAll) {
     this.#sweptAll = done;
     clearTimeout(this.#sweep);
-    this.#sweep = setTimeout(() => {
-      this.#sweep = null;
-      void this.#empty();
-    }, after);
+    this.#sweep = setTimeout(() => void this.empty(), after);
   }
 
-  async #empty() {
+  /** Takes and acknowledges what lies in the inbox, until nothing does. */
+  async empty() {
     try {
       this.#send();
-      while (this.#line.isOpen) {
+      while (true) {
         const answer = await request(this.#identity, "GET", "/inbox");
         if (answer.status !== 200)
           break;
@@ -77,5 +75,6 @@ export class Acks {
 
     if (this.#line.isOpen)
       this.sweep(AGAIN_AFTER);
+    return undefined;
   }
 }

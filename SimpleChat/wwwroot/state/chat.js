@@ -69,8 +69,9 @@ export class Chat extends EventTarget {
     this.storage.close();
   }
 
-  /** What there is already comes first: the line then goes on after it. */
+  /** First what was not delivered yet, and is unread; then what there is; the line goes on after it. */
   async start() {
+    await this.acks.empty();
     await this.#list();
     await this.line.start();
   }

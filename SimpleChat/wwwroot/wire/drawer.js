@@ -2,12 +2,12 @@
 
 import { utf8Length, wire } from "../line/wire.js";
 import { $, element, exactTimeOf, say } from "../screen/dom.js";
+import { Following } from "../screen/following.js";
 import { eachFrame } from "../screen/frame.js";
 import { showJourney } from "./journey.js";
 
 const SHOWN = 100; // entries
 const LONG = 700; // characters
-const AT_BOTTOM = 40; // pixels
 const arrows = { out: "→ out", in: "← in", note: "· note" };
 const kinds = { ws: "WebSocket", http: "HTTP" };
 const wide = matchMedia("(min-width: 900px)"); // from here on it shares the space
@@ -17,7 +17,7 @@ export class Drawer {
   #countWhenPaused = 0;
   #journey = null; // the one shown
   #nodes = new Map(); // entry → node
-  #follows = true; // the newest entry
+  #following; // the newest entry
   #left;
 
   /** @param left Called when a drawer that covered the chat has gone. */
@@ -33,9 +33,7 @@ export class Drawer {
     $("wire-clear").addEventListener("click", () => wire.clear());
     $("wire-copy").addEventListener("click", () => this.#copy());
     $("wire-pause").addEventListener("click", () => this.#pause());
-    const scroll = $("wire-scroll");
-    scroll.addEventListener("scroll", () => this.#follows = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < AT_BOTTOM);
-    new ResizeObserver(() => this.#toEnd()).observe(scroll);
+    this.#following = new Following($("wire-scroll"));
     showJourney(null);
   }
 
@@ -51,7 +49,7 @@ export class Drawer {
   open() {
     $("wire").hidden = false;
     $("wire-toggle").setAttribute("aria-expanded", "true");
-    this.#follows = true;
+    this.#following.isOn = true;
     showJourney(this.#journey);
     this.#render();
     $("wire-filter").focus();
@@ -112,12 +110,7 @@ export class Drawer {
         $("wire-entries").insertBefore(node, next);
     }
 
-    this.#toEnd();
-  }
-
-  #toEnd() {
-    if (this.#follows)
-      $("wire-scroll").scrollTop = $("wire-scroll").scrollHeight;
+    this.#following.keep();
   }
 
   #entry(entry) {

@@ -1,0 +1,209 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+using Microsoft.Playwright;
+using static Microsoft.Playwright.Assertions;
+
+namespace SimpleChat.Tests.ThePage;
+
+/// <summary>What the page keeps, where it belongs, and where Back leads.</summary>
+[Collection(PageTests.Name)]
+public sealed class StateTests(PageFixture fixture) : IAsyncLifetime
+{
+    private readonly string _alice = PageFixture.Name("alice"), _bob = PageFixture.Name("bob"), _carol = PageFixture.Name("carol");
+
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public Task DisposeAsync() => fixture.CloseAsync();
+
+    [BrowserFact]
+    public async Task A_draft_belongs_to_its_conversation_and_survives_a_reload()
+    {
+        await fixture.User(_carol).SendAsync(_alice, "hello");
+        var page = await fixture.OpenAsync(_alice, _bob);
+        await page.Locator("#text").FillAsync("for bob alone");
+        await page.Locator($"[data-other={_carol}]").ClickAsync();
+        await Expect(page.Locator("#thread-title")).ToContainTextAsync(_carol);
+        await Expect(page.Locator("#text")).ToHaveValueAsync("");
+        await page.Locator("#text").FillAsync("for carol");
+        await page.ReloadAsync();
+        await Expect(page.Locator("#text")).ToHaveValueAsync("for carol");
+        await page.GotoAsync(Browser.Address(fixture.Url, _alice, _bob));
+        await Expect(page.Locator("#text")).ToHaveValueAsync("for bob alone");
+        await page.Locator("#text").PressAsync("Enter");
+        await page.ReloadAsync();
+        await Expect(page.Locator(".message .body")).ToHaveTextAsync("for bob alone");
+        await Expect(page.Locator("#text")).ToHaveValueAsync("");
+    }
+
+    [BrowserFact]
+    public async Task Back_and_forward_move_between_list_conversations_and_views()
+    {
+        await fixture.User(_bob).SendAsync(_alice, "hello");
+        await fixture.User(_carol).SendAsync(_alice, "hello");
+        var page = await fixture.OpenAsync(_alice);
+        await page.Locator($"[data-other={_bob}]").ClickAsync();
+        await page.Locator($"[data-other={_carol}]").ClickAsync();
+        await page.Locator("#compare-toggle").ClickAsync();
+        await Expect(page.Locator("#compare")).ToBeVisibleAsync();
+
+        await page.GoBackAsync();
+        await Expect(page.Locator("#compare")).ToBeHiddenAsync();
+        await Expect(page.Locator("#thread-title")).ToContainTextAsync(_carol);
+        await page.GoBackAsync();
+        await Expect(page.Locator("#thread-title")).ToContainTextAsync(_bob);
+        await page.GoBackAsync();
+        await Expect(page.Locator("#thread")).ToBeHiddenAsync();
+        await Expect(page.Locator("#empty-title")).ToHaveTextAsync("Choose a conversation");
+        await page.GoForwardAsync();
+        await Expect(page.Locator("#thread-title")).ToContainTextAsync(_bob);
+
+        await page.SetViewportSizeAsync(390, 800); // there the arrow leads to the list
+        await page.Locator("#back").ClickAsync();
+        await Expect(page.Locator("#conversations")).ToBeVisibleAsync();
+        await Expect(page.Locator($"[data-other={_bob}]")).ToBeFocusedAsync();
+        await page.GoForwardAsync();
+        await Expect(page.Locator("#thread-title")).ToContainTextAsync(_bob);
+    }
+
+    [BrowserFact]
+    public async Task After_signing_out_nothing_is_kept_shown_or_sent()
+    {
+        var context = await fixture.ContextAsync();
+        var page = await fixture.OpenAsync(context, _alice, _bob);
+        var other = await fixture.OpenAsync(context, _alice);
+        await page.Locator("#text").FillAsync(new string('x', 70_000));
+        await page.Locator("#text").PressAsync("Enter");
+        await Expect(page.Locator(".message.failed")).ToBeVisibleAsync();
+        await page.Locator("#text").FillAsync("a draft");
+        await page.Locator("#sign-out").ClickAsync();
+        await Expect(page.Locator("#unsent")).ToContainTextAsync("One message was not sent yet");
+        await page.GetByRole(AriaRole.Button, new() { Name = "Stay" }).ClickAsync();
+        await Expect(page.Locator("#text")).ToHaveValueAsync("a draft");
+
+        await page.Locator("#sign-out").ClickAsync();
+        await page.GetByRole(AriaRole.Button, new() { Name = "Drop it and sign out" }).ClickAsync();
+        await Expect(page.Locator("#name")).ToBeVisibleAsync();
+        await Expect(other.Locator("#name")).ToBeVisibleAsync(); // the other tab, too
+        Assert.DoesNotContain(_alice, await page.EvaluateAsync<string>("JSON.stringify(localStorage)"), StringComparison.Ordinal);
+        await page.GoBackAsync();
+        await Expect(page.Locator("#name")).ToHaveValueAsync(_alice);
+        await Expect(page.Locator("#chat")).ToBeHiddenAsync();
+        Assert.DoesNotContain("a draft", await page.ContentAsync(), StringComparison.Ordinal);
+        await page.Locator("#name").PressAsync("Enter");
+        await Expect(page.Locator("#status")).ToHaveTextAsync("Connected by WebSocket.");
+    }
+
+    [BrowserFact]
+    public async Task With_storage_blocked_the_page_works_and_says_what_will_not_survive()
+    {
+        var context = await fixture.ContextAsync();
+        await context.AddInitScriptAsync(
+            """
+            for (const name of ["localStorage", "sessionStorage"])
+              Object.defineProperty(window, name, { get() { throw new DOMException("blocked", "SecurityError"); } });
+            """);
+        var page = await fixture.OpenAsync(context, _alice, _bob);
+        await Expect(page.Locator("#kept")).ToContainTextAsync("after a reload what waits to be sent, drafts and what you have read");
+        await page.Locator("#text").FillAsync("works");
+        await page.Locator("#text").PressAsync("Enter");
+        await Expect(page.Locator(".message .stored")).ToBeVisibleAsync();
+        await page.Locator("#sign-out").ClickAsync();
+        await Expect(page.Locator("#name")).ToBeVisibleAsync();
+    }
+
+    [BrowserFact]
+    public async Task An_Enter_that_ends_a_composition_sends_nothing()
+    {
+        var page = await fixture.OpenAsync(_alice, _bob);
+        await page.Locator("#text").FillAsync("漢字");
+        await page.EvaluateAsync( // as Safari does it (WebKit bug 165004)
+            "document.getElementById('text').dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', keyCode: 229, bubbles: true, cancelable: true }))");
+        await Expect(page.Locator("#text")).ToHaveValueAsync("漢字");
+        await page.Locator("#text").PressAsync("Enter");
+        await Expect(page.Locator(".message .body")).ToHaveTextAsync("漢字");
+    }
+
+    [BrowserFact]
+    public async Task Of_what_waits_only_that_is_refused_which_has_too_many_bytes_and_it_does_not_bury_what_is_newer()
+    {
+        await using var network = new Network(fixture.Url);
+        var page = await fixture.OpenAsync(await fixture.ContextAsync(), _alice, _bob, network.Url);
+        network.Cut();
+        await Expect(page.Locator("#status")).ToContainTextAsync("No connection.");
+        var (tooLong, fits) = (new string('漢', 30_000), new string('z', 60_000));
+        foreach (var text in (string[])[tooLong, fits])
+        {
+            await page.Locator("#text").FillAsync(text);
+            await page.Locator("#text").PressAsync("Enter");
+        }
+
+        await Expect(page.Locator(".message.waiting")).ToHaveCountAsync(2);
+        network.Mend();
+        await page.Locator("#retry").DispatchEventAsync("click");
+        await Expect(page.Locator(".message.failed .refusal")).ToContainTextAsync("bytes; the server takes 65,536 at most.");
+        await Expect(page.Locator(".message .stored")).ToHaveCountAsync(1);
+        await fixture.User(_bob).SendAsync(_alice, "newer");
+        await Expect(page.Locator(".message").Last).ToContainTextAsync("newer");
+        await Expect(page.Locator(".message").First).ToHaveClassAsync(new Regex("failed"));
+        await Expect(page.Locator(".day")).ToHaveTextAsync("Today");
+        await page.GetByRole(AriaRole.Button, new() { Name = "Edit" }).ClickAsync();
+        await Expect(page.Locator("#text")).ToHaveValueAsync(tooLong);
+        await Expect(page.Locator(".message.failed")).ToHaveCountAsync(0);
+    }
+
+    [BrowserFact]
+    public async Task Ticks_are_right_after_an_absence()
+    {
+        var dan = PageFixture.Name("dan");
+        await fixture.SendAsync(_alice, _carol, 1);
+        await fixture.SendAsync(_alice, dan, 1);
+        await using var network = new Network(fixture.Url);
+        var page = await fixture.OpenAsync(await fixture.ContextAsync(), _alice, dan, network.Url);
+        await Expect(page.Locator(".message .stored")).ToHaveCountAsync(1);
+        await fixture.SendAsync(_alice, _bob, 230);
+        network.Cut();
+        await Expect(page.Locator("#status")).ToContainTextAsync("No connection.");
+        await fixture.User(dan).AckAsync([.. (await fixture.User(dan).InboxAsync()).Select(message => message.Id)]);
+        network.Mend();
+        await page.Locator("#retry").DispatchEventAsync("click");
+        await Expect(page.Locator(".message .delivered")).ToHaveCountAsync(1);
+    }
+
+    [BrowserFact]
+    public async Task A_name_that_is_not_possible_says_why_and_one_that_is_easily_mistaken_is_pointed_out()
+    {
+        var shouting = _bob.ToUpperInvariant();
+        await fixture.User(shouting).SendAsync(_alice, "hello");
+        var page = await fixture.OpenAsync(_alice, "bob%20smith");
+        await Expect(page.Locator("#other-problem")).ToContainTextAsync("A name cannot have a space in it");
+        await Expect(page.Locator("#thread")).ToBeHiddenAsync();
+        await page.Locator("#other").FillAsync("böb");
+        await page.Locator("#other").PressAsync("Enter");
+        await Expect(page.Locator("#other-problem")).ToContainTextAsync("A name cannot have “ö” in it");
+        await page.Locator("#other").FillAsync(_bob);
+        await page.Locator("#other").PressAsync("Enter");
+        await Expect(page.Locator("#twin")).ToHaveTextAsync($"Not “{shouting}”: capital letters count.");
+        await Expect(page.Locator("#other-problem")).ToBeHiddenAsync();
+    }
+
+    [BrowserFact]
+    public async Task At_the_connection_limit_the_page_says_so_and_tries_less_and_less_often()
+    {
+        await using var server = await new ChatServer { ["Chat:ConnectionsPerUser"] = "1" }.StartAsync();
+        await using var phone = await ChatClient.ConnectAsync(server.Url, _alice, "chat.ack");
+        var context = await fixture.ContextAsync();
+        await context.AddInitScriptAsync("Math.random = () => .5; window.handshakes = []; " +
+            "window.WebSocket = class extends WebSocket { constructor(...all) { super(...all); handshakes.push(performance.now()); } }");
+        var page = await context.NewPageAsync();
+        await page.GotoAsync(Browser.Address(server.Url, _alice, _bob));
+        await Expect(page.Locator("#status-text")).ToContainTextAsync("You have as many connections open as one user may have");
+        await new HttpUser(server.Http, _bob).SendAsync(_alice, "comes all the same");
+        await Expect(page.Locator(".message .body")).ToHaveTextAsync("comes all the same");
+        await page.WaitForFunctionAsync("handshakes.length >= 5");
+        var times = await page.EvaluateAsync<double[]>("handshakes");
+        Assert.True(times[4] - times[3] > 1500, string.Join(' ', times.Select(time => time.ToString("0", CultureInfo.InvariantCulture))));
+        await phone.CloseAsync();
+        await page.Locator("#retry").ClickAsync();
+        await Expect(page.Locator("#status")).ToHaveTextAsync("Connected by WebSocket.");
+    }
+}
