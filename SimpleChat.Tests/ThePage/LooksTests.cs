@@ -180,7 +180,7 @@ public sealed class LooksTests(PageFixture fixture) : IAsyncLifetime
         await page.Locator("#notify").ClickAsync();
         await Expect(page.Locator("#notify")).ToHaveAttributeAsync("aria-pressed", "true");
         await fixture.User(_bob).SendAsync(_alice, "asked for");
-        await page.WaitForFunctionAsync("told.length > 0");
+        await Deadline.UntilAsync(() => page.EvaluateAsync<bool>("told.length > 0"), "a notification");
         Assert.Equal([$"{_bob}: asked for"], await page.EvaluateAsync<string[]>("told"));
     }
 
