@@ -23,7 +23,7 @@ public sealed class ReadingTests(PageFixture fixture) : IAsyncLifetime
         await SendAsync(_bob, 3);
         await SendAsync(_carol, 1);
         await Expect(first).ToHaveTitleAsync($"(4) {_alice} – SimpleChat");
-        await Expect(first.Locator("#icon")).ToHaveAttributeAsync("href", "icon-unread.svg");
+        await Expect(first.Locator("#icon")).ToHaveAttributeAsync("href", new Regex("unread"));
         await first.ReloadAsync();
         await Expect(first).ToHaveTitleAsync($"(4) {_alice} – SimpleChat");
 
@@ -41,7 +41,7 @@ public sealed class ReadingTests(PageFixture fixture) : IAsyncLifetime
         var third = await fixture.OpenAsync(context, _alice);
         await Expect(third.Locator(".conversation")).ToHaveCountAsync(2);
         await Expect(third).ToHaveTitleAsync($"{_alice} – SimpleChat");
-        await Expect(third.Locator("#icon")).ToHaveAttributeAsync("href", "icon.svg");
+        await Expect(third.Locator("#icon")).ToHaveAttributeAsync("href", new Regex(@"^icons/\d+\.svg$"));
     }
 
     [BrowserFact]

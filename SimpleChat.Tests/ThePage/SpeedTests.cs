@@ -127,7 +127,8 @@ public sealed class SpeedTests(PageFixture fixture, ITestOutputHelper output) : 
         return typed;
     }
 
-    private static async Task<double> HeapAsync(IPage page)
+    /// <summary>What the page holds in memory, in bytes, when the garbage is gone.</summary>
+    internal static async Task<double> HeapAsync(IPage page)
     {
         var session = await page.Context.NewCDPSessionAsync(page);
         await session.SendAsync("HeapProfiler.collectGarbage");

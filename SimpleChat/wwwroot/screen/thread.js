@@ -107,7 +107,9 @@ export class Thread {
 
   /** Which of the messages at hand are in the document: from where to where. */
   #choose() {
-    const { messages, reachesEnd } = this.#conversation;
+    const { messages, reachesEnd, isLoaded, restUntil } = this.#conversation;
+    if (!isLoaded && restUntil === 0)
+      return [messages.length, messages.length]; // the server is being asked; what is at hand may have gaps
     let first = this.#first === null ? 0 : this.#conversation.indexOf(this.#first);
     let end = this.#end === null ? messages.length : this.#conversation.indexOf(this.#end + 1);
     if (this.#isGoingToNew) {

@@ -1,5 +1,6 @@
 // What is seen of the page when it is not looked at: its title, its icon, and, for those who asked for them, notifications.
 
+import { hueOf } from "../state/names.js";
 import { $, countOf } from "./dom.js";
 
 const NOTIFY_EVERY = 3_000; // milliseconds, for each conversation
@@ -9,7 +10,7 @@ export function showUnread(user, unread) {
   const title = `${unread > 0 ? `(${countOf(unread)}) ` : ""}${user} – SimpleChat`;
   if (document.title !== title)
     document.title = title;
-  const icon = unread > 0 ? "icon-unread.svg" : "icon.svg";
+  const icon = `icons/${hueOf(user)}${unread > 0 ? "-unread" : ""}.svg`; // files: the page may load no image that is made of text
   if ($("icon").getAttribute("href") !== icon)
     $("icon").href = icon;
 }
@@ -39,7 +40,7 @@ export class Notifications {
     if (!document.hidden || !this.#isOn || now - (this.#notifiedAt.get(message.from) ?? -NOTIFY_EVERY) < NOTIFY_EVERY)
       return;
     this.#notifiedAt.set(message.from, now);
-    const note = new Notification(message.from, { body: message.text.slice(0, 200), tag: message.from, icon: "icon.svg" });
+    const note = new Notification(message.from, { body: message.text.slice(0, 200), tag: message.from, icon: `icons/${hueOf(message.from)}.svg` });
     note.onclick = () => {
       window.focus();
       this.#open(message.from);

@@ -24,6 +24,7 @@ export class Chat extends EventTarget {
   #changed;
   #asked = null; // the last request for the list
   #wasConnected = false;
+  #wasPolling = false;
 
   /** @param changed Called when there is something new to be shown. */
   constructor(identity, changed) {
@@ -91,6 +92,9 @@ export class Chat extends EventTarget {
   #stateChanged() {
     if (!this.line.isOpen)
       this.outbox.interruptedAll();
+    if (this.line.isPolling && !this.#wasPolling)
+      void this.#checkDatabase();
+    this.#wasPolling = this.line.isPolling;
     if (this.line.isPolling) {
       void this.#receipts();
       this.sender.flush();

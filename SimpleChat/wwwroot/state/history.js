@@ -154,7 +154,7 @@ export class History {
     let isSettled = true;
     try {
       const page = await this.#messages(conversation, { after: mark, limit: LONGEST_PAGE });
-      isSettled = page.hasMore || conversation.last === last && mark === this.#reading.upTo(conversation.other);
+      isSettled = mark === this.#reading.upTo(conversation.other) && (page.hasMore || conversation.last === last);
       const unread = page.messages.filter(message => this.#conversations.isIncoming(message)).length;
       if (isSettled)
         this.#conversations.counted(conversation, unread, !page.hasMore);
