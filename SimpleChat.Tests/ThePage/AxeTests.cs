@@ -49,6 +49,7 @@ public sealed class AxeTests(PageFixture fixture) : IAsyncLifetime
         await page.GetByRole(AriaRole.Button, new() { Name = "Stay" }).ClickAsync();
         await page.EvaluateAsync("document.documentElement.classList.add('large')");
         await WebClientTests.AssertAccessibleAsync(page, "large");
-        Assert.True(await page.EvaluateAsync<bool>("document.documentElement.scrollWidth <= innerWidth"), "nothing is wider than the screen");
+        Assert.True(
+            await page.EvaluateAsync<bool>("document.documentElement.scrollWidth <= innerWidth"), "nothing is wider than the screen");
     }
 }

@@ -30,13 +30,12 @@ public sealed class LooksTests(PageFixture fixture) : IAsyncLifetime
                 var edges = await page.EvaluateAsync<double[]>(
                     """
                     () => {
-                      const content = id => {
-                        const box = document.getElementById(id).getBoundingClientRect(), style = getComputedStyle(document.getElementById(id));
+                      const content = selector => {
+                        const [box] = document.querySelector(selector).getClientRects();
+                        const style = getComputedStyle(document.querySelector(selector));
                         return [box.left + parseFloat(style.paddingLeft), box.right - parseFloat(style.paddingRight)];
                       };
-                      const head = document.querySelector('.thread-head'), style = getComputedStyle(head), box = head.getBoundingClientRect();
-                      const list = document.getElementById('messages').getBoundingClientRect();
-                      return [box.left + parseFloat(style.paddingLeft), box.right - parseFloat(style.paddingRight), ...content('composer'), list.left, list.right];
+                      return ['.thread-head', '#composer', '#messages'].flatMap(content);
                     }
                     """);
                 var where = string.Create(CultureInfo.InvariantCulture, $"{width}, drawer {isOpen}: {string.Join(' ', edges)}");
@@ -62,7 +61,11 @@ public sealed class LooksTests(PageFixture fixture) : IAsyncLifetime
     public async Task Two_people_are_told_apart_and_twenty_short_messages_fit_on_the_screen()
     {
         for (var i = 1; i <= 30; i++)
-            await fixture.User(i % 3 == 0 ? _alice : _bob).SendAsync(i % 3 == 0 ? _bob : _alice, string.Create(CultureInfo.InvariantCulture, $"Short {i}"));
+        {
+            var (from, to) = i % 3 == 0 ? (_alice, _bob) : (_bob, _alice);
+            await fixture.User(from).SendAsync(to, string.Create(CultureInfo.InvariantCulture, $"Short {i}"));
+        }
+
         var page = await fixture.OpenAsync(_alice, _bob);
         await page.Locator("#text").PressAsync("Escape");
         await Expect(page.Locator(".message .body").Last).ToBeInViewportAsync();
@@ -100,7 +103,8 @@ public sealed class LooksTests(PageFixture fixture) : IAsyncLifetime
         Assert.Equal(before, (await BoxAsync(page, ".bar")).Height);
         await page.SetViewportSizeAsync(390, 800);
         await Expect(page.Locator("#retry")).ToBeVisibleAsync();
-        Assert.True(await page.EvaluateAsync<bool>("document.querySelector('.tools').getBoundingClientRect().bottom <= document.querySelector('.bar').getBoundingClientRect().bottom"));
+        var (bar, tools) = (await BoxAsync(page, ".bar"), await BoxAsync(page, ".tools"));
+        Assert.True(tools.Y + tools.Height <= bar.Y + bar.Height, "The tools are within it.");
     }
 
     [BrowserFact]
@@ -109,7 +113,8 @@ public sealed class LooksTests(PageFixture fixture) : IAsyncLifetime
         string[] texts =
         [
             "see https://example.com/a_(b)?c=1, and javascript:alert(1) or ftp://example.com",
-            "run `dotnet run` or\n```\nvar x = 1;\n```", "👍🏽 👩‍👩‍👧", "\u200B\u200B", "Z" + new string('\u0301', 160), "\u202Eevil\u202C back", "\u202Eopen",
+            "run `dotnet run` or\n```\nvar x = 1;\n```", "👍🏽 👩‍👩‍👧", "\u200B\u200B",
+            "Z" + new string('\u0301', 160), "\u202Eevil\u202C back", "\u202Eopen",
         ];
         foreach (var text in texts)
             await fixture.User(_bob).SendAsync(_alice, text);
@@ -130,7 +135,8 @@ public sealed class LooksTests(PageFixture fixture) : IAsyncLifetime
         Assert.Equal("var x = 1;", await page.EvaluateAsync<string>("navigator.clipboard.readText()"));
         await Expect(bodies.Nth(2)).ToHaveClassAsync("body emoji");
         await Expect(bodies.Nth(3)).ToHaveTextAsync("(2 characters that cannot be seen)");
-        Assert.True(await page.EvaluateAsync<bool>("document.getElementById('scroll').scrollWidth <= document.getElementById('scroll').clientWidth"));
+        Assert.True(
+            await page.Locator("#scroll").EvaluateAsync<bool>("node => node.scrollWidth <= node.clientWidth"), "Something runs out.");
 
         await page.Locator("#text").FillAsync("\u200B\u200B");
         await page.Locator("#text").PressAsync("Enter");
@@ -184,5 +190,6 @@ public sealed class LooksTests(PageFixture fixture) : IAsyncLifetime
         Assert.Equal([$"{_bob}: asked for"], await page.EvaluateAsync<string[]>("told"));
     }
 
-    private static async Task<LocatorBoundingBoxResult> BoxAsync(IPage page, string selector) => (await page.Locator(selector).BoundingBoxAsync())!;
+    private static async Task<LocatorBoundingBoxResult> BoxAsync(IPage page, string selector) =>
+        (await page.Locator(selector).BoundingBoxAsync())!;
 }

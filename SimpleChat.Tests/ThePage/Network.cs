@@ -3,7 +3,7 @@ using System.Net.Sockets;
 
 namespace SimpleChat.Tests.ThePage;
 
-/// <summary>The network between a browser and the server, which can be taken away: what is open is cut, and nothing new gets through.</summary>
+/// <summary>The network between a browser and the server. Without it what is open is cut, and nothing new gets through.</summary>
 internal sealed class Network : IAsyncDisposable
 {
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
@@ -61,7 +61,8 @@ internal sealed class Network : IAsyncDisposable
         {
             await inside.ConnectAsync(_server.Host, _server.Port, end.Token);
             await Task.WhenAny(
-                client.GetStream().CopyToAsync(inside.GetStream(), end.Token), inside.GetStream().CopyToAsync(client.GetStream(), end.Token));
+                client.GetStream().CopyToAsync(inside.GetStream(), end.Token),
+                inside.GetStream().CopyToAsync(client.GetStream(), end.Token));
         }
         catch (Exception e) when (e is IOException or SocketException or OperationCanceledException)
         {

@@ -57,6 +57,10 @@ public sealed class PageFixture : IAsyncLifetime
             count -= (await client.ReceiveAsync()).Type == "sent" ? 1 : 0;
     }
 
+    /// <summary>Returns when nothing undelivered is left for this user.</summary>
+    internal Task DeliveredAsync(string name) => Deadline.UntilAsync(
+        async () => (await User(name).InboxAsync()).Count == 0, "an empty inbox: all of it was acknowledged");
+
     /// <summary>A browser with nothing in it; see <see cref="Tests.Browser.NewContextAsync"/>.</summary>
     internal Task<IBrowserContext> ContextAsync(ColorScheme scheme = ColorScheme.Light, int width = 1280, int height = 800) =>
         Browser.NewContextAsync(scheme, width, height);

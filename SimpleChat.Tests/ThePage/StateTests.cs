@@ -117,7 +117,10 @@ public sealed class StateTests(PageFixture fixture) : IAsyncLifetime
         var page = await fixture.OpenAsync(_alice, _bob);
         await page.Locator("#text").FillAsync("漢字");
         await page.EvaluateAsync( // as Safari does it (WebKit bug 165004)
-            "document.getElementById('text').dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', keyCode: 229, bubbles: true, cancelable: true }))");
+            """
+            document.getElementById('text')
+              .dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', keyCode: 229, bubbles: true, cancelable: true }))
+            """);
         await Expect(page.Locator("#text")).ToHaveValueAsync("漢字");
         await page.Locator("#text").PressAsync("Enter");
         await Expect(page.Locator(".message .body")).ToHaveTextAsync("漢字");

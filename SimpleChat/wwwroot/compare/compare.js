@@ -1,5 +1,5 @@
-// The view "Compare the ways": one inbox read by short polling, long polling, Server-Sent Events and WebSocket at once. When all four have a
-// message, it is acknowledged once, and the next may go.
+// The view "Compare the ways": one inbox read by short polling, long polling, Server-Sent Events and WebSocket at once.
+// When all four have a message, it is acknowledged once, and the next may go.
 
 import { newClientMessageId } from "../state/outbox.js";
 import { here } from "../line/http.js";
@@ -80,7 +80,9 @@ export class Comparison {
       await Promise.race([this.#allHaveIt(round), done]);
       await this.#acknowledge([round.id]);
       const missing = [...round.missing].map(way => way.name);
-      this.#say(missing.length === 0 ? `All four have message ${this.#count}.` : `Message ${this.#count} did not come over: ${missing.join(", ")}.`);
+      this.#say(missing.length === 0
+        ? `All four have message ${this.#count}.`
+        : `Message ${this.#count} did not come over: ${missing.join(", ")}.`);
     } catch (error) {
       this.#say(`It could not be sent: ${error.message}`);
       await pause(1000);

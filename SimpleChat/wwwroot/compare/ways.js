@@ -5,6 +5,7 @@ import { here } from "../line/http.js";
 import { utf8Length } from "../line/wire.js";
 
 const LONG_POLL = 25; // seconds
+const numbers = { requests: "Requests", bytes: "Bytes", last: "Last delay", median: "Median", idle: "Idle" };
 
 /** One way, and its card on the screen. */
 class Way {
@@ -21,7 +22,7 @@ class Way {
     this.abort = new AbortController();
     this.#meter = element("meter", { min: 0, max: 1, value: 0, "aria-label": `Last delay of ${name}, beside the slowest of this round` });
     const list = element("dl");
-    for (const [key, label] of [["requests", "Requests"], ["bytes", "Bytes"], ["last", "Last delay"], ["median", "Median"], ["idle", "Idle"]]) {
+    for (const [key, label] of Object.entries(numbers)) {
       this.#numbers[key] = element("dd", { "data-number": key }, "–");
       list.append(element("dt", {}, label), this.#numbers[key]);
     }
@@ -160,4 +161,5 @@ export class OverWebSocket extends Way {
 }
 
 export const pause = milliseconds => new Promise(resolve => setTimeout(resolve, milliseconds));
-const inWords = milliseconds => milliseconds < 1000 ? `${Math.max(1, Math.round(milliseconds))} ms` : `${(milliseconds / 1000).toFixed(2)} s`;
+const inWords = milliseconds =>
+  milliseconds < 1000 ? `${Math.max(1, Math.round(milliseconds))} ms` : `${(milliseconds / 1000).toFixed(2)} s`;

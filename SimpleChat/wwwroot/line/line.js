@@ -109,7 +109,8 @@ export class Line extends EventTarget {
       const path = this.#identity.openUrl("/chat", { after: positionOf(this.newest) });
       const address = here(path);
       address.protocol = address.protocol.replace("http", "ws");
-      wire.record({ direction: "out", kind: "ws", text: `GET ${Identity.shown(path)}\nUpgrade: websocket\nSec-WebSocket-Protocol: chat.ack` });
+      const head = `GET ${Identity.shown(path)}\nUpgrade: websocket\nSec-WebSocket-Protocol: chat.ack`;
+      wire.record({ direction: "out", kind: "ws", text: head });
       const socket = new WebSocket(address, ["chat.ack"]);
       this.#socket = socket;
       let openedAt = null;

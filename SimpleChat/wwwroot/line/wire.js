@@ -30,7 +30,7 @@ class Wire extends EventTarget {
     this.dispatchEvent(new Event("entry"));
   }
 
-  /** Notes a step of a message: {typed, out, via, stored, sentAt, asked, delivered}; times are this page's, performance.now(), but for sentAt. */
+  /** Notes a step of a message: {typed, out, via, stored, sentAt, asked, delivered}. Times are performance.now(), but for sentAt. */
   step(clientMessageId, seen) {
     const journey = this.journeys.get(clientMessageId) ?? { clientMessageId };
     for (const [name, value] of Object.entries(seen))

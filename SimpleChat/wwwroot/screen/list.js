@@ -57,7 +57,8 @@ export class List {
   #row(other) {
     const name = other === this.#parts.user ? `${other} (you)` : other;
     const button = element("button", { type: "button", class: "conversation", "data-other": other, click: () => this.#parts.choose(other) },
-      avatar(other), element("b", {}, name), element("time"), element("span", { class: "last", dir: "auto" }), element("span", { class: "count" }));
+      avatar(other), element("b", {}, name), element("time"),
+      element("span", { class: "last", dir: "auto" }), element("span", { class: "count" }));
     button.title = name;
     const row = element("li", {}, button);
     this.#rows.set(other, row);

@@ -1,4 +1,4 @@
-// Where one is in the page: the list, a conversation, the comparison. It stands in the address, so that Back and Forward move, and a reload stays.
+// Where one is in the page: the list, a conversation, the comparison. It stands in the address: Back and Forward move, a reload stays.
 
 /** {other, isComparing} out of the address. */
 export function whereNow() {

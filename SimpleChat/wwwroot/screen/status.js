@@ -33,7 +33,8 @@ export function watchStorage() {
       session.isKept ? null : "your sign-in",
     ].filter(what => what !== null);
     $("kept").hidden = lost.length === 0;
-    say($("kept"), lost.length === 0 ? "" : `This browser keeps nothing for this page: after a reload ${lost.join(", and ")} will be gone.`);
+    const says = `This browser keeps nothing for this page: after a reload ${lost.join(", and ")} will be gone.`;
+    say($("kept"), lost.length === 0 ? "" : says);
   };
   local.addEventListener("lost", look);
   session.addEventListener("lost", look);

@@ -25,7 +25,8 @@ function fenced(text) {
   return split(text, FENCE, inline, ([, code]) => block(code.replace(/\n$/, "")));
 }
 
-const inline = text => split(text, INLINE, plain => [plain], ([whole, code]) => code === undefined ? link(whole) : element("code", {}, code));
+const inline = text => split(text, INLINE, plain => [plain],
+  ([whole, code]) => code === undefined ? link(whole) : element("code", {}, code));
 
 /** The text between the matches by one function, the matches by another. */
 function split(text, pattern, between, match) {
@@ -60,5 +61,6 @@ function block(code) {
   copy.addEventListener("click", async () => {
     copy.textContent = await navigator.clipboard.writeText(code).then(() => "Copied", () => "Not allowed");
   });
-  return element("span", { class: "block" }, element("pre", { dir: "ltr", tabindex: 0, role: "group", "aria-label": "Code" }, element("code", {}, code)), copy);
+  const shown = element("pre", { dir: "ltr", tabindex: 0, role: "group", "aria-label": "Code" }, element("code", {}, code));
+  return element("span", { class: "block" }, shown, copy);
 }

@@ -40,7 +40,8 @@ export class Notifications {
     if (!document.hidden || !this.#isOn || now - (this.#notifiedAt.get(message.from) ?? -NOTIFY_EVERY) < NOTIFY_EVERY)
       return;
     this.#notifiedAt.set(message.from, now);
-    const note = new Notification(message.from, { body: message.text.slice(0, 200), tag: message.from, icon: `icons/${hueOf(message.from)}.svg` });
+    const icon = `icons/${hueOf(message.from)}.svg`;
+    const note = new Notification(message.from, { body: message.text.slice(0, 200), tag: message.from, icon });
     note.onclick = () => {
       window.focus();
       this.#open(message.from);
@@ -58,6 +59,7 @@ export class Notifications {
 
   #show() {
     $("notify").setAttribute("aria-pressed", String(this.#isOn));
-    $("notify").title = window.Notification?.permission === "denied" ? "The browser forbids it: allow notifications for this page there." : "";
+    const isForbidden = window.Notification?.permission === "denied";
+    $("notify").title = isForbidden ? "The browser forbids it: allow notifications for this page there." : "";
   }
 }

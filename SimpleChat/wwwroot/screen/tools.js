@@ -35,7 +35,8 @@ export function showTools(identity, actions) {
 export function mayDrop(unsent) {
   const [dialog, count] = [$("unsent"), unsent.length];
   say($("unsent-count"), count === 1 ? "One message was not sent yet:" : `${count} messages were not sent yet:`);
-  $("unsent-list").replaceChildren(...unsent.slice(0, 5).map(entry => element("li", { dir: "auto" }, `${entry.to}: ${entry.text.slice(0, 80)}`)));
+  const row = ({ to, text }) => element("li", { dir: "auto" }, `${to}: ${text.slice(0, 80)}`);
+  $("unsent-list").replaceChildren(...unsent.slice(0, 5).map(row));
   dialog.showModal();
   return new Promise(done => {
     $("unsent-drop").onclick = () => dialog.close("drop");

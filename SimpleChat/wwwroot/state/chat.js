@@ -172,12 +172,13 @@ export class Chat extends EventTarget {
   }
 
   /**
-   * HTTP works and the WebSocket does not. A browser does not say with which status a handshake was refused, so history is asked for the same position:
-   * where the database is another one, or was put back to an earlier day, the answer is 409, and nothing of what is shown holds.
+   * HTTP works and the WebSocket does not. A browser does not say with which status a handshake was refused, so history is asked for
+   * the same position: where the database is another one, or was put back to an earlier day, the answer is 409, and nothing shown holds.
    */
   async #checkDatabase() {
     try {
-      const answer = await request(this.identity, "GET", "/messages", { parameters: { after: positionOf(this.line.newest) ?? 0, limit: 1 } });
+      const parameters = { after: positionOf(this.line.newest) ?? 0, limit: 1 };
+      const answer = await request(this.identity, "GET", "/messages", { parameters });
       if (answer.status !== 409)
         return;
     } catch {

@@ -1,4 +1,4 @@
-// One conversation. Of its messages a stretch without a gap is at hand, as much as one looks at and some around it; the rest is the server's.
+// One conversation. Of its messages a stretch without a gap is at hand: what one looks at, and some around it. The rest is the server's.
 
 const AT_HAND = 2_000; // messages, while it is on the screen
 const ELSEWHERE = 100; // while it is not

@@ -1,4 +1,5 @@
-// All conversations: their order, and how much in them is unread. Both are kept up to date message by message; nothing here grows with what came before.
+// All conversations: their order, and how much in them is unread. Both are kept up to date message by message.
+// What a message costs does not grow with those before it.
 
 import { Conversation } from "./conversation.js";
 

@@ -31,7 +31,7 @@ export class History {
   isListed = false; // the list of conversations has come: until then nobody knows what is unread
   hasMoreConversations = false;
 
-  /** The first page of the list of conversations. Throws if it did not come, or is not wanted any more. Returns the newest message of all. */
+  /** The first page of the list of conversations. Throws if it did not come, or is not wanted any more. Returns the newest message. */
   async list(isWanted) {
     const page = await this.#get("/conversations", { limit: LONGEST_PAGE });
     if (!isWanted())
@@ -64,12 +64,14 @@ export class History {
       const mark = this.#reading.upTo(conversation.other);
       const isUnread = conversation.unread > 0 || !conversation.isCounted || conversation.last === null;
       const after = isUnread ? await this.#messages(conversation, { after: mark, limit: PAGE }).catch(() => null) : null;
-      const isNear = after !== null && !after.hasMore; // then the newest page does for all of it
-      const before = await this.#messages(conversation, { before: after && !isNear ? mark + 1 : null, limit: after && !isNear ? ABOVE : LONGEST_PAGE / 2 });
-      if (after && !isNear)
+      if (after?.hasMore) {
+        const before = await this.#messages(conversation, { before: mark + 1, limit: ABOVE });
         conversation.replaceWith([...before.messages, ...after.messages], { hasOlder: before.hasMore, isEnd: false });
-      else
-        conversation.replaceWith(before.messages, { hasOlder: before.hasMore, isEnd: true });
+      } else {
+        const newest = await this.#messages(conversation, { limit: LONGEST_PAGE / 2 }); // which holds what is unread, too
+        conversation.replaceWith(newest.messages, { hasOlder: newest.hasMore, isEnd: true });
+      }
+
       this.#conversations.loaded(conversation);
     });
   }

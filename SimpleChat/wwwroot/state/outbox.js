@@ -2,7 +2,8 @@
 // overwrites another's. It is sent until it is answered; its clientMessageId makes the repeats one message.
 
 /** A random id; crypto.randomUUID is there in secure contexts only. */
-export const newClientMessageId = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), byte => byte.toString(16).padStart(2, "0")).join("");
+export const newClientMessageId = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), inHex).join("");
+const inHex = byte => byte.toString(16).padStart(2, "0");
 
 export class Outbox {
   #storage;

@@ -1,4 +1,5 @@
-// Who is there. Nobody tells the page: it asks when it matters (a conversation is opened, a message is sent), and knows how old its knowledge is.
+// Who is there. Nobody tells the page: it asks when it matters, as a conversation is opened or a message sent.
+// It knows how old the answer is.
 
 import { request } from "../line/http.js";
 

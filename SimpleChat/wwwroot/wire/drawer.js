@@ -152,4 +152,6 @@ export class Drawer {
 
 /** Of an answer only the body counts: the line above it is this page's own. */
 const bytesOf = ({ text, body }) => utf8Length(body ?? text);
-const asText = entry => `${exactTimeOf(entry.time)} ${arrows[entry.direction]} ${kinds[entry.kind]} ${bytesOf(entry)} bytes  ${entry.text.replaceAll("\n", " | ")}`;
+const asText = entry => [
+  exactTimeOf(entry.time), arrows[entry.direction], kinds[entry.kind], `${bytesOf(entry)} bytes `, entry.text.replaceAll("\n", " | "),
+].join(" ");

@@ -1,11 +1,12 @@
-// The five steps of a message, as far as this page can know them. A figure is only shown where it was measured here, and says what it measures.
+// The five steps of a message, as far as this page can know them. A figure is shown where it was measured here, and says what it measures.
 
 import { $, element, exactTimeOf } from "../screen/dom.js";
 
 /** @param journey What the page saw of a message's way; null for none. */
 export function showJourney(journey) {
   if (!journey) {
-    $("journey").replaceChildren(element("p", { class: "help" }, "Send a message, or choose the ticks beside one, to see its way through the five steps."));
+    const help = "Send a message, or choose the ticks beside one, to see its way through the five steps.";
+    $("journey").replaceChildren(element("p", { class: "help" }, help));
     return;
   }
 
@@ -18,8 +19,8 @@ export function showJourney(journey) {
 }
 
 /**
- * The page sees its own frame go; "sent" come, and by then the message is accepted and stored; and "delivered" come, and by then the recipient was
- * looked up, had it pushed or fetched it, and acknowledged it.
+ * The page sees its own frame go; "sent" come, and by then the message is accepted and stored; and "delivered" come, and by then the
+ * recipient was looked up, had it pushed or fetched it, and acknowledged it.
  */
 function stepsOf({ id, to, typed, out, via, stored, sentAt, asked, delivered }) {
   const [isOut, isStored, isDelivered] = [out, stored, delivered].map(time => time !== undefined);
@@ -33,7 +34,7 @@ function stepsOf({ id, to, typed, out, via, stored, sentAt, asked, delivered }) 
     },
     {
       name: "Stored", isDone: isStored, took: isStored ? `${milliseconds(stored - out)} there and back` : "",
-      note: isStored ? `message ${id}, in MessageDB and InboxDB: “sent” comes when the commit is on disk` : "“sent” comes when the commit is on disk",
+      note: `${isStored ? `message ${id}, in MessageDB and InboxDB: ` : ""}“sent” comes when the commit is on disk`,
     },
     {
       name: "Looked up", isDone: isStored,
@@ -41,7 +42,10 @@ function stepsOf({ id, to, typed, out, via, stored, sentAt, asked, delivered }) 
     },
     isDelivered ? { name: "Pushed, or fetched from the inbox", isDone: true, note: "its InboxDB row is gone" }
       : isStored && asked?.isOnline === false ? { name: "Left in the inbox", isDone: true, note: `it waits in InboxDB until ${to} has it` }
-      : { name: "Pushed, or left in the inbox", isDone: isStored, note: isStored ? `its InboxDB row stays until ${to} has acknowledged it` : null },
+      : {
+        name: "Pushed, or left in the inbox", isDone: isStored,
+        note: isStored ? `its InboxDB row stays until ${to} has acknowledged it` : null,
+      },
     {
       name: "Delivered", isDone: isDelivered, took: isDelivered && isStored ? `${milliseconds(delivered - stored)} after “sent”` : "",
       note: isDelivered ? `“delivered” came: ${to} has acknowledged it` : null,
