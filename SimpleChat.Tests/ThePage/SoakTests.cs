@@ -64,7 +64,7 @@ public sealed class SoakTests(PageFixture fixture, ITestOutputHelper output) : I
                     cuts++;
                     break;
                 case 5:
-                    await page.SetViewportSizeAsync(random.Next(400, 1400), random.Next(400, 900));
+                    await page.SetViewportSizeAsync(random.Next(900, 1400), random.Next(400, 900));
                     break;
                 default:
                     if (await page.Locator("#text").IsVisibleAsync())
