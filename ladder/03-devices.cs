@@ -27,7 +27,7 @@ app.MapGet("/chat", async (HttpContext context, string user) =>
 
 async Task ReadAllAsync(Connection connection)
 {
-    var stream = WebSocketStream.Create(connection.Socket, WebSocketMessageType.Text);
+    var stream = WebSocketStream.Create(connection.Socket, WebSocketMessageType.Text); // JSON objects, until the client closes
     await foreach (var frame in JsonSerializer.DeserializeAsyncEnumerable<Frame>(stream, true, json, app.Lifetime.ApplicationStopping))
         await SendAsync(connection, frame!);
 }

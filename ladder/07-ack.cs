@@ -42,7 +42,7 @@ app.MapGet("/chat", async (HttpContext context, string user) =>
 
 async Task ReadAllAsync(Connection connection)
 {
-    var stream = WebSocketStream.Create(connection.Socket, WebSocketMessageType.Text);
+    var stream = WebSocketStream.Create(connection.Socket, WebSocketMessageType.Text); // JSON objects, until the client closes
     await foreach (var frame in JsonSerializer.DeserializeAsyncEnumerable<Frame>(stream, true, json, app.Lifetime.ApplicationStopping))
         await (frame is { Type: "ack", Ids: not null } ? DeliveredAsync(connection.User, frame.Ids) : SendAsync(connection, frame!));
 }
@@ -64,7 +64,7 @@ async Task PushAsync(string user, object frame)
         while (await device.Queue.Writer.WaitToWriteAsync() && !device.Queue.Writer.TryWrite(frame)) { }
 }
 
-// The only one that writes to this socket. A message in the queue says that there is one: the database says which, and in what order.
+// The only one that writes to this socket. A message in the queue says that there is one; the database says which, and in what order.
 async Task WriteAllAsync(Connection connection)
 {
     var (position, joined) = (0L, await DbAsync(() => db.ExecuteScalar<long>("SELECT max(Id) FROM MessageDB")));

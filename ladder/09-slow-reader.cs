@@ -1,5 +1,5 @@
-// Step 9, the slow reader: nobody waits for a queue; whoever has no room in it catches up from the database, page by page.
-// Still lost: time. Each message pays for a commit of its own.
+// Step 9, the slow reader: nobody waits for a queue. What has no room in it is read from the database, page by page.
+// Still lost: time. Each message has a commit of its own.
 #:sdk Microsoft.NET.Sdk.Web
 #:package Dapper
 #:package Microsoft.Data.Sqlite
@@ -43,7 +43,7 @@ app.MapGet("/chat", async (HttpContext context, string user) =>
 
 async Task ReadAllAsync(Connection connection)
 {
-    var stream = WebSocketStream.Create(connection.Socket, WebSocketMessageType.Text);
+    var stream = WebSocketStream.Create(connection.Socket, WebSocketMessageType.Text); // JSON objects, until the client closes
     await foreach (var frame in JsonSerializer.DeserializeAsyncEnumerable<Frame>(stream, true, json, app.Lifetime.ApplicationStopping))
         await (frame is { Type: "ack", Ids: not null } ? DeliveredAsync(connection.User, frame.Ids) : SendAsync(connection, frame!));
 }
@@ -62,7 +62,7 @@ async Task SendAsync(Connection alice, Frame frame)
 // The map is asked who this is. Whoever has no room in the queue reads it from the database.
 void Push(string user, object frame) => Array.ForEach(map.GetValueOrDefault(user, []), device => device.Queue.Writer.TryWrite(frame));
 
-// The only one that writes to this socket. A message in the queue says that there is one: the database says which, and in what order.
+// The only one that writes to this socket. A message in the queue says that there is one; the database says which, and in what order.
 async Task WriteAllAsync(Connection connection)
 {
     var (position, joined) = (0L, await DbAsync(() => db.ExecuteScalar<long>("SELECT max(Id) FROM MessageDB")));

@@ -1,5 +1,5 @@
 // Step 10, group commit: one writer takes whatever waits, and commits once for all of it.
-// Nothing is lost any more of what SimpleChat promises in its first six rules.
+// Nothing that SimpleChat promises in its first six rules is lost any more.
 #:sdk Microsoft.NET.Sdk.Web
 #:package Dapper
 #:package Microsoft.Data.Sqlite
@@ -44,7 +44,7 @@ app.MapGet("/chat", async (HttpContext context, string user) =>
 
 async Task ReadAllAsync(Connection connection)
 {
-    var stream = WebSocketStream.Create(connection.Socket, WebSocketMessageType.Text);
+    var stream = WebSocketStream.Create(connection.Socket, WebSocketMessageType.Text); // JSON objects, until the client closes
     await foreach (var frame in JsonSerializer.DeserializeAsyncEnumerable<Frame>(stream, true, json, app.Lifetime.ApplicationStopping))
         await (frame is { Type: "ack", Ids: not null } ? DeliveredAsync(connection.User, frame.Ids) : SendAsync(connection, frame!));
 }
@@ -63,7 +63,7 @@ async Task SendAsync(Connection alice, Frame frame)
 // The map is asked who this is. Whoever has no room in the queue reads it from the database.
 void Push(string user, object frame) => Array.ForEach(map.GetValueOrDefault(user, []), device => device.Queue.Writer.TryWrite(frame));
 
-// The only one that writes to this socket. A message in the queue says that there is one: the database says which, and in what order.
+// The only one that writes to this socket. A message in the queue says that there is one; the database says which, and in what order.
 async Task WriteAllAsync(Connection connection)
 {
     var (position, joined) = (0L, await DbAsync(() => db.ExecuteScalar<long>("SELECT max(Id) FROM MessageDB")));
