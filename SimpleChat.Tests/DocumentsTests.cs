@@ -3,11 +3,12 @@ using System.Text.RegularExpressions;
 
 namespace SimpleChat.Tests;
 
-/// <summary>Nothing in the README and in docs/ is untrue or untried.</summary>
+/// <summary>Nothing in the README, in docs/ and in the ladder's is untrue or untried.</summary>
 public sealed partial class DocumentsTests
 {
     public static TheoryData<string> Pages => [.. Directory.GetFiles(Path.Combine(ArchitectureTests.Root, "docs"), "*.md").Order()
-        .Prepend(Path.Combine(ArchitectureTests.Root, "README.md")).Select(page => Path.GetRelativePath(ArchitectureTests.Root, page))];
+        .Prepend(Path.Combine(ArchitectureTests.Root, "README.md")).Append(Path.Combine(ArchitectureTests.Root, "ladder", "README.md"))
+        .Select(page => Path.GetRelativePath(ArchitectureTests.Root, page))];
 
     [Fact]
     public void The_front_door_is_short() =>

@@ -1,7 +1,14 @@
+using System.Diagnostics;
+using System.Text.RegularExpressions;
+
 namespace SimpleChat.Tests.Ladder;
 
-/// <summary>Builds every file once, in the background, and checks every step once, as soon as it is built.</summary>
-public sealed class LadderBuilds : IAsyncLifetime, IDisposable
+/// <summary>
+/// Builds every file once, in the background, and checks every step once it is built. All are built together: alone, each would wake up the
+/// whole of MSBuild. The projects say what the SDK makes of the files' own directives, and lie in a temporary folder below the
+/// repository's properties: warnings are errors here too.
+/// </summary>
+public sealed partial class LadderBuilds : IAsyncLifetime, IDisposable
 {
     /// <summary>In the order in which they are climbed.</summary>
     public static readonly string[] Steps =
@@ -10,34 +17,108 @@ public sealed class LadderBuilds : IAsyncLifetime, IDisposable
         "06-position.cs", "07-ack.cs", "08-once.cs", "09-slow-reader.cs", "10-group-commit.cs",
     ];
 
+    /// <summary>Other ways to hear of a message.</summary>
+    public static readonly string[] Ways =
+    [
+        "1-short-polling.cs", "2-long-polling.cs", "3-webhook.cs", "4-server-sent-events.cs", "5-websocket.cs",
+    ];
+
     private readonly TempFolder _folder = new();
-    private readonly Task<LadderProgram> _check;
-    private readonly Task<string>[] _checked;
+    private readonly SemaphoreSlim _running = new(2);
+    private readonly Dictionary<string, Task<string>> _outputs;
+    private readonly Task _built;
 
     public LadderBuilds()
     {
-        _check = LadderProgram.BuildAsync("check.cs", _folder);
-        _checked = [.. Steps.Select(BuildAndCheckAsync)];
+        _built = Task.Run(BuildAsync);
+        _outputs = Steps.ToDictionary(step => step, CheckAsync);
+        foreach (var way in Ways)
+            _outputs[way] = RunWayAsync(way);
     }
 
-    /// <summary>What the checks say about a step.</summary>
-    internal Task<string> CheckAsync(int step) => _checked[step - 1];
+    /// <summary>The folder with the files.</summary>
+    public static string Folder => Path.Combine(ArchitectureTests.Root, "ladder");
 
-    /// <summary>What they say about a server somewhere.</summary>
-    internal async Task<string> CheckAsync(Uri url) =>
-        (await (await _check).RunAsync($"{url}", $"{Deadline.Time.TotalSeconds:F0}")).TrimEnd();
+    /// <summary>What the checks say about a step, or what a way printed.</summary>
+    internal Task<string> OutputOf(string file) => _outputs[file];
+
+    /// <summary>What the checks say about a server somewhere.</summary>
+    internal async Task<string> CheckAsync(Uri url)
+    {
+        await _built;
+        return await Program("check.cs").RunAsync($"{url}", $"{Deadline.Time.TotalSeconds:F0}");
+    }
 
     public Task InitializeAsync() => Task.CompletedTask;
 
-    public async Task DisposeAsync() => await Task.WhenAll([.. _checked, _check]).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    public async Task DisposeAsync() => await ((Task)Task.WhenAll(_outputs.Values)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 
     /// <summary>After <see cref="DisposeAsync"/>.</summary>
-    public void Dispose() => _folder.Dispose();
-
-    private async Task<string> BuildAndCheckAsync(string step)
+    public void Dispose()
     {
+        _running.Dispose();
+        _folder.Dispose();
+    }
+
+    private async Task BuildAsync()
+    {
+        foreach (var name in (string[])["Directory.Build.props", "Directory.Packages.props"])
+            File.WriteAllText(_folder.File(name), $"""<Project><Import Project="{Path.Combine(ArchitectureTests.Root, name)}" /></Project>""");
+        var files = Directory.GetFiles(Folder, "*.cs", SearchOption.AllDirectories).ToDictionary(file => Path.GetFileNameWithoutExtension(file));
+        foreach (var (name, file) in files)
+        {
+            Directory.CreateDirectory(_folder.File(name));
+            File.WriteAllText(_folder.File(Path.Combine(name, $"{name}.csproj")), ProjectFor(file));
+        }
+
+        File.WriteAllText(
+            _folder.File("ladder.slnx"), $"<Solution>{string.Concat(files.Keys.Select(name => $"""<Project Path="{name}/{name}.csproj" />"""))}</Solution>");
+        var start = new ProcessStartInfo("dotnet", ["build", _folder.File("ladder.slnx"), "--nologo", "--verbosity", "quiet", "-maxcpucount:2"]);
+        start.Environment["UseSharedCompilation"] = "true"; // one compiler for all, which has to warm up once
+        start.Environment["MSBUILDDISABLENODEREUSE"] = "1"; // nothing but that compiler stays behind
+        await LadderProgram.RunAsync(start);
+    }
+
+    /// <summary>What <c>dotnet run</c> makes of a file: its directives as a project.</summary>
+    private static string ProjectFor(string file)
+    {
+        var directives = Directive().Matches(File.ReadAllText(file)).ToLookup(found => found.Groups[1].Value, found => found.Groups[2].Value);
+        var properties = directives["property"].Select(property => property.Split('=')).Select(pair => $"<{pair[0]}>{pair[1]}</{pair[0]}>");
+        var packages = directives["package"].Select(package => $"""<PackageReference Include="{package}" />""");
+        return $"""
+            <Project Sdk="{directives["sdk"].SingleOrDefault("Microsoft.NET.Sdk")}">
+              <PropertyGroup>
+                <OutputType>Exe</OutputType>
+                <EnableDefaultCompileItems>false</EnableDefaultCompileItems>
+                <Features>$(Features);FileBasedProgram</Features>
+                {string.Concat(properties)}
+              </PropertyGroup>
+              <ItemGroup>
+                <Compile Include="{file}" />
+                {string.Concat(packages)}
+              </ItemGroup>
+            </Project>
+            """;
+    }
+
+    private LadderProgram Program(string file)
+    {
+        var name = Path.GetFileNameWithoutExtension(file);
+        return new LadderProgram(_folder.File(Path.Combine(name, "bin", "Debug", "net10.0", $"{name}.dll")));
+    }
+
+    private async Task<string> RunWayAsync(string way)
+    {
+        await _built;
+        return await Program(way).RunAsync("2"); // seconds
+    }
+
+    private async Task<string> CheckAsync(string step)
+    {
+        await _built;
+        await _running.WaitAsync();
         using var folder = new TempFolder();
-        var (server, url) = await (await LadderProgram.BuildAsync(step, _folder)).StartAsync(folder);
+        var (server, url) = await Program(step).StartAsync(folder);
         using (server)
         {
             try
@@ -48,7 +129,11 @@ public sealed class LadderBuilds : IAsyncLifetime, IDisposable
             {
                 server.Kill();
                 await server.WaitForExitAsync();
+                _running.Release();
             }
         }
     }
+
+    [GeneratedRegex(@"^#:(\w+) (\S+)", RegexOptions.Multiline)]
+    private static partial Regex Directive();
 }

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace SimpleChat.Tests.Ladder;
 
 /// <summary>
@@ -12,15 +14,31 @@ public sealed class LadderTests(LadderBuilds builds) : IClassFixture<LadderBuild
 
     public static TheoryData<int> Steps => [.. Enumerable.Range(1, LadderBuilds.Steps.Length)];
 
+    public static TheoryData<string> Ways => [.. LadderBuilds.Ways];
+
     public static TheoryData<string> Files =>
-        [.. Directory.GetFiles(Path.Combine(ArchitectureTests.Root, "ladder"), "*.cs", SearchOption.AllDirectories)
-            .Select(file => Path.GetFileName(file))];
+        [.. Directory.GetFiles(LadderBuilds.Folder, "*.cs", SearchOption.AllDirectories).Select(file => Path.GetFileName(file))];
 
     [Theory]
     [MemberData(nameof(Steps))]
     public async Task Each_step_passes_the_checks_up_to_its_own_and_fails_the_next(int step)
     {
-        AssertStep(step, await builds.CheckAsync(step));
+        AssertStep(step, await builds.OutputOf(LadderBuilds.Steps[step - 1]));
+    }
+
+    [Fact]
+    public async Task A_step_starts_as_the_README_says()
+    {
+        using var folder = new TempFolder();
+        var start = new ProcessStartInfo("dotnet", ["run", Path.Combine(LadderBuilds.Folder, LadderBuilds.Steps[4]), "--", "http://127.0.0.1:0"]);
+        var (run, url) = await LadderProgram.StartAsync(start, folder);
+        using (run)
+        {
+            await using var alice = await ChatClient.ConnectAsync(url, "alice");
+            await alice.SendAndConfirmAsync("bob", "are you there?");
+            run.Kill(entireProcessTree: true);
+            await run.WaitForExitAsync();
+        }
     }
 
     [Fact]
@@ -42,23 +60,41 @@ public sealed class LadderTests(LadderBuilds builds) : IClassFixture<LadderBuild
     }
 
     [Theory]
+    [MemberData(nameof(Steps))]
+    public void The_table_says_how_long_each_step_is_and_how_much_of_it_is_new(int step)
+    {
+        var lines = LinesOf(LadderBuilds.Steps[step - 1]);
+        var (added, removed) = step == 1 ? (0, 0) : Diff(LinesOf(LadderBuilds.Steps[step - 2]), lines);
+        var row = LinesOf("README.md").Single(line => line.StartsWith($"| [{LadderBuilds.Steps[step - 1][..^3]}]", StringComparison.Ordinal));
+        Assert.EndsWith(step == 1 ? $"| {lines.Length} | |" : $"| {lines.Length} | +{added} −{removed} |", row, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [MemberData(nameof(Ways))]
+    public async Task Each_way_brings_alices_message_to_bob_and_says_what_it_cost(string way)
+    {
+        var wire = await builds.OutputOf(way);
+        Assert.Matches("""alice says [^{]+\{"to":"bob","text":"hi"\}[\s\S]+bob   hears[^{]+\{"[^}]*"text":"hi"\}""", wire);
+        Assert.Matches(@"\d+ pieces and \d+ bytes in 2 seconds, for one message\.$", wire);
+    }
+
+    [Theory]
     [MemberData(nameof(Files))]
     public void Each_file_can_be_typed_in_and_read_from_top_to_bottom(string file)
     {
-        var path = Directory.GetFiles(Path.Combine(ArchitectureTests.Root, "ladder"), file, SearchOption.AllDirectories).Single();
+        var path = Directory.GetFiles(LadderBuilds.Folder, file, SearchOption.AllDirectories).Single();
         var lines = File.ReadAllLines(path);
         if (file != "check.cs")
             Assert.InRange(lines.Length, 1, path.Contains("ways", StringComparison.Ordinal) ? 60 : 120);
         Assert.All(lines, line => Assert.InRange(line.Length, 0, 140));
         for (var i = 2; i < lines.Length; i++)
-            Assert.False(Enumerable.Range(i - 2, 3).All(n => lines[n].TrimStart().StartsWith("//", StringComparison.Ordinal)),
-                $"A comment of three lines at {i + 1}.");
+            Assert.False(Enumerable.Range(i - 2, 3).All(n => lines[n].TrimStart().StartsWith("//", StringComparison.Ordinal)), $"A comment of three lines at {i + 1}.");
     }
 
     private static void AssertStep(int step, string output) =>
         Assert.True(output.EndsWith($"\nThis is step {step} of {LadderBuilds.Steps.Length}.", StringComparison.Ordinal), output);
 
-    private static string[] LinesOf(string file) => File.ReadAllLines(Path.Combine(ArchitectureTests.Root, "ladder", file));
+    private static string[] LinesOf(string file) => File.ReadAllLines(Path.Combine(LadderBuilds.Folder, file));
 
     /// <summary>By the longest common subsequence, as diff does it.</summary>
     private static (int Added, int Removed) Diff(string[] before, string[] after)
