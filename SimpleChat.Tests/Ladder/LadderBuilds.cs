@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using System.Globalization;
+using System.Text;
 using System.Text.RegularExpressions;
 
 namespace SimpleChat.Tests.Ladder;
@@ -62,18 +64,20 @@ public sealed partial class LadderBuilds : IAsyncLifetime, IDisposable
 
     private async Task BuildAsync()
     {
-        foreach (var name in (string[])["Directory.Build.props", "Directory.Packages.props"])
-            File.WriteAllText(_folder.File(name), $"""<Project><Import Project="{Path.Combine(ArchitectureTests.Root, name)}" /></Project>""");
-        var files = Directory.GetFiles(Folder, "*.cs", SearchOption.AllDirectories).ToDictionary(file => Path.GetFileNameWithoutExtension(file));
-        foreach (var (name, file) in files)
+        foreach (var path in Directory.GetFiles(ArchitectureTests.Root, "Directory.*"))
+            File.WriteAllText(_folder.File(Path.GetFileName(path)), $"""<Project><Import Project="{path}" /></Project>""");
+        var projects = new StringBuilder();
+        foreach (var file in Directory.GetFiles(Folder, "*.cs", SearchOption.AllDirectories))
         {
-            Directory.CreateDirectory(_folder.File(name));
-            File.WriteAllText(_folder.File(Path.Combine(name, $"{name}.csproj")), ProjectFor(file));
+            var project = Path.Combine(Path.GetFileNameWithoutExtension(file), Path.GetFileNameWithoutExtension(file) + ".csproj");
+            Directory.CreateDirectory(Path.GetDirectoryName(_folder.File(project))!);
+            File.WriteAllText(_folder.File(project), ProjectFor(file));
+            projects.Append(CultureInfo.InvariantCulture, $"""<Project Path="{project}" />""");
         }
 
-        File.WriteAllText(
-            _folder.File("ladder.slnx"), $"<Solution>{string.Concat(files.Keys.Select(name => $"""<Project Path="{name}/{name}.csproj" />"""))}</Solution>");
-        var start = new ProcessStartInfo("dotnet", ["build", _folder.File("ladder.slnx"), "--nologo", "--verbosity", "quiet", "-maxcpucount:2"]);
+        var solution = _folder.File("ladder.slnx");
+        File.WriteAllText(solution, $"<Solution>{projects}</Solution>");
+        var start = new ProcessStartInfo("dotnet", ["build", solution, "--nologo", "--verbosity", "quiet", "-maxcpucount:2"]);
         start.Environment["UseSharedCompilation"] = "true"; // one compiler for all, which has to warm up once
         start.Environment["MSBUILDDISABLENODEREUSE"] = "1"; // nothing but that compiler stays behind
         await LadderProgram.RunAsync(start);
@@ -82,7 +86,8 @@ public sealed partial class LadderBuilds : IAsyncLifetime, IDisposable
     /// <summary>What <c>dotnet run</c> makes of a file: its directives as a project.</summary>
     private static string ProjectFor(string file)
     {
-        var directives = Directive().Matches(File.ReadAllText(file)).ToLookup(found => found.Groups[1].Value, found => found.Groups[2].Value);
+        var found = Directive().Matches(File.ReadAllText(file));
+        var directives = found.ToLookup(directive => directive.Groups[1].Value, directive => directive.Groups[2].Value);
         var properties = directives["property"].Select(property => property.Split('=')).Select(pair => $"<{pair[0]}>{pair[1]}</{pair[0]}>");
         var packages = directives["package"].Select(package => $"""<PackageReference Include="{package}" />""");
         return $"""

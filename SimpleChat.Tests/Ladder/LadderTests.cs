@@ -30,8 +30,8 @@ public sealed class LadderTests(LadderBuilds builds) : IClassFixture<LadderBuild
     public async Task A_step_starts_as_the_README_says()
     {
         using var folder = new TempFolder();
-        var start = new ProcessStartInfo("dotnet", ["run", Path.Combine(LadderBuilds.Folder, LadderBuilds.Steps[4]), "--", "http://127.0.0.1:0"]);
-        var (run, url) = await LadderProgram.StartAsync(start, folder);
+        var file = Path.Combine(LadderBuilds.Folder, LadderBuilds.Steps[4]);
+        var (run, url) = await LadderProgram.StartAsync(new ProcessStartInfo("dotnet", ["run", file, "--", "http://127.0.0.1:0"]), folder);
         using (run)
         {
             await using var alice = await ChatClient.ConnectAsync(url, "alice");
@@ -65,7 +65,8 @@ public sealed class LadderTests(LadderBuilds builds) : IClassFixture<LadderBuild
     {
         var lines = LinesOf(LadderBuilds.Steps[step - 1]);
         var (added, removed) = step == 1 ? (0, 0) : Diff(LinesOf(LadderBuilds.Steps[step - 2]), lines);
-        var row = LinesOf("README.md").Single(line => line.StartsWith($"| [{LadderBuilds.Steps[step - 1][..^3]}]", StringComparison.Ordinal));
+        var name = $"| [{Path.GetFileNameWithoutExtension(LadderBuilds.Steps[step - 1])}]";
+        var row = LinesOf("README.md").Single(line => line.StartsWith(name, StringComparison.Ordinal));
         Assert.EndsWith(step == 1 ? $"| {lines.Length} | |" : $"| {lines.Length} | +{added} −{removed} |", row, StringComparison.Ordinal);
     }
 
@@ -88,8 +89,10 @@ public sealed class LadderTests(LadderBuilds builds) : IClassFixture<LadderBuild
             Assert.InRange(lines.Length, 1, path.Contains("ways", StringComparison.Ordinal) ? 60 : 120);
         Assert.All(lines, line => Assert.InRange(line.Length, 0, 140));
         for (var i = 2; i < lines.Length; i++)
-            Assert.False(Enumerable.Range(i - 2, 3).All(n => lines[n].TrimStart().StartsWith("//", StringComparison.Ordinal)), $"A comment of three lines at {i + 1}.");
+            Assert.False(lines[(i - 2)..(i + 1)].All(IsComment), $"A comment of three lines ends at {i + 1}.");
     }
+
+    private static bool IsComment(string line) => line.TrimStart().StartsWith("//", StringComparison.Ordinal);
 
     private static void AssertStep(int step, string output) =>
         Assert.True(output.EndsWith($"\nThis is step {step} of {LadderBuilds.Steps.Length}.", StringComparison.Ordinal), output);
