@@ -41,15 +41,20 @@ public sealed partial class LadderBuilds : IAsyncLifetime, IDisposable
     /// <summary>The folder with the files.</summary>
     public static string Folder => Path.Combine(ArchitectureTests.Root, "ladder");
 
+    /// <summary>A built file.</summary>
+    internal async Task<LadderProgram> ProgramAsync(string file)
+    {
+        await _built;
+        var name = Path.GetFileNameWithoutExtension(file);
+        return new LadderProgram(_folder.File(Path.Combine(name, "bin", "Debug", "net10.0", $"{name}.dll")));
+    }
+
     /// <summary>What the checks say about a step, or what a way printed.</summary>
     internal Task<string> OutputOf(string file) => _outputs[file];
 
     /// <summary>What the checks say about a server somewhere.</summary>
-    internal async Task<string> CheckAsync(Uri url)
-    {
-        await _built;
-        return await Program("check.cs").RunAsync($"{url}", $"{Deadline.Time.TotalSeconds:F0}");
-    }
+    internal async Task<string> CheckAsync(Uri url) =>
+        await (await ProgramAsync("check.cs")).RunAsync($"{url}", $"{Deadline.Time.TotalSeconds:F0}");
 
     public Task InitializeAsync() => Task.CompletedTask;
 
@@ -106,36 +111,21 @@ public sealed partial class LadderBuilds : IAsyncLifetime, IDisposable
             """;
     }
 
-    private LadderProgram Program(string file)
-    {
-        var name = Path.GetFileNameWithoutExtension(file);
-        return new LadderProgram(_folder.File(Path.Combine(name, "bin", "Debug", "net10.0", $"{name}.dll")));
-    }
-
-    private async Task<string> RunWayAsync(string way)
-    {
-        await _built;
-        return await Program(way).RunAsync("2"); // seconds
-    }
+    private async Task<string> RunWayAsync(string way) => await (await ProgramAsync(way)).RunAsync("2"); // seconds
 
     private async Task<string> CheckAsync(string step)
     {
-        await _built;
+        var program = await ProgramAsync(step);
         await _running.WaitAsync();
-        using var folder = new TempFolder();
-        var (server, url) = await Program(step).StartAsync(folder);
-        using (server)
+        try
         {
-            try
-            {
-                return await CheckAsync(url);
-            }
-            finally
-            {
-                server.Kill();
-                await server.WaitForExitAsync();
-                _running.Release();
-            }
+            using var folder = new TempFolder();
+            await using var server = await program.StartAsync(folder);
+            return await CheckAsync(server.Url);
+        }
+        finally
+        {
+            _running.Release();
         }
     }
 

@@ -15,13 +15,11 @@ internal sealed partial class LadderProgram(string assembly)
     public Task<string> RunAsync(params string[] arguments) => RunAsync(new ProcessStartInfo("dotnet", [assembly, .. arguments]));
 
     /// <summary>Starts it as a server, on a port that is free, with its database in <paramref name="folder"/>.</summary>
-    /// <returns>The process, which the caller kills, and where it listens.</returns>
-    public Task<(Process Server, Uri Url)> StartAsync(TempFolder folder) =>
+    public Task<LadderServer> StartAsync(TempFolder folder) =>
         StartAsync(new ProcessStartInfo("dotnet", [assembly, "http://127.0.0.1:0"]), folder);
 
     /// <summary>Starts a server that says where it listens.</summary>
-    /// <returns>The process, which the caller kills, and where it listens.</returns>
-    public static async Task<(Process Server, Uri Url)> StartAsync(ProcessStartInfo start, TempFolder folder)
+    public static async Task<LadderServer> StartAsync(ProcessStartInfo start, TempFolder folder)
     {
         var listening = new TaskCompletionSource<Uri>(TaskCreationOptions.RunContinuationsAsynchronously);
         start.WorkingDirectory = Path.GetDirectoryName(folder.DatabasePath)!;
@@ -36,7 +34,7 @@ internal sealed partial class LadderProgram(string assembly)
         };
         server.Start();
         server.BeginOutputReadLine();
-        return (server, await listening.Task.WaitAsync(Patience));
+        return new LadderServer(server, await listening.Task.WaitAsync(Patience));
     }
 
     /// <summary>Runs a command to its end.</summary>
