@@ -340,8 +340,12 @@ public sealed class StartTests : IDisposable
 
     [Fact]
     public async Task An_authority_without_an_audience_stops_it() => await AssertRefusedAsync(
-        new ChatProcess { DatabasePath = _folder.DatabasePath, Environment = "Production",
-            ["Authentication:Schemes:Bearer:Authority"] = "https://login.example.org" },
+        new ChatProcess
+        {
+            DatabasePath = _folder.DatabasePath,
+            Environment = "Production",
+            ["Authentication:Schemes:Bearer:Authority"] = "https://login.example.org",
+        },
         "ValidAudiences");
 
     [Theory]
@@ -410,8 +414,8 @@ public sealed class StartTests : IDisposable
     /// <summary>A database of some hundred pages, all in the one file.</summary>
     private async Task MakeAsync()
     {
-        await using (var server = await new ChatServer { InMemory = true, ["Chat:MessagesPerSecond"] = "0",
-            ["Chat:RequestsPerUser"] = "1000" }.StartAsync())
+        var unlimited = new ChatServer { InMemory = true, ["Chat:MessagesPerSecond"] = "0", ["Chat:RequestsPerUser"] = "1000" };
+        await using (var server = await unlimited.StartAsync())
         {
             var alice = new HttpUser(server.Http, "alice");
             foreach (var some in Enumerable.Range(0, 200).Chunk(50)) // fewer at once than Chat:RequestsPerUser

@@ -112,8 +112,12 @@ public sealed class WebhookTests
     public async Task A_name_that_resolves_to_an_address_inside_is_not_called()
     {
         var tokens = new Jwt();
-        await using var server = new ChatServer { Environment = "Production", ["Webhooks:AllowedHosts:0"] = "localhost",
-            ["Webhooks:FirstRetry"] = "00:00:00.02" };
+        await using var server = new ChatServer
+        {
+            Environment = "Production",
+            ["Webhooks:AllowedHosts:0"] = "localhost",
+            ["Webhooks:FirstRetry"] = "00:00:00.02",
+        };
         foreach (var (key, value) in tokens.Settings)
             server[key] = value;
         await server.StartAsync();

@@ -19,7 +19,7 @@ internal sealed class Connection(UserShare share, bool messagesOnly = false)
 {
     private readonly Lock _gate = new();
 
-    // Under _gate.
+    // Guarded by _gate.
     private Outbox? _waiting; // null while nothing waits
     private long _position; // everything up to here was passed on, or need not be
     private long _inboxUpTo; // up to here only what is undelivered is read; above it everything that concerns the user

@@ -14,10 +14,10 @@ using SimpleChat.WebSockets;
 
 namespace SimpleChat.Hosting;
 
-/// <summary>Puts the server together: what there is, what each request passes on its way in, and where it may go.</summary>
+/// <summary>Puts the server together: its services, the middleware that each request passes, and the endpoints.</summary>
 internal static class ChatApplication
 {
-    /// <summary>Adds everything to the container.</summary>
+    /// <summary>Adds all services to the container.</summary>
     public static void AddChat(this WebApplicationBuilder builder)
     {
         Defaults.Add(builder, WebhookOptions.InDevelopment);
@@ -51,7 +51,7 @@ internal static class ChatApplication
         WebhookEndpoints.Register(services);
     }
 
-    /// <summary>What a request passes, in this order.</summary>
+    /// <summary>Adds the middleware, in the order in which requests pass it.</summary>
     public static void UseChat(this WebApplication app)
     {
         app.Services.GetRequiredService<Chat>();
@@ -64,7 +64,7 @@ internal static class ChatApplication
         app.Use(OriginCheck.Require);
         app.Use(BatchedUpgrades.Use);
         app.UseWebSockets();
-        app.UseRouting(); // the WebSocket branches off here: a connection that stays for days carries nothing of what follows
+        app.UseRouting(); // WebSockets branch off here: nothing that follows stays in memory for days with them
         app.Use(TcpConnection.Watch);
         app.UseCors();
         app.UseExceptionHandler();
@@ -76,7 +76,7 @@ internal static class ChatApplication
         app.Use(CurrentUser.Identify);
     }
 
-    /// <summary>Where a request may go.</summary>
+    /// <summary>Maps the endpoints.</summary>
     public static void MapChat(this WebApplication app)
     {
         WebSocketEndpoint.Map(app);
@@ -90,10 +90,10 @@ internal static class ChatApplication
 
     private static void ConfigureLogging(WebApplicationBuilder builder)
     {
-        // A request's line is logged with its query, and a token may be in there. Why the start failed is said by Program, in one line.
+        // The framework would log a request with its query, which may hold a token. And Program itself says in one line why a start failed.
         builder.Logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
         builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical);
-        // Nobody waits for whoever takes the log, a full pipe or a stopped terminal. Lines that find no room are left out and counted.
+        // A full pipe or a stopped terminal must not stop the server. Lines without room are left out and counted.
         builder.Services.Configure<ConsoleLoggerOptions>(console =>
         {
             console.QueueFullMode = ConsoleLoggerQueueFullMode.DropWrite;

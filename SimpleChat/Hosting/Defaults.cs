@@ -3,9 +3,8 @@ using Microsoft.Extensions.Configuration.Memory;
 namespace SimpleChat.Hosting;
 
 /// <summary>
-/// The settings that hold where nobody says otherwise, besides those that <c>ChatOptions</c> and its like carry themselves. They are
-/// the program's own, so that they hold wherever it is started from. A file beside the program, the environment and the command line come
-/// after them, in this order.
+/// The default settings, besides the defaults in <c>ChatOptions</c> and other options. They are in the program itself, so that they apply
+/// wherever it is started from. A file beside the program overrides them; then the environment does, and then the command line.
 /// </summary>
 internal static class Defaults
 {
@@ -14,28 +13,28 @@ internal static class Defaults
         ["ConnectionStrings:Chat"] = "Data Source=chat.db",
         ["Logging:LogLevel:Default"] = "Information",
         ["Logging:LogLevel:Microsoft.AspNetCore"] = "Warning",
-        ["Logging:LogLevel:Microsoft.Hosting.Lifetime"] = "Warning", // Program prints the one line that matters
+        ["Logging:LogLevel:Microsoft.Hosting.Lifetime"] = "Warning", // Program prints the line that matters
     };
 
-    /// <summary>Development takes a name on trust. Hence it serves this machine alone.</summary>
+    /// <summary>In Development the server believes any name in <c>?user=</c>. So it serves this machine alone.</summary>
     private static readonly Dictionary<string, string?> InDevelopment = new()
     {
         ["AllowedHosts"] = "localhost;127.0.0.1;[::1]",
-        // dotnet user-jwts keeps these two in appsettings.Development.json as well, and needs the file.
+        // dotnet user-jwts writes these two into appsettings.Development.json too, and needs that file.
         ["Authentication:Schemes:Bearer:ValidIssuer"] = "dotnet-user-jwts",
         ["Authentication:Schemes:Bearer:ValidAudiences:0"] = "http://localhost:5080",
         ["Logging:LogLevel:SimpleChat"] = "Debug",
     };
 
     /// <summary>
-    /// Arguments before those of the command line: files beside the program count, never those of the folder it is started from.
-    /// The database's path stays relative to that folder, as with any program.
+    /// Arguments that come before those of the command line. They make the server read files beside the program, and not those in the
+    /// current folder. The database's path stays relative to the current folder, as with any program.
     /// </summary>
     public static string[] Arguments => [$"--{HostDefaults.ContentRootKey}={AppContext.BaseDirectory}"];
 
-    /// <summary>Puts them below all other sources.</summary>
-    /// <param name="builder">The host's.</param>
-    /// <param name="wings">What else holds in Development.</param>
+    /// <summary>Adds the defaults below all other sources of settings.</summary>
+    /// <param name="builder">The host's builder.</param>
+    /// <param name="wings">The Development defaults of the optional parts, such as webhooks.</param>
     public static void Add(WebApplicationBuilder builder, IEnumerable<KeyValuePair<string, string?>> wings)
     {
         var sources = ((IConfigurationBuilder)builder.Configuration).Sources;

@@ -7,17 +7,17 @@ using SimpleChat.WebSockets;
 
 namespace SimpleChat.Hosting;
 
-/// <summary>What the server says when it has started: where it listens, a line that opens the chat, and warnings.</summary>
+/// <summary>Prints what the operator needs after the start: the addresses, a command that opens the chat, and warnings.</summary>
 internal static class Greeting
 {
     /// <summary>
-    /// Prints a line for each address. In Development, others that can reach one are warned of on standard error. On a thread of its own,
-    /// which a terminal that is stopped may hold as long as it likes.
+    /// Prints a line for each address. In Development it warns on standard error if other machines can reach one. It uses a thread of its
+    /// own, because a stopped terminal may block it for long.
     /// </summary>
     public static void Print(WebApplication app)
     {
         var complaint = app.Services.GetRequiredService<Capacity>().Complaint(app.Services.GetRequiredService<ChatOptions>());
-        var environment = app.Environment; // the thread may go on when the host is gone
+        var environment = app.Environment; // the thread may outlive the host
         var addresses = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()?.Addresses.ToArray() ?? [];
         var open = environment.IsDevelopment() ? Array.FindAll(addresses, address => !IsLoopback(address)) : [];
         var printing = new Thread(() =>
@@ -37,13 +37,13 @@ internal static class Greeting
         printing.Start();
     }
 
-    /// <summary>An address that a client can use. Who listens on all, 0.0.0.0 or [::], listens on localhost too.</summary>
+    /// <summary>Returns an address that a client can use. A server on all addresses (0.0.0.0 or [::]) is on localhost too.</summary>
     private static string Reachable(string address) => Uri.TryCreate(address, UriKind.Absolute, out var uri)
         && IPAddress.TryParse(uri.DnsSafeHost, out var ip) && (ip.Equals(IPAddress.Any) || ip.Equals(IPAddress.IPv6Any))
             ? new UriBuilder(uri) { Host = "localhost" }.Uri.GetLeftPart(UriPartial.Authority)
             : address;
 
-    /// <summary>Whether only this machine can reach an address; a Unix socket counts.</summary>
+    /// <summary>Whether only this machine can reach an address. That includes Unix sockets.</summary>
     private static bool IsLoopback(string address) =>
         address.Contains("://unix:/", StringComparison.Ordinal) || Uri.TryCreate(address, UriKind.Absolute, out var uri) && uri.IsLoopback;
 }

@@ -5,19 +5,19 @@ using SimpleChat.Identity;
 namespace SimpleChat.Http;
 
 /// <summary>
-/// What <c>/openapi/v1.json</c> says beyond what the endpoints' own types do: who is asking, a position in a stream, and the refusals'
-/// <c>code</c>.
+/// Serves <c>/openapi/v1.json</c>. The endpoints' types describe most of it. This class adds how a caller says who it is, what a position
+/// is, and the refusals' <c>code</c>.
 /// </summary>
 internal static class ApiDescription
 {
     private const string Bearer = "bearer";
 
-    /// <summary>Marks an endpoint that resumes after a message: where the client says after which one.</summary>
-    /// <param name="Name">What the client calls it.</param>
-    /// <param name="In">Whether that is in the query or in a header.</param>
+    /// <summary>Marks an endpoint that resumes after a message, and says where the client gives the position.</summary>
+    /// <param name="Name">The name of the parameter or header.</param>
+    /// <param name="In">Whether it is in the query or in a header.</param>
     public sealed record Position(string Name, ParameterLocation In);
 
-    /// <summary>The refusals of an endpoint, or of a group of them, each a ProblemDetails body.</summary>
+    /// <summary>Declares the refusals of an endpoint, or of a group. Each is a ProblemDetails body.</summary>
     public static T Refuses<T>(this T endpoint, params ReadOnlySpan<int> statuses)
         where T : IEndpointConventionBuilder
     {
@@ -27,26 +27,25 @@ internal static class ApiDescription
     }
 
     /// <summary>
-    /// The refusals of whatever asks who it is: a parameter or an id that cannot be read, nobody known, a strange origin, too much at once,
-    /// storage.
+    /// Declares the refusals of every endpoint that needs an identity. They are a bad parameter or id, no identity, a foreign origin, too
+    /// much at once, and storage.
     /// </summary>
     public static T RefusesLikeAnyOther<T>(this T endpoint)
         where T : IEndpointConventionBuilder => endpoint.Refuses(
             StatusCodes.Status400BadRequest, StatusCodes.Status401Unauthorized, StatusCodes.Status403Forbidden,
             StatusCodes.Status429TooManyRequests, StatusCodes.Status503ServiceUnavailable);
 
-    /// <summary>The refusals of whatever reads a body: too slow, too big, not JSON.</summary>
+    /// <summary>Declares the refusals of an endpoint that reads a body: too slow, too big, or not JSON.</summary>
     public static T RefusesBodies<T>(this T endpoint)
         where T : IEndpointConventionBuilder => endpoint.Refuses(
             StatusCodes.Status408RequestTimeout, StatusCodes.Status413PayloadTooLarge, StatusCodes.Status415UnsupportedMediaType);
 
     /// <summary>
-    /// Serves the description. It is the same for everybody until the server ends, so it is written once: strangers may ask for it as often
-    /// as they like.
+    /// Serves the description. It is the same for everybody, so it is written once. Strangers may ask for it as often as they like.
     /// </summary>
     public static void Map(IEndpointRouteBuilder routes)
     {
-        // On a thread of its own: it keeps one busy for a second, and requests would wait for the thread pool to grow meanwhile.
+        // On a thread of its own, because it takes a second. On the thread pool, requests would wait until the pool grows.
         var description = new Lazy<Task<byte[]>>(() => Task.Factory.StartNew(
             () => WriteAsync(routes.ServiceProvider), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)
             .Unwrap());
@@ -97,7 +96,7 @@ internal static class ApiDescription
         });
     });
 
-    /// <summary>What a position is; see <see cref="SimpleChat.Wire.Position"/>.</summary>
+    /// <summary>Describes a position; see <see cref="SimpleChat.Wire.Position"/>.</summary>
     private const string PositionMeaning =
         "A position: the id of a message, or better 41@2026-11-24T11:02:03.123Z, its id, @ and its sentAt, " +
         "which proves that the message is of this database. " +

@@ -7,7 +7,7 @@ using SimpleChat.Wire;
 
 namespace SimpleChat.Http;
 
-/// <summary>Reads the JSON body of a request, whichever endpoint it is for, within the limits of a frame.</summary>
+/// <summary>Reads the JSON body of a request. The limits are those of a frame, whichever endpoint it is for.</summary>
 internal static class Body
 {
     /// <summary>
@@ -17,8 +17,8 @@ internal static class Body
     /// <param name="share">What the caller may use of the server.</param>
     /// <param name="options">The limits.</param>
     /// <param name="time">The clock.</param>
-    /// <param name="parse">Makes something of the whole body. The bytes are used again afterwards: it keeps none of them.</param>
-    /// <returns>What <paramref name="parse"/> made; or why there is no body: 400, 408, 413 or 415.</returns>
+    /// <param name="parse">Parses the whole body. It must not keep the bytes, because the buffer is used again.</param>
+    /// <returns>The result of <paramref name="parse"/>, or the refusal: 400, 408, 413 or 415.</returns>
     public static async ValueTask<(T? Value, Refusal? Refusal)> ReadAsync<T>(
         HttpContext context, UserShare share, ChatOptions options, TimeProvider time, Func<ReadOnlyMemory<byte>, T> parse)
     {
@@ -27,13 +27,13 @@ internal static class Body
         if (context.Request.ContentLength > options.MaxMessageBytes)
             return (default, TooBig(options));
         if (context.Features.Get<IHttpMinRequestBodyDataRateFeature>() is { } rate)
-            rate.MinDataRate = null; // Chat:MessageTimeout says how slow a sender may be
+            rate.MinDataRate = null; // Chat:MessageTimeout limits how slow a sender may be
         var buffer = ArrayPool<byte>.Shared.Rent(options.MaxMessageBytes + 1);
         try
         {
             var body = context.Request.BodyReader;
             using var deadline = new CancellationTokenSource(options.MessageTimeout, time);
-            // A token would leave the read under way, and Kestrel stumbles over it.
+            // A cancellation token would leave the read under way, and Kestrel would fail on it later.
             using var impatience = deadline.Token.Register(body.CancelPendingRead);
             var length = 0;
             ReadResult part;
@@ -55,9 +55,9 @@ internal static class Body
         }
         catch (OperationCanceledException)
         {
-            return (default, Malformed); // nobody hears it: the caller has left
+            return (default, Malformed); // the caller has left, and does not see it
         }
-        catch (IOException e) // chunks that are none, a chunk's size that overflows, an end before the announced one
+        catch (IOException e) // chunks that are malformed or too large, or an end before the announced one
         {
             return (default, Malformed with { Status = (e as BadHttpRequestException)?.StatusCode ?? Malformed.Status });
         }

@@ -7,16 +7,16 @@ using SimpleChat.Wire;
 
 namespace SimpleChat.Http;
 
-/// <summary>Who is asking. Found by <see cref="Identify"/>; an endpoint takes it as a parameter.</summary>
-/// <param name="Share">What this user may have of the server.</param>
+/// <summary>The user who sent the request. <see cref="Identify"/> finds it; an endpoint takes it as a parameter.</summary>
+/// <param name="Share">What this user may use of the server.</param>
 /// <param name="ExpiresAt">When the token stops being valid; null for <c>?user=</c>, which never does.</param>
-/// <param name="Tcp">What the request came over, the user's until it ends; null in a test in memory.</param>
+/// <param name="Tcp">The connection that the request came over. It is the user's until the request ends. Null in a test in memory.</param>
 internal sealed record CurrentUser(UserShare Share, DateTimeOffset? ExpiresAt, TcpConnection? Tcp) : IDisposable
 {
-    /// <summary>The user id: <c>?user=</c> in Development, the <c>sub</c> claim of a JWT (RFC 7519, section 4.1.2) otherwise.</summary>
+    /// <summary>The user id: the <c>sub</c> claim of a JWT (RFC 7519, section 4.1.2), or <c>?user=</c> in Development.</summary>
     public string Id => Share.User;
 
-    /// <summary>Marks an endpoint that answers nobody without an identity.</summary>
+    /// <summary>Marks an endpoint that needs an identity.</summary>
     public sealed record Required;
 
     private static readonly Refusal NoIdentity = new(null,
@@ -37,7 +37,7 @@ internal sealed record CurrentUser(UserShare Share, DateTimeOffset? ExpiresAt, T
     /// <summary>Binds an endpoint's parameter to what <see cref="Identify"/> found.</summary>
     public static ValueTask<CurrentUser?> BindAsync(HttpContext context) => ValueTask.FromResult(context.Features.Get<CurrentUser>());
 
-    /// <summary>The request is over.</summary>
+    /// <summary>Called when the request is over.</summary>
     public void Dispose()
     {
         Share.Release();
@@ -45,7 +45,7 @@ internal sealed record CurrentUser(UserShare Share, DateTimeOffset? ExpiresAt, T
     }
 
     /// <summary>
-    /// Middleware: a request to an endpoint marked <see cref="Required"/> goes on only with an identity. Its connection is a user's
+    /// Middleware: lets a request to an endpoint marked <see cref="Required"/> through only with an identity. Its connection is a user's
     /// meanwhile.
     /// </summary>
     public static async Task Identify(HttpContext context, RequestDelegate next)
@@ -63,7 +63,7 @@ internal sealed record CurrentUser(UserShare Share, DateTimeOffset? ExpiresAt, T
         await next(context);
     }
 
-    /// <summary>Goes on with the request, unless the user has too many under way; waits first if the user is in debt.</summary>
+    /// <summary>Serves the request, unless the user has too many under way. Waits first if the user is in debt.</summary>
     private static async Task ServeAsync(HttpContext context, CurrentUser user, RequestDelegate next)
     {
         using var _ = user;
@@ -86,13 +86,13 @@ internal sealed record CurrentUser(UserShare Share, DateTimeOffset? ExpiresAt, T
     }
 
     /// <summary>
-    /// Says who is asking, to be disposed of when the request ends; or answers it: without an identity 401, with a malformed user id 400,
-    /// while nobody can check the token 503; then the result is null.
+    /// Finds out who sent the request. The caller disposes of the result when the request ends. If nobody is found it answers the request
+    /// and returns null. It answers 401 without an identity, 400 with a malformed user id, and 503 while nobody can check the token.
     /// </summary>
     /// <param name="context">The request.</param>
-    /// <param name="environment">Whether <c>?user=</c> will do.</param>
-    /// <param name="services">For a request that stays for days: its services afterwards. What reading a token takes then has a scope of
-    /// its own, which ends here.</param>
+    /// <param name="environment">Says whether <c>?user=</c> is enough.</param>
+    /// <param name="services">For a request that stays for days, the services that it keeps. Reading the token then uses a scope of its
+    /// own, which ends here.</param>
     public static async Task<CurrentUser?> IdentifyAsync(
         HttpContext context, IHostEnvironment environment, IServiceProvider? services = null)
     {
@@ -122,8 +122,8 @@ internal sealed record CurrentUser(UserShare Share, DateTimeOffset? ExpiresAt, T
     }
 
     /// <summary>
-    /// Whom the token names, or why nobody; an answer to a token that does not count then has its <c>WWW-Authenticate</c>, which says what
-    /// is wrong with it.
+    /// Reads who the token names, or why it is refused. A refusal then has the header <c>WWW-Authenticate</c>, which says what is wrong
+    /// with the token.
     /// </summary>
     private static async Task<(Identity? User, Refusal? RefusalResult)> ReadTokenAsync(HttpContext context, Refusal noIdentity)
     {
@@ -141,7 +141,7 @@ internal sealed record CurrentUser(UserShare Share, DateTimeOffset? ExpiresAt, T
         });
     }
 
-    /// <summary>The same in a scope that ends with it.</summary>
+    /// <summary>Does the same in a scope of its own, which ends here.</summary>
     private static async Task<(Identity? User, Refusal? RefusalResult)> ReadTokenAsync(
         HttpContext context, Refusal noIdentity, IServiceProvider services)
     {
@@ -157,6 +157,6 @@ internal sealed record CurrentUser(UserShare Share, DateTimeOffset? ExpiresAt, T
         }
     }
 
-    /// <summary>What a request says, perhaps no user id.</summary>
+    /// <summary>Who the request names. The id may be malformed.</summary>
     private sealed record Identity(string Id, DateTimeOffset? ExpiresAt);
 }

@@ -4,10 +4,10 @@ using SimpleChat.Wire;
 
 namespace SimpleChat.Http;
 
-/// <summary>For whoever watches over the server: does it answer, and can it do its work? No identity needed.</summary>
+/// <summary>Tells a monitor whether the server answers, and whether it can store and read. No identity is needed.</summary>
 internal static class HealthEndpoints
 {
-    /// <summary>Some that watch ask for no body.</summary>
+    /// <summary>Some monitors use HEAD, which has no body.</summary>
     private static readonly string[] ReadingMethods = [HttpMethods.Get, HttpMethods.Head];
 
     public static void Map(IEndpointRouteBuilder routes)

@@ -5,10 +5,10 @@ using SimpleChat.Wire;
 namespace SimpleChat.Http;
 
 /// <summary>
-/// Answers only under the server's own names: setting <c>AllowedHosts</c>, separated by semicolons, <c>*.example.org</c> for every name
-/// below it, unset or <c>*</c> for any. Without it a web page could give its own name the address of this machine (DNS rebinding), and be
-/// no stranger to <see cref="OriginCheck"/>. Unlike the framework's filter it stands behind <see cref="Proxies"/>, and refuses as all
-/// here does.
+/// Answers only under the server's own names, from the setting <c>AllowedHosts</c>. Semicolons separate them; <c>*.example.org</c> allows
+/// every name below it; unset or <c>*</c> allows any. Without this check a web page could give its own name the address of this machine
+/// (DNS rebinding). Then <see cref="OriginCheck"/> would take it for the server's own. Unlike the framework's filter, this one comes after
+/// <see cref="Proxies"/>, and its refusals are ProblemDetails.
 /// </summary>
 internal sealed class HostCheck
 {
@@ -20,9 +20,9 @@ internal sealed class HostCheck
 
     private readonly IList<Microsoft.Extensions.Primitives.StringSegment>? _names;
 
-    /// <param name="configuration">Has the names.</param>
-    /// <param name="environment">In Development there must be some, because whoever gets through may be anybody.</param>
-    /// <exception cref="StartException">A value that makes no sense.</exception>
+    /// <param name="configuration">Holds the names.</param>
+    /// <param name="environment">In Development there must be names, because any caller may then be any user.</param>
+    /// <exception cref="StartException">A value makes no sense.</exception>
     public HostCheck(IConfiguration configuration, IHostEnvironment environment)
     {
         var setting = configuration["AllowedHosts"] ?? "*";
@@ -42,14 +42,14 @@ internal sealed class HostCheck
         }
     }
 
-    /// <summary>Takes the place of the framework's filter, which then lets everything through.</summary>
+    /// <summary>Replaces the framework's filter, which then lets everything through.</summary>
     public static void Register(IServiceCollection services)
     {
         services.AddSingleton<HostCheck>();
         services.Configure<HostFilteringOptions>(filter => filter.AllowedHosts = ["*"]);
     }
 
-    /// <summary>Middleware: lets a request through that is meant for this server. Where names are listed, it has to name one.</summary>
+    /// <summary>Middleware: lets a request through if it names this server. If names are listed, it has to name one of them.</summary>
     public Task Require(HttpContext context, RequestDelegate next) =>
         _names is null || context.Request.Host.HasValue && HostString.MatchesAny(context.Request.Host.Host, _names)
             ? next(context)

@@ -3,7 +3,7 @@ using SimpleChat.Wire;
 
 namespace SimpleChat.Http;
 
-/// <summary>What every HTTP request meets: checks on its way in, and the same JSON and the same kind of refusal on its way out.</summary>
+/// <summary>Registers what all HTTP endpoints share: the checks of a request, the JSON settings, and the form of refusals.</summary>
 internal static class HttpFront
 {
     public static void Register(IServiceCollection services)

@@ -5,13 +5,13 @@ using SimpleChat.Wire;
 
 namespace SimpleChat.Http;
 
-/// <summary>The chat over HTTP, for when no WebSocket can be had: send, acknowledge, look back.</summary>
+/// <summary>The chat over HTTP, for clients without a WebSocket: they send, acknowledge, and read the history.</summary>
 internal static class InboxEndpoints
 {
-    /// <summary>Messages in a page of history, unless the caller says otherwise, and at most.</summary>
+    /// <summary>Messages in a page of history: by default, and at most.</summary>
     public const int DefaultLimit = 50, MaxLimit = 200;
 
-    /// <summary>How far history goes back, unless the caller says otherwise, and at most, in days.</summary>
+    /// <summary>How many days back history goes: by default, and at most.</summary>
     public const int DefaultDays = 10, MaxDays = 36_500;
 
     public static void Map(IEndpointRouteBuilder routes)
@@ -83,7 +83,7 @@ internal static class InboxEndpoints
             (frames, row) => frames.Body(row), user.Share, context.RequestAborted, reversed: position is null);
     }
 
-    /// <summary>Whom the user has talked with.</summary>
+    /// <summary>Answers with the users whom the user has talked with.</summary>
     private static async Task<IResult> ConversationsAsync(
         HttpContext context, CurrentUser user, MessageReader reader, long? before = null, int limit = DefaultLimit)
     {
@@ -106,7 +106,7 @@ internal static class InboxEndpoints
 
     private static RefusalResult Invalid(string what) => new(new Refusal(null, what));
 
-    /// <summary>Reads a request's body as it reads a frame: the same JSON, the same limits, the same errors.</summary>
+    /// <summary>Reads a request's body as a frame is read: with the same JSON, limits and errors.</summary>
     private static async ValueTask<(IncomingFrame Frame, Refusal? Refusal)> ReadBodyAsync(
         HttpContext context, CurrentUser user, FrameType type, ChatOptions options, TimeProvider time)
     {

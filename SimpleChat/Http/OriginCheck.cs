@@ -5,9 +5,9 @@ using SimpleChat.Wire;
 namespace SimpleChat.Http;
 
 /// <summary>
-/// Keeps web pages of strangers out. Browsers let any page open a WebSocket or post a form to any server and say in <c>Origin</c> (RFC
-/// 6454) which page it was; a request with a foreign one is answered 403. Programs send none. A listed origin may use all of the chat, over
-/// HTTP as well (CORS).
+/// Keeps foreign web pages out. Browsers let any page open a WebSocket or post a form to any server. They say in <c>Origin</c> (RFC 6454)
+/// which page it was. A request with a foreign origin is answered 403. Programs send no origin. A listed origin may use the whole chat,
+/// also over HTTP (CORS).
 /// </summary>
 internal static class OriginCheck
 {

@@ -6,19 +6,19 @@ using SimpleChat.Wire;
 namespace SimpleChat.Http;
 
 /// <summary>
-/// A page as an answer, <c>{"messages":[…],"hasMore":true}</c>. Its rows are serialised one by one as they come out of the database, until
-/// the client's page is full: nothing is read or kept that is not sent. It goes out in small pieces, so that an answer that nobody reads
-/// costs little more than its page.
+/// An answer with a page, <c>{"messages":[…],"hasMore":true}</c>. Its rows are serialised one by one as they are read, until the page is
+/// full. So nothing is read or kept that is not sent. The body is sent in small pieces. So an answer that nobody reads costs little more
+/// memory than its page.
 /// </summary>
 internal sealed class PageBody : IResult
 {
-    /// <summary>A body has at most so many bytes, or one row.</summary>
+    /// <summary>The most bytes in a body, unless it has one row alone.</summary>
     public const int MaxBytes = 1024 * 1024;
 
-    /// <summary>Of these, what stands around the rows: the names and the brackets.</summary>
+    /// <summary>How many of these bytes are kept for the names and brackets around the rows.</summary>
     private const int Frame = 64;
 
-    /// <summary>Bytes passed on in one go: little beside what Kestrel holds for a connection.</summary>
+    /// <summary>Bytes that are sent at once: little, compared to what Kestrel holds for a connection.</summary>
     private const int Piece = 16 * 1024;
 
     private readonly List<(int Start, int Length)> _rows = [];
@@ -27,19 +27,19 @@ internal sealed class PageBody : IResult
     private int _length;
     private bool? _hasMore;
 
-    private UserShare? _share; // given back with the bytes
+    private UserShare? _share; // its page is returned with the bytes
 
     private PageBody(string name, UserShare share) => (_name, _share) = (name, share);
 
-    /// <summary>Whether it has no row.</summary>
+    /// <summary>Whether the page has no row.</summary>
     public bool IsEmpty => _rows.Count == 0;
 
-    /// <summary>Takes a page out of these rows, when the user has not too many in hand.</summary>
-    /// <param name="name">What they are called in the body.</param>
-    /// <param name="rows">The rows. They are read no further than the page goes, and one row more.</param>
-    /// <param name="limit">Rows at most.</param>
-    /// <param name="serialise">Writes one of them as JSON.</param>
-    /// <param name="share">The user's, who is charged for the page.</param>
+    /// <summary>Takes a page from these rows. Waits first while the user has too many pages in memory.</summary>
+    /// <param name="name">The name of the rows in the body.</param>
+    /// <param name="rows">The rows. They are read up to the page's end, and one row further.</param>
+    /// <param name="limit">The most rows in the page.</param>
+    /// <param name="serialise">Writes one row as JSON.</param>
+    /// <param name="share">The share of the user, who is charged for the page.</param>
     /// <param name="cancel">The caller has left.</param>
     /// <param name="reversed">Whether the last row comes first in the body.</param>
     /// <param name="saysMore">Whether the body has <c>hasMore</c>.</param>
@@ -79,7 +79,7 @@ internal sealed class PageBody : IResult
         }
     }
 
-    /// <summary>Lets go of a page that is not sent.</summary>
+    /// <summary>Drops a page that is not sent, and returns its memory.</summary>
     public void Drop()
     {
         if (_share is null)
@@ -142,7 +142,7 @@ internal sealed class PageBody : IResult
     private bool TryAdd(ReadOnlySpan<byte> row)
     {
         var length = _length + row.Length;
-        if (_rows.Count > 0 && Frame + length + _rows.Count > MaxBytes) // a comma after each of the others
+        if (_rows.Count > 0 && Frame + length + _rows.Count > MaxBytes) // with a comma between the rows
             return false;
         if (length > _bytes.Length)
         {
@@ -159,9 +159,9 @@ internal sealed class PageBody : IResult
     }
 }
 
-/// <summary>One message as an answer.</summary>
+/// <summary>An answer with one message.</summary>
 /// <param name="message">The message.</param>
-/// <param name="status">201 for a new one, 200 for one that was there.</param>
+/// <param name="status">201 for a new message, 200 for one that was stored before.</param>
 internal sealed class MessageResult(Message message, int status) : IResult
 {
     public async Task ExecuteAsync(HttpContext httpContext)

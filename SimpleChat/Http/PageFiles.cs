@@ -5,13 +5,13 @@ using Microsoft.Extensions.Primitives;
 namespace SimpleChat.Http;
 
 /// <summary>
-/// The page's files, each read whole when it is first asked for, and anew when it has changed. An answer that nobody takes holds memory
-/// that all answers share, and no open file: over HTTP/2 a stranger may have a hundred of them on one connection.
+/// The web page's files. Each is read whole when it is first asked for, and again when it has changed. All answers share that memory, and
+/// none holds a file open. Over HTTP/2 a stranger may have a hundred unread answers on one connection.
 /// </summary>
-/// <param name="folder">Where they are.</param>
+/// <param name="folder">The folder that has the files.</param>
 internal sealed class PageFiles(IFileProvider folder) : IFileProvider
 {
-    /// <summary>By path. Some file systems take any spelling of a name: none makes another file here.</summary>
+    /// <summary>The files by path. Case is ignored, because in some file systems two spellings name the same file.</summary>
     private readonly ConcurrentDictionary<string, PageFile> _files = new(StringComparer.OrdinalIgnoreCase);
 
     public IFileInfo GetFileInfo(string subpath)
@@ -36,7 +36,7 @@ internal sealed class PageFiles(IFileProvider folder) : IFileProvider
 
         public long Length => bytes.Length;
 
-        /// <summary>None, or it would be opened.</summary>
+        /// <summary>Null, because the framework would open the file at a path.</summary>
         public string? PhysicalPath => null;
 
         public string Name => name;

@@ -1,13 +1,13 @@
 namespace SimpleChat.Http;
 
 /// <summary>
-/// What every answer tells caches and browsers: it is for the one who asked. No cache keeps it (RFC 9111, section 5.2.2.5), no browser
-/// guesses another type for it, no page of another origin embeds it (https://fetch.spec.whatwg.org/#cross-origin-resource-policy-header).
-/// Files and descriptions for everybody say otherwise themselves.
+/// Tells caches and browsers that an answer is only for the caller. No cache stores it (RFC 9111, section 5.2.2.5). No browser guesses
+/// another type. No page of another origin embeds it (https://fetch.spec.whatwg.org/#cross-origin-resource-policy-header). Answers that are
+/// the same for everybody call <see cref="Share"/>.
 /// </summary>
 internal static class PrivateAnswers
 {
-    /// <summary>Middleware, the outermost: errors carry it too.</summary>
+    /// <summary>Middleware: sets the headers. It is the outermost, so that errors have them too.</summary>
     public static Task Mark(HttpContext context, RequestDelegate next)
     {
         var headers = context.Response.Headers;
@@ -17,6 +17,8 @@ internal static class PrivateAnswers
         return next(context);
     }
 
-    /// <summary>For an answer that is the same for everybody: it may be kept, and must be asked about.</summary>
+    /// <summary>
+    /// Lets a cache store an answer that is the same for everybody. The cache must ask each time whether it is still valid.
+    /// </summary>
     public static void Share(HttpContext context) => context.Response.Headers.CacheControl = "no-cache";
 }

@@ -6,9 +6,8 @@ using IPNetwork = System.Net.IPNetwork;
 namespace SimpleChat.Http;
 
 /// <summary>
-/// Proxies in front of the server: section <c>ForwardedHeaders</c> of the configuration. What one of them says in <c>X-Forwarded-For</c>,
-/// <c>-Proto</c>, <c>-Host</c> and <c>-Prefix</c> takes the place of what its connection says. Nobody else is believed; without a list
-/// nobody is.
+/// The proxies in front of the server, from section <c>ForwardedHeaders</c> of the configuration. The server believes what they say in
+/// <c>X-Forwarded-For</c>, <c>-Proto</c>, <c>-Host</c> and <c>-Prefix</c>. It believes nobody else; without a list it believes nobody.
 /// </summary>
 internal sealed class Proxies
 {
@@ -18,7 +17,7 @@ internal sealed class Proxies
     /// <summary>Networks, like <c>10.1.0.0/16</c>.</summary>
     public string[] KnownIPNetworks { get; init; } = [];
 
-    /// <summary>Says what is wrong with the values, each complaint naming its key; empty if nothing is.</summary>
+    /// <summary>Says what is wrong with the values. Each complaint names its key; without complaints it is empty.</summary>
     public IEnumerable<string> Complaints()
     {
         foreach (var proxy in KnownProxies)
@@ -34,7 +33,7 @@ internal sealed class Proxies
         }
     }
 
-    /// <summary>Reads the section when the host is built, and hands the framework's middleware what it says.</summary>
+    /// <summary>Registers the section, and configures the framework's middleware with it.</summary>
     public static void Register(IServiceCollection services)
     {
         Section.Register<Proxies>(services, "ForwardedHeaders", proxies => proxies.Complaints());
@@ -42,11 +41,11 @@ internal sealed class Proxies
             .PostConfigure<Proxies>((headers, proxies) => proxies.Configure(headers));
     }
 
-    /// <summary>Whether there are any. Without, no request need be looked at.</summary>
+    /// <summary>Whether any proxy is listed. If not, the middleware is left out.</summary>
     public static bool AreKnown(IServiceProvider services) =>
         services.GetRequiredService<Proxies>() is var proxies && proxies.KnownProxies.Length + proxies.KnownIPNetworks.Length > 0;
 
-    /// <summary>Middleware: a prefix is a path, whether its proxy ends it with a slash or not.</summary>
+    /// <summary>Middleware: removes the slash with which some proxies end the prefix.</summary>
     public static Task TrimPrefix(HttpContext context, RequestDelegate next)
     {
         if (context.Request.PathBase.Value is { } prefix && prefix.EndsWith('/'))
@@ -56,13 +55,13 @@ internal sealed class Proxies
 
     private void Configure(ForwardedHeadersOptions options)
     {
-        options.KnownProxies.Clear(); // it has loopback
+        options.KnownProxies.Clear(); // the default trusts loopback
         options.KnownIPNetworks.Clear();
         foreach (var proxy in KnownProxies)
             options.KnownProxies.Add(IPAddress.Parse(proxy));
         foreach (var network in KnownIPNetworks)
             options.KnownIPNetworks.Add(IPNetwork.Parse(network));
-        // To the middleware, two empty lists mean everybody.
+        // The middleware takes two empty lists for trust in everybody.
         options.ForwardedHeaders = KnownProxies.Length + KnownIPNetworks.Length == 0 ? ForwardedHeaders.None : ForwardedHeaders.All;
         options.ForwardLimit = null; // as many proxies in a row as are known
     }

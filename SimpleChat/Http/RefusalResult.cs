@@ -4,11 +4,11 @@ using SimpleChat.Wire;
 namespace SimpleChat.Http;
 
 /// <summary>
-/// A refusal over HTTP: a ProblemDetails body (RFC 9457) with the contract's <c>code</c>, and <c>Retry-After</c> where trying again may
-/// help.
+/// Answers a refusal over HTTP: a ProblemDetails body (RFC 9457) with the contract's <c>code</c>. It has <c>Retry-After</c> if trying again
+/// may help.
 /// </summary>
 /// <param name="error">What is refused, and why.</param>
-/// <param name="user">Whom, where <see cref="CurrentUser.Identify"/> did not say so; null for nobody known.</param>
+/// <param name="user">The user, if <see cref="CurrentUser.Identify"/> did not set it; null if there is none.</param>
 internal sealed partial class RefusalResult(Refusal error, string? user = null) : IResult
 {
     public Task ExecuteAsync(HttpContext httpContext)
@@ -26,7 +26,7 @@ internal sealed partial class RefusalResult(Refusal error, string? user = null) 
 
     private static partial class Log
     {
-        // Without the query: a token may be in there.
+        // The query is left out, because it may hold a token.
         [LoggerMessage(20, LogLevel.Debug, "{Address} was refused {Method} {Path}: {Status} {Reason}")]
         public static partial void Refused(
             ILogger log, System.Net.IPAddress? address, string method, string path, int status, string reason);

@@ -3,10 +3,10 @@ using SimpleChat.Wire;
 
 namespace SimpleChat.Http;
 
-/// <summary>Endpoints that read the database answer 503 while it cannot be read.</summary>
+/// <summary>Makes endpoints that read the database answer 503 while it cannot be read.</summary>
 internal static class StorageFaults
 {
-    /// <summary>Answers 503 where an endpoint of the group throws a fault of storage.</summary>
+    /// <summary>Answers 503 when an endpoint of the group throws a fault of storage.</summary>
     public static RouteGroupBuilder AnswersStorageFaults(this RouteGroupBuilder group) =>
         group.AddEndpointFilter(async (invocation, next) =>
         {

@@ -1,8 +1,8 @@
 namespace SimpleChat.Http;
 
 /// <summary>
-/// The web client: the files in <c>wwwroot</c>, at <c>/</c>. Its pages load nothing from another host and run no script that is not a file
-/// here: what a user wrote cannot become one (https://www.w3.org/TR/CSP3).
+/// Serves the web client: the files in <c>wwwroot</c>, at <c>/</c>. Its pages load nothing from another host, and run only the scripts in
+/// these files. So what a user wrote cannot become a script (https://www.w3.org/TR/CSP3).
 /// </summary>
 internal static class WebClient
 {
@@ -24,10 +24,10 @@ internal static class WebClient
     private static void Protect(IHeaderDictionary headers)
     {
         headers.ContentSecurityPolicy = ContentSecurityPolicy;
-        headers["Cross-Origin-Opener-Policy"] = "same-origin"; // no window of another origin holds on to this one
+        headers["Cross-Origin-Opener-Policy"] = "same-origin"; // a window of another origin has no reference to this one
         headers["Permissions-Policy"] = "camera=(), microphone=(), geolocation=(), payment=(), usb=()"; // nothing here asks for them
         headers["Referrer-Policy"] = "no-referrer"; // the page's address says who the user is
-        // Not as private as all else: may be kept, must be asked about: a new server's page is never mixed with an old one's.
+        // A cache may store the files, but must ask each time. So a new server's page is never mixed with an old one's.
         headers.CacheControl = "no-cache";
     }
 }

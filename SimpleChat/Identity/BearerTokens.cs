@@ -10,17 +10,17 @@ using SimpleChat.Settings;
 namespace SimpleChat.Identity;
 
 /// <summary>
-/// JWTs (RFC 7519) as bearer tokens (RFC 6750): how they are checked, from section <c>Authentication:Schemes:Bearer</c> of the
-/// configuration, where <c>dotnet user-jwts</c> writes too. A set-up in which nobody could sign in stops the start.
+/// Checks JWTs (RFC 7519) that come as bearer tokens (RFC 6750). The settings are in section <c>Authentication:Schemes:Bearer</c>, where
+/// <c>dotnet user-jwts</c> writes too. If nobody could sign in with them, the server does not start.
 /// </summary>
 internal static class BearerTokens
 {
     private const string Section = "Authentication:Schemes:" + JwtBearerDefaults.AuthenticationScheme;
 
-    /// <summary>A shorter key of an HMAC is refused by the library, token by token.</summary>
+    /// <summary>The shortest key of an HMAC. With a shorter one, the library refuses every token.</summary>
     private const int MinKeyBytes = 16;
 
-    /// <summary>What the framework reads of the section; a word beside these would have no effect.</summary>
+    /// <summary>The keys that the framework reads from the section. Any other key would have no effect.</summary>
     private static readonly string[] Keys =
     [
         "Authority", "MetadataAddress", "RequireHttpsMetadata", "BackchannelTimeout", "RefreshInterval", "RefreshOnIssuerKeyNotFound",
@@ -29,12 +29,12 @@ internal static class BearerTokens
         "ForwardAuthenticate", "ForwardChallenge", "ForwardDefault", "ForwardForbid", "ForwardSignIn", "ForwardSignOut",
     ];
 
-    /// <summary>The failure of a token that cannot be judged, because its key cannot be had.</summary>
+    /// <summary>Says that a token cannot be checked, because its key is not available.</summary>
     public sealed class ProviderAwayException : Exception;
 
     public static void Register(IServiceCollection services)
     {
-        // AddAuthentication without its cookies' part, which would write a key of its own into the home folder.
+        // Not AddAuthentication: its part for cookies would write a key into the home folder.
         services.AddAuthenticationCore(schemes => schemes.DefaultScheme = JwtBearerDefaults.AuthenticationScheme);
         services.AddWebEncoders();
         services.AddSingleton<IAuthenticationConfigurationProvider, Configuration>();
@@ -46,8 +46,8 @@ internal static class BearerTokens
                 bearer.MapInboundClaims = false;
                 bearer.TimeProvider = time;
                 bearer.Events = new JwtBearerEvents { OnMessageReceived = LookAtTokenAsync };
-                // To the second at its end, so that a connection's end and a refused handshake agree.
-                // Lenient at its beginning, where another machine's clock decides.
+                // A token ends exactly at its time, so that an open connection and a new handshake agree. Its beginning is lenient, because
+                // another machine's clock sets it.
                 bearer.TokenValidationParameters.LifetimeValidator = (from, to, _, parameters) =>
                     to > time.GetUtcNow().UtcDateTime && !(from > time.GetUtcNow().UtcDateTime + parameters.ClockSkew);
             })
@@ -60,7 +60,7 @@ internal static class BearerTokens
             });
     }
 
-    /// <summary>Reads the settings now, and not with the first token.</summary>
+    /// <summary>Checks the settings at the start, and not when the first token comes.</summary>
     /// <exception cref="StartException">They cannot be read, or nobody could sign in with them.</exception>
     public static void CheckSettings(IServiceProvider services)
     {
@@ -125,7 +125,7 @@ internal static class BearerTokens
             (several ?? []).Append(one).Any(value => !string.IsNullOrWhiteSpace(value));
     }
 
-    /// <summary>Finds the token, and what can be said of it before its signature.</summary>
+    /// <summary>Finds the token, and checks what can be checked before the signature.</summary>
     private static async Task LookAtTokenAsync(MessageReceivedContext context)
     {
         var request = context.Request;
@@ -142,7 +142,7 @@ internal static class BearerTokens
         {
             token = new JsonWebToken(context.Token);
         }
-        catch (ArgumentException) // none, or none that can be read: the framework says so
+        catch (ArgumentException) // no token, or an unreadable one: the framework refuses it
         {
             return;
         }
@@ -155,14 +155,16 @@ internal static class BearerTokens
             context.Fail(new ProviderAwayException());
     }
 
-    /// <summary>Whether <c>sub</c> is a string (RFC 7519, section 4.1.2). The library reads a number as one, and 1.0 as 1.</summary>
+    /// <summary>
+    /// Whether <c>sub</c> is a string (RFC 7519, section 4.1.2). The library would read a number as a string, and 1.0 as 1.
+    /// </summary>
     private static bool HasSubject(JsonWebToken token)
     {
         using var payload = JsonDocument.Parse(Base64Url.DecodeFromChars(token.EncodedPayload));
         return payload.RootElement.TryGetProperty("sub", out var subject) && subject.ValueKind == JsonValueKind.String;
     }
 
-    /// <summary>Tells the framework where the scheme's settings are.</summary>
+    /// <summary>Tells the framework which section has the scheme's settings.</summary>
     private sealed class Configuration(IConfiguration configuration) : IAuthenticationConfigurationProvider
     {
         public IConfiguration AuthenticationConfiguration => configuration.GetSection("Authentication");

@@ -7,37 +7,37 @@ using Microsoft.IdentityModel.Tokens;
 namespace SimpleChat.Identity;
 
 /// <summary>
-/// The authority that issues the tokens, and its keys (OpenID Connect Discovery 1.0, section 4). Nobody is refused for a key that is not
-/// known before the keys were fetched again. Known keys go on working while the provider is away.
+/// Fetches the keys of the authority that issues the tokens (OpenID Connect Discovery 1.0, section 4). If a token's key is unknown, the
+/// keys are fetched again before the token is refused. Known keys go on working while the provider is away.
 /// </summary>
 internal sealed partial class IdentityProvider(JwtBearerOptions bearer, TimeProvider time, ILogger<IdentityProvider> log)
     : IConfigurationManager<OpenIdConnectConfiguration>
 {
-    /// <summary>From one fetch to the next, however many unknown keys strangers name. Who comes in between waits.</summary>
+    /// <summary>The least time between two fetches, however many unknown keys strangers name. Callers wait for the next fetch.</summary>
     private static readonly TimeSpan Rest = TimeSpan.FromSeconds(1);
 
     /// <summary>
-    /// For a fetch, and for whoever waits for one: an answer comes within 5 s. The library's fetch looks at no cancellation, so its client
-    /// has this limit too.
+    /// How long a fetch may take, and how long a caller waits for one: the contract wants an answer within 5 s. The library's fetch ignores
+    /// cancellation, so its HTTP client has this limit too.
     /// </summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(4);
 
     private readonly HttpDocumentRetriever _documents = new(bearer.Backchannel) { RequireHttps = bearer.RequireHttpsMetadata };
     private readonly Lock _gate = new();
     private Fetch? _last; // guarded by _gate
-    private volatile OpenIdConnectConfiguration _known = new(); // at first no issuer and no key
-    private bool _isAway; // the last fetch's alone
+    private volatile OpenIdConnectConfiguration _known = new(); // at first without issuer and keys
+    private bool _isAway; // used by the last fetch alone
 
-    /// <summary>The keys that are known; <see cref="CanJudgeAsync"/> comes first, and sees to it that they will do.</summary>
+    /// <summary>Returns the known keys. <see cref="CanJudgeAsync"/> has fetched the token's key before, if it could.</summary>
     public Task<OpenIdConnectConfiguration> GetConfigurationAsync(CancellationToken cancel) => Task.FromResult(_known);
 
-    /// <summary>Does nothing: the framework calls it when a token's key is not among the keys, and they have just been fetched.</summary>
+    /// <summary>Does nothing. The framework calls it when a token's key is unknown, and the keys have just been fetched.</summary>
     public void RequestRefresh()
     {
     }
 
-    /// <summary>Whether a token can be judged with the keys that are known. If its key is not among them they are fetched first.</summary>
-    /// <returns>False if the provider is away, or too slow.</returns>
+    /// <summary>Whether the known keys are enough to check a token. If its key is unknown, the keys are fetched first.</summary>
+    /// <returns>False if the provider does not answer, or too late.</returns>
     public async Task<bool> CanJudgeAsync(JsonWebToken token)
     {
         var came = time.GetTimestamp();
@@ -54,7 +54,7 @@ internal sealed partial class IdentityProvider(JwtBearerOptions bearer, TimeProv
         }
     }
 
-    /// <summary>Fetches until the token's key is known, or was looked for after the token came.</summary>
+    /// <summary>Fetches until the token's key is known, or until a fetch has begun after the token came.</summary>
     private async Task<bool> FetchForAsync(JsonWebToken token, long came)
     {
         Fetch fetch;
@@ -68,7 +68,9 @@ internal sealed partial class IdentityProvider(JwtBearerOptions bearer, TimeProv
         return true;
     }
 
-    /// <summary>Whether a known key is said to have signed the token, or has: the provider's or one of the settings' own.</summary>
+    /// <summary>
+    /// Whether the token names a known key, or a known key has signed it. Known are the provider's keys and those of the settings.
+    /// </summary>
     private async Task<bool> IsKeyKnownAsync(JsonWebToken token)
     {
         var known = _known;
@@ -77,21 +79,21 @@ internal sealed partial class IdentityProvider(JwtBearerOptions bearer, TimeProv
         var signature = await new JsonWebTokenHandler().ValidateTokenAsync(token, new TokenValidationParameters
         {
             IssuerSigningKeys = [.. bearer.TokenValidationParameters.IssuerSigningKeys ?? [], .. known.SigningKeys],
-            ValidateIssuer = false, // all this is looked at afterwards
+            ValidateIssuer = false, // these are checked afterwards
             ValidateAudience = false,
             ValidateLifetime = false,
         });
         return signature.IsValid;
     }
 
-    /// <summary>As often as the framework would, and nobody waits for it: the keys that are known go on.</summary>
+    /// <summary>Fetches the keys as often as the framework would. Nobody waits for it, and the known keys stay valid meanwhile.</summary>
     private void RefreshInTime()
     {
         if (_last is { } last && time.GetElapsedTime(last.Start) > bearer.AutomaticRefreshInterval)
             _ = FetchSince(time.GetTimestamp());
     }
 
-    /// <summary>A fetch that has begun since then, or is under way, or else the next one.</summary>
+    /// <summary>Returns a fetch that has begun since then, or one that is under way. Otherwise starts the next one.</summary>
     private Fetch FetchSince(long came)
     {
         lock (_gate)
@@ -105,7 +107,8 @@ internal sealed partial class IdentityProvider(JwtBearerOptions bearer, TimeProv
         }
     }
 
-    /// <returns>Whether there are keys now.</returns>
+    /// <summary>Waits, and then fetches the keys.</summary>
+    /// <returns>Whether the provider gave its keys.</returns>
     private async Task<bool> FetchAsync(TimeSpan rest)
     {
         await Task.Delay(rest, time).ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
@@ -122,7 +125,7 @@ internal sealed partial class IdentityProvider(JwtBearerOptions bearer, TimeProv
             _isAway = false;
             return true;
         }
-        catch (Exception e) // it is away or answers nonsense; the library has no list of what it throws then
+        catch (Exception e) // the provider is away or answers nonsense; the library does not say what it throws then
         {
             var reason = e is TimeoutException
                 ? $"No answer within {Patience.TotalSeconds} s."
@@ -134,9 +137,9 @@ internal sealed partial class IdentityProvider(JwtBearerOptions bearer, TimeProv
         }
     }
 
-    /// <summary>One request for the keys; whoever needs them waits for the same one.</summary>
-    /// <param name="Start">When it begins, at the earliest: a timestamp.</param>
-    /// <param name="Succeeded">Whether there are keys then.</param>
+    /// <summary>One fetch of the keys. Everybody who needs them waits for the same one.</summary>
+    /// <param name="Start">The earliest time at which it begins: a timestamp.</param>
+    /// <param name="Succeeded">Whether the provider gave its keys.</param>
     private sealed record Fetch(long Start, Task<bool> Succeeded);
 
     private static partial class Log

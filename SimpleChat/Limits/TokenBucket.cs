@@ -1,13 +1,13 @@
 namespace SimpleChat.Limits;
 
-/// <summary>A token bucket that may be overdrawn: filled steadily, until it holds a burst. Its owner locks.</summary>
+/// <summary>A token bucket that may be overdrawn. It fills steadily until it holds a burst. The owner locks.</summary>
 internal struct TokenBucket(double perSecond, double burst, long createdAt)
 {
     private readonly double _burst = burst;
     private double _tokens = burst;
     private long _filledAt = createdAt;
 
-    /// <summary>Takes one, if there is one.</summary>
+    /// <summary>Takes one token, if there is one.</summary>
     public bool TryTake(TimeProvider time)
     {
         Fill(time);
@@ -17,14 +17,14 @@ internal struct TokenBucket(double perSecond, double burst, long createdAt)
         return true;
     }
 
-    /// <summary>Takes so many, also what is not there.</summary>
+    /// <summary>Takes so many tokens, even if there are fewer.</summary>
     public void Take(double count, TimeProvider time)
     {
         Fill(time);
         _tokens -= count;
     }
 
-    /// <summary>How long it takes until what is missing has come.</summary>
+    /// <summary>How long it takes until an overdrawn bucket is at zero.</summary>
     public TimeSpan Debt(TimeProvider time)
     {
         if (_tokens >= 0)
@@ -33,7 +33,7 @@ internal struct TokenBucket(double perSecond, double burst, long createdAt)
         return _tokens >= 0 ? TimeSpan.Zero : TimeSpan.FromSeconds(-_tokens / perSecond);
     }
 
-    /// <summary>Whether it is as good as new.</summary>
+    /// <summary>Whether it holds a whole burst, like a new one.</summary>
     public bool IsFull(TimeProvider time)
     {
         Fill(time);

@@ -3,23 +3,20 @@ using SimpleChat.Settings;
 namespace SimpleChat.Limits;
 
 /// <summary>
-/// What one user may have of the server, over all connections and requests: each thing that one user could cost the others is counted here.
-/// Work is charged after it was done; a user in debt is not read further until the debt is paid. So a flood of whatever kind slows down its
-/// sender alone.
+/// What one user may use of the server, over all connections and requests. It counts everything by which one user could slow down the
+/// others. Work is charged after it was done. While a user is in debt, the server reads no more from that user. So a flood of any kind
+/// slows down its sender alone.
 /// </summary>
 internal sealed class UserShare
 {
-    /// <summary>
-    /// Work per second for each message per second that a user may send: acks, pings and mistakes need room beside the messages.
-    /// </summary>
+    /// <summary>Work per second for each message per second that a user may send. It leaves room for acks, pings and mistakes.</summary>
     private const int WorkPerMessage = 30;
 
-    /// <summary>Work per second at least, however few messages a user may send: about three hundredths of a core.</summary>
+    /// <summary>The least work per second, however few messages a user may send. It is about three hundredths of a core.</summary>
     private const int LeastWork = 3000;
 
     /// <summary>
-    /// Pages of history, inbox and conversations that may be read or wait to be sent at once; those of more requests come one after
-    /// another.
+    /// How many pages of history, inbox and conversations the user may have in memory at once. Further requests wait for their turn.
     /// </summary>
     private const int MaxPages = 4;
 
@@ -28,8 +25,8 @@ internal sealed class UserShare
     private readonly int _maxRequests;
     private readonly bool _isLimited;
 
-    // Under _gate.
-    private TokenBucket _messages, _work; // if _isLimited
+    // Guarded by _gate.
+    private TokenBucket _messages, _work; // used if _isLimited
     private SemaphoreSlim? _pages, _body;
     private int _requests, _holders;
     private bool _retired;
@@ -47,19 +44,18 @@ internal sealed class UserShare
             _isLimited = true;
             _messages = new TokenBucket(messages, burst: 2 * messages, _time.GetTimestamp());
             var work = Math.Max(LeastWork, WorkPerMessage * messages);
-            _work = new TokenBucket(work, burst: work / 3, _time.GetTimestamp()); // a longer burst would be felt by others
+            _work = new TokenBucket(work, burst: work / 3, _time.GetTimestamp()); // others would notice a longer burst
         }
     }
 
     /// <summary>Whose share it is.</summary>
     public string User { get; }
 
-    /// <summary>Row operations of this user that wait for the writer. The writer's own, under its gate.</summary>
+    /// <summary>Row operations of this user that wait for the writer. Only the writer's queue uses it, under its gate.</summary>
     public int Waiting { get; set; }
 
     /// <summary>
-    /// Takes one message out of the allowance (<see cref="ChatOptions.MessagesPerSecond"/>, bursts of twice that); false if there is none
-    /// left.
+    /// Takes one message from the allowance: <see cref="ChatOptions.MessagesPerSecond"/>, with bursts of twice that. False if none is left.
     /// </summary>
     public bool TakeMessage()
     {
@@ -67,7 +63,7 @@ internal sealed class UserShare
             return !_isLimited || _messages.TryTake(_time);
     }
 
-    /// <summary>Counts work that was done for the user.</summary>
+    /// <summary>Charges work that was done for the user.</summary>
     /// <param name="work">1 is a small frame; see <see cref="Work"/>.</param>
     public void Charge(double work)
     {
@@ -77,7 +73,7 @@ internal sealed class UserShare
             _work.Take(work, _time);
     }
 
-    /// <summary>How long the user has to wait before more work is done for it; zero most of the time.</summary>
+    /// <summary>How long the user has to wait before the server does more work for it. Mostly zero.</summary>
     public TimeSpan Debt
     {
         get
@@ -90,7 +86,7 @@ internal sealed class UserShare
     }
 
     /// <summary>
-    /// Waits until the debt of this moment is paid. When it is cancelled it ends early, and throws nothing: many may leave at once.
+    /// Waits until the present debt is paid. When it is cancelled it ends early and throws nothing, because many callers may leave at once.
     /// </summary>
     public Task PayAsync(CancellationToken cancel)
     {
@@ -101,9 +97,10 @@ internal sealed class UserShare
     }
 
     /// <summary>
-    /// A request of this user begins; <see cref="PayAsync"/> comes next. Every true is paired with one <see cref="EndRequest"/>.
+    /// Called when a request of this user begins; <see cref="PayAsync"/> comes next. After true, the caller calls <see cref="EndRequest"/>
+    /// once.
     /// </summary>
-    /// <param name="work">What it costs, whatever becomes of it.</param>
+    /// <param name="work">What the request costs, even if it is refused.</param>
     /// <returns>False if <see cref="ChatOptions.RequestsPerUser"/> are under way already.</returns>
     public bool TryBeginRequest(double work)
     {
@@ -117,7 +114,7 @@ internal sealed class UserShare
         }
     }
 
-    /// <summary>Makes something of a body of the user's: one after another, and none while the user is in debt.</summary>
+    /// <summary>Reads a body of the user's. Bodies are read one after another, and none while the user is in debt.</summary>
     /// <param name="read">Reads the whole body.</param>
     /// <param name="cancel">The caller has left.</param>
     public async Task<T> ReadBodyAsync<T>(Func<T> read, CancellationToken cancel)
@@ -137,24 +134,26 @@ internal sealed class UserShare
         }
     }
 
-    /// <summary>Waits for one of the user's <see cref="MaxPages"/>. Each is given back with <see cref="ReturnPage"/>.</summary>
+    /// <summary>Waits for one of the user's <see cref="MaxPages"/>. The caller gives it back with <see cref="ReturnPage"/>.</summary>
     public Task TakePageAsync(CancellationToken cancel)
     {
         lock (_gate)
             return (_pages ??= new SemaphoreSlim(MaxPages)).WaitAsync(cancel);
     }
 
-    /// <summary>The page was sent, or will not be.</summary>
+    /// <summary>Called when the page was sent, or will not be sent.</summary>
     public void ReturnPage() => _pages!.Release();
 
-    /// <summary>A request of this user has ended.</summary>
+    /// <summary>Called when a request of this user has ended.</summary>
     public void EndRequest()
     {
         lock (_gate)
             _requests--;
     }
 
-    /// <summary>Somebody needs it: a connection, a request. False if it was let go just before: then there is a new one.</summary>
+    /// <summary>
+    /// Called when a connection or a request needs the share. False if the share was just retired; then there is a new one.
+    /// </summary>
     public bool TryHold()
     {
         lock (_gate)
@@ -166,14 +165,14 @@ internal sealed class UserShare
         }
     }
 
-    /// <summary>Somebody needs it no more.</summary>
+    /// <summary>Called when a connection or a request no longer needs the share.</summary>
     public void Release()
     {
         lock (_gate)
             _holders--;
     }
 
-    /// <summary>Lets it go if nobody needs it and nothing would be forgotten: what is as good as new need not be kept.</summary>
+    /// <summary>Retires the share if nobody needs it, and if a new share would allow the user no more.</summary>
     public bool TryRetire()
     {
         lock (_gate)

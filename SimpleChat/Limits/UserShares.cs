@@ -3,10 +3,10 @@ using SimpleChat.Settings;
 
 namespace SimpleChat.Limits;
 
-/// <summary>The shares of the users who are here, or were a moment ago.</summary>
+/// <summary>The shares of the users who are connected, or were a moment ago.</summary>
 internal sealed class UserShares : IDisposable
 {
-    /// <summary>As often it is looked for shares that nobody needs.</summary>
+    /// <summary>How often shares that nobody needs are retired.</summary>
     private static readonly TimeSpan Sweep = TimeSpan.FromSeconds(5);
 
     private readonly ConcurrentDictionary<string, UserShare> _shares = new(StringComparer.Ordinal);
@@ -21,7 +21,7 @@ internal sealed class UserShares : IDisposable
         _sweep = time.CreateTimer(_ => LetGo(), null, Sweep, Sweep);
     }
 
-    /// <summary>The user's share; whoever takes it calls <see cref="UserShare.Release"/> once.</summary>
+    /// <summary>Returns the user's share. The caller calls <see cref="UserShare.Release"/> once.</summary>
     public UserShare Hold(string user)
     {
         while (true)

@@ -37,7 +37,7 @@ internal sealed class Metrics
     public void Delivered(int count) => _delivered.Add(count);
 
     /// <summary>Counts a refusal.</summary>
-    /// <param name="reason">The tag: a word out of a fixed list, so that no caller can make up a time series.</param>
+    /// <param name="reason">The tag: a word from a fixed list, so that no caller can create a time series.</param>
     public void Refused(string reason) => _refused.Add(1, new KeyValuePair<string, object?>("reason", reason));
 
     public void Commit(int size, TimeSpan duration)
@@ -46,11 +46,11 @@ internal sealed class Metrics
         _commitDuration.Record(duration.TotalSeconds);
     }
 
-    /// <summary>Reads the number of open connections when somebody looks.</summary>
+    /// <summary>Observes the number of open connections when a tool collects metrics.</summary>
     public void ObserveConnections(Func<int> count) =>
         _meter.CreateObservableUpDownCounter("simplechat.connections", count, "{connection}", "Open connections.");
 
-    /// <summary>Reads the length of the writer's queue when somebody looks.</summary>
+    /// <summary>Observes the length of the writer's queue when a tool collects metrics.</summary>
     public void ObserveWaiting(Func<int> count) =>
         _meter.CreateObservableUpDownCounter("simplechat.writer.waiting", count, "{write}", "Writes waiting for the writer.");
 }

@@ -1,37 +1,37 @@
 namespace SimpleChat.Monitoring;
 
 /// <summary>
-/// Who is refused, and why, for whoever operates the server. Every refusal is counted in the meter by its reason; the log gets one line at
-/// first, and then one with a count in each <see cref="Interval"/>, per reason and per user or address. So an attack is seen and cannot
+/// Tells the operator who is refused, and why. The meter counts every refusal by its reason. The log gets a line for the first refusal of a
+/// user or address with a reason. Then it gets one line with a count in each <see cref="Interval"/>. So an attack is visible, and cannot
 /// fill the log.
 /// </summary>
-/// <param name="metrics">Counts each.</param>
-/// <param name="time">Says when an interval is over; the timer runs only while somebody is remembered.</param>
+/// <param name="metrics">Counts each refusal.</param>
+/// <param name="time">Says when an interval is over. The timer runs only while refusals are remembered.</param>
 /// <param name="log">Gets the lines.</param>
 internal sealed partial class RefusalLog(Metrics metrics, TimeProvider time, ILogger<RefusalLog> log) : IDisposable
 {
-    /// <summary>How often a refusal that goes on is told again. Seldom enough to read, often enough to act.</summary>
+    /// <summary>How often a repeated refusal is logged again: seldom enough to read, and often enough to act.</summary>
     public static readonly TimeSpan Interval = TimeSpan.FromSeconds(10);
 
     /// <summary>
-    /// Pairs of a reason and a name that are remembered at once; beyond these all share the name <see cref="Others"/>. Nobody can fill
+    /// The most pairs of a reason and a name that are remembered. Further ones share the name <see cref="Others"/>, so that nobody can fill
     /// memory with names.
     /// </summary>
     public const int MaxRemembered = 256;
 
-    /// <summary>The name of those that are too many to be named.</summary>
+    /// <summary>The name for all that are not remembered one by one.</summary>
     public const string Others = "others";
 
-    /// <summary>What an honest client does not do; the rest is told at Information.</summary>
+    /// <summary>Reasons that no honest client gives. They are logged at Warning, the others at Information.</summary>
     private static readonly string[] Suspicious = ["invalid_token", "expired_token", "foreign_origin", "connection_displaced"];
 
     private readonly Lock _gate = new();
     private readonly Dictionary<(string Reason, string Who), int> _untold = [];
     private ITimer? _timer;
 
-    /// <summary>Somebody was refused.</summary>
-    /// <param name="reason">Why: a word out of a fixed list, such as <c>Refusal.Reason</c>; never a caller's own word.</param>
-    /// <param name="who">A valid user id, or an address where there is no user.</param>
+    /// <summary>Counts and logs a refusal.</summary>
+    /// <param name="reason">Why: a word from a fixed list, such as <c>Refusal.Reason</c>, and never a caller's own word.</param>
+    /// <param name="who">A valid user id, or an address if there is no user.</param>
     public void Refused(string reason, string who)
     {
         metrics.Refused(reason);
@@ -45,7 +45,7 @@ internal sealed partial class RefusalLog(Metrics metrics, TimeProvider time, ILo
 
             if (_untold.Count >= MaxRemembered)
             {
-                who = Others; // one more for each reason at most
+                who = Others; // adds at most one pair for each reason
                 if (_untold.TryGetValue((reason, who), out count))
                 {
                     _untold[(reason, who)] = count + 1;
@@ -70,7 +70,7 @@ internal sealed partial class RefusalLog(Metrics metrics, TimeProvider time, ILo
         }
     }
 
-    /// <summary>Tells the counts of the interval that is over, and forgets who was not refused in it.</summary>
+    /// <summary>Logs the counts of the interval that is over. Forgets everybody who was not refused in it.</summary>
     private void Tell()
     {
         List<((string Reason, string Who) Key, int Count)> counts = [];

@@ -4,42 +4,42 @@ using SimpleChat.Settings;
 namespace SimpleChat.Network;
 
 /// <summary>
-/// How many connections the process can hold. Each is a file descriptor, and .NET does not survive a process that has none left: accepting
-/// fails without end, and then the garbage collector cannot ask how much memory there is. So the limit is read at start and shared out, and
-/// nobody gets beyond a share.
+/// How many connections the process can hold. Each takes a file descriptor, and .NET does not survive when none is left. Accepting fails
+/// again and again, and the garbage collector cannot find out how much memory there is. So the server reads the limit at the start, and
+/// divides it into shares that are never exceeded.
 /// </summary>
 /// <param name="Limit">Files and sockets that the process may have open (<c>RLIMIT_NOFILE</c>); null where there is no such limit.</param>
-/// <param name="Strangers">TCP connections on which nobody known asks for anything just now: see <see cref="Door"/>.</param>
-/// <param name="Users">TCP connections on which a user does.</param>
-/// <param name="Chat">Of these, WebSockets and whatever else stays: <see cref="ChatOptions.MaxConnections"/>, or what there is room for.
-/// The rest is for requests.</param>
+/// <param name="Strangers">TCP connections on which no user's request is under way; see <see cref="Door"/>.</param>
+/// <param name="Users">TCP connections on which one is.</param>
+/// <param name="Chat">How many of the users' connections may be open lines of the chat: <see cref="ChatOptions.MaxConnections"/>, or fewer
+/// if there is no room. The rest is for requests.</param>
 internal sealed partial record Capacity(int? Limit, int Strangers, int Users, int Chat)
 {
     /// <summary>
-    /// An eighth of what there is room for, within these bounds: enough for each newcomer to say who it is, and never much memory.
+    /// Strangers get an eighth of the room, within these bounds. That lets each newcomer say who it is, and never takes much memory.
     /// </summary>
     private const int FewestStrangers = 16, MostStrangers = 1024;
 
     /// <summary>
-    /// Descriptors that are not for connections, beside those that are open when the server starts: readers of the database, calls to other
-    /// servers, and code that is loaded when it is first needed, at two descriptors an assembly.
+    /// Descriptors that are kept free for other things than connections. These are readers of the database, calls to other servers, and
+    /// code that is loaded late, at two descriptors an assembly.
     /// </summary>
     private const int Reserve = 192;
 
-    /// <summary>With fewer places in the chat a start is a mistake.</summary>
+    /// <summary>With fewer places in the chat than this, the server does not start.</summary>
     private const int FewestChat = 32;
 
-    /// <summary>Shares out what this process may have.</summary>
-    /// <exception cref="StartException">It is too little to serve anybody.</exception>
+    /// <summary>Divides the descriptors of this process.</summary>
+    /// <exception cref="StartException">There are too few to serve anybody.</exception>
     public static Capacity Of(ChatOptions options) => ReadLimit() is { } limit
         ? Of(options.MaxConnections, limit, CountOpen())
         : new Capacity(null, MostStrangers, int.MaxValue, options.MaxConnections);
 
-    /// <summary>Shares out what a process may have.</summary>
+    /// <summary>Divides the descriptors of a process.</summary>
     /// <param name="wanted"><see cref="ChatOptions.MaxConnections"/>.</param>
-    /// <param name="limit">Descriptors that it may have open.</param>
-    /// <param name="open">Descriptors that it has open.</param>
-    /// <exception cref="StartException">It is too little to serve anybody.</exception>
+    /// <param name="limit">How many descriptors it may have open.</param>
+    /// <param name="open">How many descriptors it has open.</param>
+    /// <exception cref="StartException">There are too few to serve anybody.</exception>
     public static Capacity Of(int wanted, int limit, int open)
     {
         var room = limit - open - Reserve;
@@ -52,8 +52,8 @@ internal sealed partial record Capacity(int? Limit, int Strangers, int Users, in
     }
 
     /// <summary>
-    /// One line if there are so few descriptors that not even the code could be loaded; otherwise null. Asked before anything else, because
-    /// later on there may be none left to say it with.
+    /// Returns one line if there are too few descriptors even to load the code; otherwise null. Called before anything else, because later
+    /// there may be none left to print the line.
     /// </summary>
     public static string? FirstLook() =>
         ReadLimit() is { } limit && limit < Reserve + (2 * FewestStrangers) + FewestChat ? TooFew(limit, CountOpen()) : null;
@@ -63,12 +63,14 @@ internal sealed partial record Capacity(int? Limit, int Strangers, int Users, in
         $"{open + Reserve + (2 * FewestStrangers) + FewestChat}. " +
         "Raise the limit: ulimit -n, LimitNOFILE= of a systemd unit, --ulimit nofile= of a container.";
 
-    /// <summary>One line for whoever starts the server, if it holds fewer connections than the settings say; otherwise null.</summary>
+    /// <summary>Returns one line for the operator, if the server holds fewer connections than the settings say; otherwise null.</summary>
     public string? Complaint(ChatOptions options) => Chat < options.MaxConnections
         ? $"Chat:MaxConnections is {Chat}, not {options.MaxConnections}: the process may have {Limit} files and sockets open (ulimit -n)."
         : null;
 
-    /// <summary>The soft limit, which .NET has raised to the hard one by now; null if there is none, or more than anybody needs.</summary>
+    /// <summary>
+    /// Reads the soft limit, which .NET has raised to the hard limit by now. Null if there is none, or if it is beyond any need.
+    /// </summary>
     private static int? ReadLimit()
     {
         if (OperatingSystem.IsWindows())
@@ -77,7 +79,7 @@ internal sealed partial record Capacity(int? Limit, int Strangers, int Users, in
         return GetLimit(resource, out var limit) == 0 && limit.Soft < int.MaxValue ? (int)limit.Soft : null;
     }
 
-    /// <summary>What the process has open now.</summary>
+    /// <summary>Counts the descriptors that the process has open now.</summary>
     private static int CountOpen()
     {
         const string Open = "/dev/fd"; // on Linux a link to /proc/self/fd

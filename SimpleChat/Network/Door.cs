@@ -7,16 +7,14 @@ using SimpleChat.Settings;
 namespace SimpleChat.Network;
 
 /// <summary>
-/// Where TCP connections come in, below TLS and HTTP: Kestrel's socket transport, and a bound on what strangers hold. A connection is a
-/// stranger's until a user's request is under way on it, and again afterwards. Strangers have a small fixed share of the process's
-/// descriptors (<see cref="Capacity.Strangers"/>). Once it is full, a newcomer takes the place of one that does nothing: so a silent crowd
-/// locks nobody out, however large it is, and never uses up the descriptors.
+/// Accepts TCP connections, below TLS and HTTP. It uses Kestrel's socket transport, and limits how many connections strangers hold. A
+/// connection is a user's while a user's request is under way on it. Otherwise it is a stranger's. Strangers share a small fixed part of
+/// the process's descriptors (<see cref="Capacity.Strangers"/>). When that is full, a newcomer takes the place of an idle stranger. So no
+/// crowd of silent connections locks users out or uses up the descriptors.
 /// </summary>
 internal sealed class Door : IConnectionListenerFactory, IConnectionListenerFactorySelector, IDisposable
 {
-    /// <summary>
-    /// How long a newcomer may take to come out with its first request, TLS included. Kestrel's own time-outs see to what comes after it.
-    /// </summary>
+    /// <summary>How long a newcomer may take to send its first request, TLS included. After that, Kestrel's own time-outs apply.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
     private static readonly ConnectionAbortedException Displaced = new(
@@ -35,16 +33,18 @@ internal sealed class Door : IConnectionListenerFactory, IConnectionListenerFact
 
     public Door(IServiceProvider services, Capacity capacity, RefusalLog refusals, TimeProvider time)
     {
-        (_capacity, _refusals, _time) = (capacity, refusals, time);
+        _capacity = capacity;
+        _refusals = refusals;
+        _time = time;
         _sockets = ActivatorUtilities.CreateInstance<SocketTransportFactory>(services);
         _round = time.CreateTimer(_ => CloseSilent(), null, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1));
     }
 
-    /// <summary>Puts it in the place of Kestrel's own transport.</summary>
+    /// <summary>Registers the door in place of Kestrel's own transport.</summary>
     public static void Register(IServiceCollection services)
     {
         services.AddSingleton(provider => Capacity.Of(provider.GetRequiredService<ChatOptions>()));
-        services.AddSingleton<IConnectionListenerFactory, Door>(); // the last one that can bind an address does
+        services.AddSingleton<IConnectionListenerFactory, Door>(); // Kestrel uses the last one that can bind an address
     }
 
     public bool CanBind(EndPoint endpoint) => _sockets.CanBind(endpoint);
@@ -54,7 +54,7 @@ internal sealed class Door : IConnectionListenerFactory, IConnectionListenerFact
 
     public void Dispose() => _round.Dispose();
 
-    /// <summary>The connection is a user's from now on, if there is room: <see cref="TcpConnection.TryUse"/>.</summary>
+    /// <summary>Makes the connection a user's, if there is room. See <see cref="TcpConnection.TryUse"/>.</summary>
     public bool TryUse(TcpConnection connection)
     {
         lock (_gate)
@@ -73,7 +73,7 @@ internal sealed class Door : IConnectionListenerFactory, IConnectionListenerFact
         }
     }
 
-    /// <summary>A user's request is over: <see cref="TcpConnection.Leave"/>.</summary>
+    /// <summary>Called when a user's request is over. See <see cref="TcpConnection.Leave"/>.</summary>
     public void Leave(TcpConnection connection)
     {
         lock (_gate)
@@ -81,12 +81,12 @@ internal sealed class Door : IConnectionListenerFactory, IConnectionListenerFact
             if (--connection.UserRequests > 0 || connection.Whose != TcpConnection.Standing.User)
                 return;
             _users--;
-            connection.WasAnswered = true; // by a WebSocket too, which may be sending its last frame now
+            connection.WasAnswered = true; // also after a WebSocket, whose last frame may still be going out
             _strangers.Append(connection);
         }
     }
 
-    /// <summary>A request was answered: a stranger's connection is the latest again that did something.</summary>
+    /// <summary>Called when a request was answered. A stranger's connection becomes the last that was active.</summary>
     public void Answered(TcpConnection connection)
     {
         lock (_gate)
@@ -98,7 +98,7 @@ internal sealed class Door : IConnectionListenerFactory, IConnectionListenerFact
         }
     }
 
-    /// <summary>The connection's socket is closed. May be called twice.</summary>
+    /// <summary>Called when the connection's socket is closed. May be called twice.</summary>
     public void Closed(TcpConnection connection)
     {
         lock (_gate)
@@ -111,7 +111,7 @@ internal sealed class Door : IConnectionListenerFactory, IConnectionListenerFact
         }
     }
 
-    /// <summary>Lets a newcomer in, and closes whom it displaces.</summary>
+    /// <summary>Lets a newcomer in, and closes the connections that it displaces.</summary>
     /// <returns>The connection, and whether it displaced another.</returns>
     public (TcpConnection Connection, bool Displacing) Admit(ConnectionContext transport)
     {
@@ -120,7 +120,7 @@ internal sealed class Door : IConnectionListenerFactory, IConnectionListenerFact
         lock (_gate)
         {
             _strangers.Append(connection);
-            // One for one. Connections of users that fell idle may be more than the share, as long as all together are not too many.
+            // One is displaced for each newcomer. Users' connections that became idle may exceed the share, if there is room.
             while (_strangers.Count > _capacity.Strangers && (displaced is null || IsFull))
             {
                 var one = _strangers.Idlest(connection);
@@ -135,10 +135,10 @@ internal sealed class Door : IConnectionListenerFactory, IConnectionListenerFact
         return (connection, displaced is not null);
     }
 
-    /// <summary>Under the gate: whether strangers and users together have more than there is.</summary>
+    /// <summary>Whether strangers and users together exceed their shares. The caller holds the gate.</summary>
     private bool IsFull => (long)_strangers.Count + _users > (long)_capacity.Strangers + _capacity.Users;
 
-    /// <summary>Closes newcomers that asked for nothing for too long.</summary>
+    /// <summary>Closes newcomers that have sent no request in time.</summary>
     private void CloseSilent()
     {
         List<TcpConnection>? silent = null;

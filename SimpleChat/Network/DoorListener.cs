@@ -3,7 +3,7 @@ using Microsoft.AspNetCore.Connections;
 
 namespace SimpleChat.Network;
 
-/// <summary>One address on which the server listens.</summary>
+/// <summary>Listens on one address, and takes its connections through the <see cref="Door"/>.</summary>
 internal sealed class DoorListener(Door door, IConnectionListener sockets) : IConnectionListener
 {
     public EndPoint EndPoint => sockets.EndPoint;
@@ -14,7 +14,7 @@ internal sealed class DoorListener(Door door, IConnectionListener sockets) : ICo
             return null;
         var (connection, displacing) = door.Admit(transport);
         if (displacing)
-            await Task.Yield(); // those that are in already get their turn, however many are coming
+            await Task.Yield(); // connections that are in already get their turn, however many come
         return connection;
     }
 

@@ -6,12 +6,12 @@ using SimpleChat.Settings;
 
 namespace SimpleChat.Network;
 
-/// <summary>How Kestrel listens, and how much is held for a peer below it.</summary>
+/// <summary>Sets up how Kestrel listens, and how much the operating system holds for a peer.</summary>
 internal static class Listening
 {
     /// <summary>
-    /// What the operating system holds for a peer that takes nothing, in bytes. Left alone it grows to megabytes: then a ping waits behind
-    /// them, and a slow reader seems to be gone; and <c>chat</c> counts all of it as delivered.
+    /// How many bytes the operating system holds for a peer that reads nothing. Its own buffer grows to megabytes. Then a ping waits behind
+    /// them, and a slow reader seems to be gone. And subprotocol <c>chat</c> counts all of it as delivered.
     /// </summary>
     private const int SendBuffer = 128 * 1024;
 
@@ -20,7 +20,7 @@ internal static class Listening
     {
         services.Configure<SocketTransportOptions>(sockets =>
         {
-            // A finished write means that the operating system has the bytes: Kestrel keeps none behind it (0 would be no limit).
+            // Makes Kestrel keep no bytes back: a finished write means that the operating system has them. 0 would mean no limit.
             sockets.MaxWriteBufferSize = 1;
             sockets.CreateBoundListenSocket = Bind;
         });
@@ -31,7 +31,7 @@ internal static class Listening
         });
     }
 
-    /// <summary>Binds a socket as Kestrel does. Connections that come in on it inherit its settings.</summary>
+    /// <summary>Binds a socket as Kestrel does. The connections that it accepts inherit its settings.</summary>
     private static Socket Bind(EndPoint endpoint)
     {
         var socket = SocketTransportOptions.CreateDefaultBoundListenSocket(endpoint);

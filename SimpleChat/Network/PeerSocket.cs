@@ -6,18 +6,20 @@ using SimpleChat.Settings;
 namespace SimpleChat.Network;
 
 /// <summary>
-/// Finds out that the peer of a request that stays has vanished without a word of TCP: it is looked every now and then whether the peer's
-/// TCP still answers, and if it does not, the request is aborted. Where the operating system is not Linux this is left to it: that may take
-/// some minutes.
+/// Finds out that the peer of a long request has vanished without closing its connection. It checks from time to time whether the peer's
+/// TCP still answers, and aborts the request if not. On other systems than Linux the operating system does this alone, which may take some
+/// minutes.
 /// </summary>
 internal sealed class PeerSocket : IDisposable
 {
     /// <summary>
-    /// TCP_INFO of Linux, and where in it some numbers are (https://man7.org/linux/man-pages/man7/tcp.7.html, linux/tcp.h).
+    /// Linux's TCP_INFO, and the offsets of the numbers that are read (https://man7.org/linux/man-pages/man7/tcp.7.html, linux/tcp.h).
     /// </summary>
     private const int IpProtoTcp = 6, TcpInfo = 11, Probes = 3, Unacknowledged = 24, SinceAcknowledgement = 56, TcpInfoLength = 60;
 
-    /// <summary>Probes without an answer after which the operating system itself gives the peer up: long after this class does.</summary>
+    /// <summary>
+    /// After this many unanswered probes the operating system itself closes the connection. This class does so long before.
+    /// </summary>
     private const int MostProbes = 12;
 
     private readonly HttpContext _context;
@@ -44,13 +46,14 @@ internal sealed class PeerSocket : IDisposable
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
-            // It has ended already, or is no TCP.
+            // The connection has ended already, or is not TCP.
         }
     }
 
     /// <summary>
-    /// Watches the peer of a request until disposed. One that vanished is found after <see cref="ChatOptions.KeepAliveInterval"/> and
-    /// <see cref="ChatOptions.KeepAliveTimeout"/> at the latest; the operating system counts in whole seconds (RFC 9293, section 3.8.4).
+    /// Watches the peer of a request until disposed. A vanished peer is found at the latest after
+    /// <see cref="ChatOptions.KeepAliveInterval"/> plus <see cref="ChatOptions.KeepAliveTimeout"/>. The operating system counts in whole
+    /// seconds (RFC 9293, section 3.8.4).
     /// </summary>
     public static PeerSocket Watch(HttpContext context, ChatOptions options, TimeProvider time) => new(context, options, time);
 
@@ -63,8 +66,8 @@ internal sealed class PeerSocket : IDisposable
     }
 
     /// <summary>
-    /// Whether something was sent, a probe at least, and the peer's TCP has acknowledged nothing for too long. A peer that merely reads
-    /// nothing does acknowledge: it says that it has no room.
+    /// Whether the peer's TCP has acknowledged nothing for too long, though data or a probe was sent. A peer that only reads nothing still
+    /// acknowledges, and says that it has no room.
     /// </summary>
     private bool HasVanished()
     {
@@ -77,7 +80,7 @@ internal sealed class PeerSocket : IDisposable
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
-            return false; // it has ended already
+            return false; // the connection has ended already
         }
 
         static uint Number(ReadOnlySpan<byte> info, int at) =>

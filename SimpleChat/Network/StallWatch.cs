@@ -4,38 +4,38 @@ using System.Runtime.InteropServices;
 namespace SimpleChat.Network;
 
 /// <summary>
-/// Cuts off a peer that takes nothing. Writing to it takes long while it takes a little, steadily; so the operating system is asked whether
-/// what it holds for the peer gets less. Its timer runs only while something is being written.
+/// Cuts off a peer that reads nothing. A write may take long while the peer reads slowly but steadily. So the operating system is asked
+/// whether it holds less for the peer than before. The timer runs only while a write is under way.
 /// </summary>
-/// <param name="writer">Who writes.</param>
-/// <param name="network">The operating system's socket; null if it cannot be asked.</param>
-/// <param name="patience">How long the peer may take nothing.</param>
+/// <param name="writer">Writes to the peer, and ends the connection.</param>
+/// <param name="network">The operating system's socket; null if there is none to ask.</param>
+/// <param name="patience">How long the peer may read nothing.</param>
 /// <param name="time">The clock.</param>
 internal sealed class StallWatch(IWritesToPeer writer, Socket? network, TimeSpan patience, TimeProvider time) : IDisposable
 {
     /// <summary>How long a write may take once the connection is ending.</summary>
     private static readonly TimeSpan LastPatience = TimeSpan.FromSeconds(1);
 
-    /// <summary>It is looked so often, for long patience.</summary>
+    /// <summary>The longest time between two checks.</summary>
     private static readonly TimeSpan LongestLook = TimeSpan.FromMilliseconds(500);
 
     private readonly TimeSpan _look = patience / 4 < LongestLook ? patience / 4 : LongestLook;
     private ITimer? _timer;
-    private long _writes; // odd while one is under way
+    private long _writes; // begun and ended ones: odd while one is under way
     private int _isWatching;
 
-    // The timer's alone.
+    // Used by the timer alone.
     private (long Write, int Unsent) _seen;
     private long _progressAt, _endingAt;
 
-    /// <summary>A write is under way. One at a time; each is followed by <see cref="End"/>, unless it throws.</summary>
+    /// <summary>Called when a write begins. There is one at a time. <see cref="End"/> follows, unless the write throws.</summary>
     public void Begin()
     {
         Interlocked.Increment(ref _writes);
         Watch();
     }
 
-    /// <summary>The network has taken it.</summary>
+    /// <summary>Called when the operating system has taken the write.</summary>
     public void End() => Interlocked.Increment(ref _writes);
 
     public void Dispose() => _timer?.Dispose();
@@ -73,13 +73,13 @@ internal sealed class StallWatch(IWritesToPeer writer, Socket? network, TimeSpan
         _timer!.Dispose();
         _timer = null; // an idle connection has none
         Interlocked.Exchange(ref _isWatching, 0);
-        if (Interlocked.Read(ref _writes) % 2 != 0) // one began meanwhile, and took it for watched
+        if (Interlocked.Read(ref _writes) % 2 != 0) // a write began meanwhile, and did not start the timer
             Watch();
     }
 
     /// <summary>
-    /// Bytes that the peer has not taken yet (SIOCOUTQ, https://man7.org/linux/man-pages/man7/tcp.7.html); a number that says nothing if
-    /// that cannot be known.
+    /// Returns how many bytes the peer has not acknowledged (SIOCOUTQ, https://man7.org/linux/man-pages/man7/tcp.7.html). If that cannot be
+    /// known, the number is always the same.
     /// </summary>
     private int Unsent()
     {
@@ -101,12 +101,12 @@ internal sealed class StallWatch(IWritesToPeer writer, Socket? network, TimeSpan
     private static extern int Ioctl(SafeSocketHandle socket, nuint request, out int value);
 }
 
-/// <summary>Whoever writes to a peer that may take nothing any more.</summary>
+/// <summary>Writes to a peer that may stop reading.</summary>
 internal interface IWritesToPeer
 {
-    /// <summary>Whether the connection is ending: then a write may not take long any more.</summary>
+    /// <summary>Whether the connection is ending. Then a write may take only a short time.</summary>
     bool IsEnding { get; }
 
-    /// <summary>The peer takes nothing: ends the connection and cuts the line.</summary>
+    /// <summary>Called when the peer reads nothing: ends the connection and closes its socket.</summary>
     void PeerStalled();
 }

@@ -1,20 +1,20 @@
 namespace SimpleChat.Network;
 
-/// <summary>The connections of strangers, from the one that has done nothing for longest to the latest. Its owner locks.</summary>
+/// <summary>The connections of strangers, ordered by when they were last active. The owner locks.</summary>
 internal sealed class Strangers
 {
-    /// <summary>How many there are.</summary>
+    /// <summary>How many connections there are.</summary>
     public int Count { get; private set; }
 
-    /// <summary>The one that has done nothing for longest; the others follow by <see cref="TcpConnection.Newer"/>.</summary>
+    /// <summary>The connection that has been idle for longest. The others follow by <see cref="TcpConnection.Newer"/>.</summary>
     public TcpConnection? Oldest { get; private set; }
 
-    /// <summary>The latest that did something.</summary>
+    /// <summary>The connection that was active last.</summary>
     public TcpConnection? Newest { get; private set; }
 
     /// <summary>
-    /// Who makes room for a newcomer. Of the network that holds most, so that a crowd from one place displaces its own; the
-    /// one that has done nothing for longest; in the middle of a request only if all are.
+    /// Chooses the connection that makes room for a newcomer. It takes one without a request, unless all have one. It takes it from the
+    /// network with the most connections, so that a crowd displaces its own. Of these it takes the one that has been idle for longest.
     /// </summary>
     public TcpConnection Idlest(TcpConnection newcomer)
     {
@@ -41,7 +41,7 @@ internal sealed class Strangers
         }
     }
 
-    /// <summary>It is a stranger's, and the latest that did something.</summary>
+    /// <summary>Adds a connection as a stranger's, and as the one that was active last.</summary>
     public void Append(TcpConnection connection)
     {
         connection.Whose = TcpConnection.Standing.Stranger;
@@ -54,7 +54,7 @@ internal sealed class Strangers
         Count++;
     }
 
-    /// <summary>It is no stranger's any more.</summary>
+    /// <summary>Removes a connection that is no longer a stranger's.</summary>
     public void Remove(TcpConnection connection)
     {
         if (connection.Older is null)

@@ -7,8 +7,9 @@ using Microsoft.AspNetCore.Http.Features;
 namespace SimpleChat.Network;
 
 /// <summary>
-/// A TCP connection that came in by the <see cref="Door"/>: the transport's own, and who is using it. A user's while at least one request
-/// of a user is under way on it, an open WebSocket included (over HTTP/2 there may be many); a stranger's otherwise, whoever it was before.
+/// A TCP connection that came in by the <see cref="Door"/>. It wraps the transport's connection, and knows whose it is. It is a user's
+/// while a user's request is under way on it; an open WebSocket counts as one. Over HTTP/2 there may be many. Otherwise it is a stranger's,
+/// whoever used it before.
 /// </summary>
 internal sealed class TcpConnection : ConnectionContext, IConnectionLifetimeFeature
 {
@@ -20,10 +21,10 @@ internal sealed class TcpConnection : ConnectionContext, IConnectionLifetimeFeat
     {
         (_transport, _door) = (transport, door);
         Network = NetworkOf((transport.RemoteEndPoint as IPEndPoint)?.Address);
-        transport.Features.Set<IConnectionLifetimeFeature>(this); // by which a request finds it
+        transport.Features.Set<IConnectionLifetimeFeature>(this); // so that a request finds this
     }
 
-    /// <summary>Whose a connection is.</summary>
+    /// <summary>Says whose a connection is.</summary>
     internal enum Standing : byte
     {
         Stranger,
@@ -31,38 +32,37 @@ internal sealed class TcpConnection : ConnectionContext, IConnectionLifetimeFeat
         Closed,
     }
 
-    /// <summary>The door's, under its lock.</summary>
+    /// <summary>Says whose the connection is. The door sets it, under its lock.</summary>
     public Standing Whose { get; set; }
 
-    /// <summary>The door's, under its lock: requests of a user that are under way.</summary>
+    /// <summary>Users' requests under way on the connection. The door counts them, under its lock.</summary>
     public int UserRequests { get; set; }
 
-    /// <summary>The door's, under its lock: the neighbours among the strangers.</summary>
+    /// <summary>The stranger before this one in <see cref="Strangers"/>. Guarded by the door's lock.</summary>
     public TcpConnection? Older { get; set; }
 
-    /// <inheritdoc cref="Older"/>
+    /// <summary>The stranger after this one in <see cref="Strangers"/>. Guarded by the door's lock.</summary>
     public TcpConnection? Newer { get; set; }
 
-    /// <summary>When it came, as <see cref="TimeProvider.GetTimestamp"/> counts.</summary>
+    /// <summary>When it was accepted: a <see cref="TimeProvider.GetTimestamp"/>.</summary>
     public long Since { get; init; }
 
     /// <summary>
-    /// The network it came from, in one byte: an IPv4 address, or the /64 in which an IPv6 address is one subscriber's. Two may share it.
+    /// A hash of the network that it came from, in one byte. The network is an IPv4 address, or the /64 of an IPv6 address, which is one
+    /// subscriber's. Two networks may have the same hash.
     /// </summary>
     public byte Network { get; }
 
-    /// <summary>Whether a request was ever answered on it.</summary>
+    /// <summary>Whether a request on it was ever answered.</summary>
     public bool WasAnswered { get; set; }
 
-    /// <summary>Whether a request is under way, anybody's.</summary>
+    /// <summary>Whether anybody's request is under way on it.</summary>
     public bool IsBusy => Volatile.Read(ref _requests) > 0;
 
-    /// <summary>The connection of this request; null if there is none, as in a test in memory.</summary>
+    /// <summary>Finds the connection of a request; null if there is none, as in a test in memory.</summary>
     public static TcpConnection? Of(HttpContext context) => context.Features.Get<IConnectionLifetimeFeature>() as TcpConnection;
 
-    /// <summary>
-    /// Middleware: says that a request is under way, so that no connection is closed in the middle of one while others are idle.
-    /// </summary>
+    /// <summary>Middleware: marks the connection as busy during a request. So the door closes idle connections before busy ones.</summary>
     public static async Task Watch(HttpContext context, RequestDelegate next)
     {
         if (Of(context) is not { } connection)
@@ -84,11 +84,11 @@ internal sealed class TcpConnection : ConnectionContext, IConnectionLifetimeFeat
         }
     }
 
-    /// <summary>A request of a user is under way; the caller calls <see cref="Leave"/> at its end.</summary>
-    /// <returns>false if users have as many connections in use as there may be; then there is nothing to leave.</returns>
+    /// <summary>Called when a user's request begins. The caller calls <see cref="Leave"/> at its end.</summary>
+    /// <returns>False if users have as many connections as they may have. Then the caller must not call <see cref="Leave"/>.</returns>
     public bool TryUse() => _door.TryUse(this);
 
-    /// <summary>That request is over.</summary>
+    /// <summary>Called when that request is over.</summary>
     public void Leave() => _door.Leave(this);
 
     public override string ConnectionId { get => _transport.ConnectionId; set => _transport.ConnectionId = value; }
@@ -105,10 +105,10 @@ internal sealed class TcpConnection : ConnectionContext, IConnectionLifetimeFeat
 
     public override EndPoint? RemoteEndPoint { get => _transport.RemoteEndPoint; set => _transport.RemoteEndPoint = value; }
 
-    /// <summary>Closes the socket, at once.</summary>
+    /// <summary>Closes the socket at once.</summary>
     public override void Abort(ConnectionAbortedException abortReason) => _transport.Abort(abortReason);
 
-    /// <summary>Kestrel's last word: what was to be sent is sent, and the socket is closed.</summary>
+    /// <summary>Called by Kestrel at the end. Everything was sent, and the socket is closed.</summary>
     public override async ValueTask DisposeAsync()
     {
         try
@@ -126,7 +126,7 @@ internal sealed class TcpConnection : ConnectionContext, IConnectionLifetimeFeat
     {
         Span<byte> bytes = stackalloc byte[16];
         if (address is null || !address.TryWriteBytes(bytes, out var length))
-            return 0; // a Unix socket: whoever may open it
+            return 0; // a Unix socket has no address
         var hash = new HashCode(); // another one in each process: nobody can look for an address that collides with somebody else's
         hash.AddBytes(address.IsIPv4MappedToIPv6 ? bytes[12..] : bytes[..Math.Min(length, 8)]);
         return (byte)hash.ToHashCode();

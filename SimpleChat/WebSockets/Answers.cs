@@ -14,7 +14,7 @@ internal sealed class Answers(Connection connection)
 
     private readonly Lock _gate = new();
 
-    // Under _gate.
+    // Guarded by _gate.
     private Answer? _first, _last;
     private int _unwritten;
     private TaskCompletionSource? _room;

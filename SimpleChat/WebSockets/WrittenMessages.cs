@@ -17,7 +17,7 @@ internal sealed class WrittenMessages(Chat chat, Connection connection, TimeProv
 
     private readonly Lock _gate = new();
 
-    // Under _gate.
+    // Guarded by _gate.
     private long _delivered = connection.Position, _handedIn, _written;
     private int _count;
     private bool _isUnderWay;

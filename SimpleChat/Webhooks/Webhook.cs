@@ -5,15 +5,15 @@ using System.Text;
 namespace SimpleChat.Webhooks;
 
 /// <summary>
-/// A bot's registration: its messages are POSTed to it, signed as Standard Webhooks says (https://www.standardwebhooks.com).
+/// A bot's registration. The server POSTs the bot's messages to it, signed as Standard Webhooks says (https://www.standardwebhooks.com).
 /// </summary>
-/// <param name="User">Whose messages.</param>
-/// <param name="Url">Where they go; see <see cref="WebhookOptions.AllowedHosts"/>.</param>
-/// <param name="Secret">Shared with the receiver, never shown again: <c>whsec_</c> and base64. Kept as it is, because signing needs
-/// it.</param>
+/// <param name="User">The user whose messages are sent.</param>
+/// <param name="Url">Where they are sent; see <see cref="WebhookOptions.AllowedHosts"/>.</param>
+/// <param name="Secret">The secret that the receiver has too: <c>whsec_</c> and base64. It is never shown again. It is stored unencrypted,
+/// because signing needs it.</param>
 internal sealed record Webhook(string User, string Url, string Secret)
 {
-    /// <summary>Bytes in a secret, as the specification has it.</summary>
+    /// <summary>The fewest and the most bytes in a secret, as the specification says.</summary>
     public const int MinSecretBytes = 24, MaxSecretBytes = 64;
 
     /// <summary>The longest URL, in characters.</summary>
@@ -21,7 +21,7 @@ internal sealed record Webhook(string User, string Url, string Secret)
 
     private const string SecretPrefix = "whsec_";
 
-    /// <summary>The signing key, or null if the secret isn't one.</summary>
+    /// <summary>Reads the signing key out of a secret; null if the secret is malformed.</summary>
     public static byte[]? Key(string? secret)
     {
         if (secret?.StartsWith(SecretPrefix, StringComparison.Ordinal) != true)
@@ -32,13 +32,13 @@ internal sealed record Webhook(string User, string Url, string Secret)
             : null;
     }
 
-    /// <summary>The same id for every attempt, so that the receiver can tell a repeat.</summary>
+    /// <summary>Returns the id of a call. It is the same for every attempt, so that the receiver can recognise a repeat.</summary>
     public static string Id(Message message) => string.Create(CultureInfo.InvariantCulture, $"msg_{message.Id}");
 
-    /// <summary>The value of <c>webhook-signature</c>: version 1, HMAC-SHA256 over id, time and body.</summary>
+    /// <summary>Returns the value of <c>webhook-signature</c>: version 1, an HMAC-SHA256 over id, time and body.</summary>
     /// <param name="id"><c>webhook-id</c>.</param>
-    /// <param name="timestamp"><c>webhook-timestamp</c>: this attempt's time, seconds since 1970-01-01 UTC.</param>
-    /// <param name="body">The body as it goes over the wire.</param>
+    /// <param name="timestamp"><c>webhook-timestamp</c>: this attempt's time, in seconds since 1970-01-01 UTC.</param>
+    /// <param name="body">The body as it is sent.</param>
     public string Sign(string id, string timestamp, ReadOnlySpan<byte> body)
     {
         using var hmac = IncrementalHash.CreateHMAC(HashAlgorithmName.SHA256, Key(Secret)!);
@@ -47,6 +47,6 @@ internal sealed record Webhook(string User, string Url, string Secret)
         return "v1," + Convert.ToBase64String(hmac.GetCurrentHash());
     }
 
-    /// <summary>Without the secret, wherever it is printed.</summary>
+    /// <summary>Leaves out the secret, so that no log prints it.</summary>
     public override string ToString() => $"{User} at {Url}";
 }

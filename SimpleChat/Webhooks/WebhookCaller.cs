@@ -10,14 +10,14 @@ using SimpleChat.Wire;
 namespace SimpleChat.Webhooks;
 
 /// <summary>
-/// Makes the calls. What the other side does (redirect, hang, answer without end, move to another address) costs one call and its deadline,
-/// nothing more.
+/// Makes the calls. A receiver may redirect, hang, answer without end or move to another address. None of that costs more than one call,
+/// which its deadline ends.
 /// </summary>
 internal sealed class WebhookCaller : IDisposable
 {
     /// <summary>
-    /// All that a user hears of a call without an answer: refused, reset, unknown or no HTTP is for the log, so that nobody looks around
-    /// with it.
+    /// What the user is told of every call without an answer. Only the log says why. So nobody can use calls to explore the server's
+    /// network.
     /// </summary>
     private const string Unreachable = "It could not be reached.";
 
@@ -29,25 +29,28 @@ internal sealed class WebhookCaller : IDisposable
 
     public WebhookCaller(WebhookOptions options, TimeProvider time, IServer server)
     {
-        (_options, _time, _server) = (options, time, server);
+        _options = options;
+        _time = time;
+        _server = server;
         _http = new HttpMessageInvoker(new SocketsHttpHandler
         {
-            AllowAutoRedirect = false, // another address than the one that was allowed
+            AllowAutoRedirect = false, // it would lead to an address that was not checked
             UseProxy = false, // it would resolve the name itself
             UseCookies = false,
             ActivityHeadersPropagator = null,
             ConnectCallback = ConnectAsync,
-            PooledConnectionLifetime = TimeSpan.FromMinutes(2), // then the name is resolved anew
+            PooledConnectionLifetime = TimeSpan.FromMinutes(2), // after that the name is resolved again
             MaxResponseHeadersLength = 16, // KiB
-            // Nobody reads an answer's body. It is drained up to these bounds, so that the connection can be used again, and cut beyond
-            // them.
+            // Nobody reads an answer's body. A short one is read to its end, so that the connection can be used again. Beyond these limits
+            // the connection is closed.
             MaxResponseDrainSize = 64 * 1024,
             ResponseDrainTimeout = TimeSpan.FromSeconds(2),
         });
     }
 
     /// <summary>
-    /// Says why this URL may not be called, or null. Asked when it is registered; every call looks at the address that it then connects to.
+    /// Says why this URL may not be called; null if it may. Called when a webhook is registered. Every call checks besides the address to
+    /// which it connects.
     /// </summary>
     public async Task<string?> ObjectionAsync(string? url, CancellationToken cancel)
     {
@@ -63,15 +66,15 @@ internal sealed class WebhookCaller : IDisposable
         }
         catch (Exception e) when (e is SocketException or ArgumentException or TimeoutException)
         {
-            return null; // calls will tell
+            return null; // the calls will fail, and say why
         }
     }
 
     /// <summary>POSTs the message, as the frame that a WebSocket carries.</summary>
-    /// <exception cref="OperationCanceledException"><paramref name="stop"/> was.</exception>
+    /// <exception cref="OperationCanceledException"><paramref name="stop"/> was cancelled.</exception>
     public async Task<WebhookAnswer> CallAsync(Webhook webhook, Message message, CancellationToken stop)
     {
-        if (_options.Objection(webhook.Url) is { } objection) // the configuration may have changed since it was registered
+        if (_options.Objection(webhook.Url) is { } objection) // the configuration may have changed since the registration
             return new WebhookAnswer(objection);
         var id = Webhook.Id(message);
         var timestamp = _time.GetUtcNow().ToUnixTimeSeconds().ToString(CultureInfo.InvariantCulture);
@@ -96,7 +99,7 @@ internal sealed class WebhookCaller : IDisposable
         }
         catch (HttpRequestException e)
         {
-            // Of what is no HTTP the message quotes the beginning: whatever that is, it is not for the log.
+            // If the answer is not HTTP, the exception quotes its beginning, which must not be in the log.
             return new WebhookAnswer(Unreachable,
                 e.HttpRequestError == HttpRequestError.InvalidResponse
                     ? "What came is not HTTP."
@@ -111,7 +114,7 @@ internal sealed class WebhookCaller : IDisposable
     public void Dispose() => _http.Dispose();
 
     /// <summary>
-    /// Resolves the name, and connects to an address that may be called: to that very one, whatever the name resolves to a moment later.
+    /// Resolves the name, and connects to one of its addresses that may be called. The name is not resolved again after the check.
     /// </summary>
     private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancel)
     {
@@ -147,7 +150,7 @@ internal sealed class WebhookCaller : IDisposable
     private IEnumerable<int> OwnPorts =>
         _server.Features.Get<IServerAddressesFeature>()?.Addresses.Select(address => BindingAddress.Parse(address).Port) ?? [];
 
-    /// <summary>Whether the address is one of this machine's. With a port of this server's that is taken for the server itself.</summary>
+    /// <summary>Whether the address is one of this machine's. With one of this server's ports it counts as the server itself.</summary>
     private static bool IsOwn(IPAddress address)
     {
         var actual = address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;

@@ -6,7 +6,7 @@ using SimpleChat.Wire;
 
 namespace SimpleChat.Webhooks;
 
-/// <summary>A bot says where its messages are to be POSTed, and looks how that goes. Each user has one webhook at most.</summary>
+/// <summary>Lets a user register, inspect and delete a webhook. Each user has at most one.</summary>
 internal static class WebhookEndpoints
 {
     public static void Register(IServiceCollection services)
@@ -15,7 +15,7 @@ internal static class WebhookEndpoints
         services.AddSingleton<WebhookCaller>();
         services.AddSingleton<WebhookEraser>();
         services.AddSingleton<WebhookRegistry>();
-        // After the writer, which opens the database and is stopped last.
+        // Registered after the writer, which opens the database first and stops last.
         services.AddHostedService(provider => provider.GetRequiredService<WebhookRegistry>());
     }
 
@@ -89,19 +89,19 @@ internal static class WebhookEndpoints
     private static readonly Refusal None = new(null, "You have no webhook. PUT one.", StatusCodes.Status404NotFound);
 }
 
-/// <summary>What is PUT. The secret is never shown again.</summary>
+/// <summary>The body of a PUT. The secret is never shown again.</summary>
 internal sealed record WebhookRequest(string? Url, string? Secret);
 
-/// <summary>What is shown.</summary>
+/// <summary>The body of an answer.</summary>
 /// <param name="Url">Where messages are POSTed.</param>
-/// <param name="Failure">Why the last call failed, in words; left out if it did not.</param>
-/// <param name="DeadLetters">What was not taken; left out if there is nothing.</param>
+/// <param name="Failure">Why the last call failed, in words; left out if it succeeded.</param>
+/// <param name="DeadLetters">The messages that were not taken; left out if there are none.</param>
 internal sealed record WebhookBody(string Url, string? Failure = null, DeadLettersBody? DeadLetters = null);
 
-/// <summary>Messages that the webhook did not take, and that are not tried again by themselves.</summary>
+/// <summary>The messages that the webhook did not take, and that the server does not try again by itself.</summary>
 /// <param name="Count">How many there are.</param>
 /// <param name="OldestId">The oldest one's id.</param>
-/// <param name="WhatToDo">Where they are and what can be done, in words.</param>
+/// <param name="WhatToDo">Says where the messages are, and what the user can do.</param>
 internal sealed record DeadLettersBody(long Count, long OldestId, string WhatToDo);
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,

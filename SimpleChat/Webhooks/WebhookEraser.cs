@@ -5,24 +5,25 @@ using SimpleChat.Storage;
 namespace SimpleChat.Webhooks;
 
 /// <summary>
-/// Empties SQLite's write-ahead log soon after a secret was deleted: the file has lost it by then, but the log still holds the pages as
-/// they were (https://sqlite.org/wal.html#ckpt). It has a connection of its own, so that the writer goes on meanwhile.
+/// Empties SQLite's write-ahead log soon after a secret was deleted. The database no longer has the secret then, but the log still has the
+/// old pages (https://sqlite.org/wal.html#ckpt). It uses a connection of its own, so that the writer goes on meanwhile.
 /// </summary>
 internal sealed class WebhookEraser(Database database, TimeProvider time) : IDisposable
 {
     /// <summary>
-    /// The log is emptied once in this time, however many secrets go; if a reader is in the way, it is tried again after it.
+    /// The log is emptied at most once in this time, however many secrets are deleted. If a reader prevents it, it is tried again after
+    /// this time.
     /// </summary>
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);
 
     private readonly Lock _gate = new();
     private readonly CancellationTokenSource _stop = new();
 
-    // Under _gate.
+    // Guarded by _gate.
     private Task _running = Task.CompletedTask;
     private bool _isWanted;
 
-    /// <summary>A secret was deleted, and committed. Does not wait.</summary>
+    /// <summary>Called when a secret's deletion was committed. Does not wait.</summary>
     public void Erase()
     {
         lock (_gate)
@@ -33,7 +34,7 @@ internal sealed class WebhookEraser(Database database, TimeProvider time) : IDis
         }
     }
 
-    /// <summary>Ends it. The writer empties the log when it stops, too.</summary>
+    /// <summary>Stops it. The writer itself empties the log when it stops.</summary>
     public async Task StopAsync()
     {
         await _stop.CancelAsync();
@@ -63,19 +64,19 @@ internal sealed class WebhookEraser(Database database, TimeProvider time) : IDis
         }
     }
 
-    /// <summary>Most of it while the writer writes; what is left takes a moment, and only then the writer waits.</summary>
+    /// <summary>Copies most of the log while the writer goes on. The rest takes a moment, and only then the writer waits.</summary>
     private bool TryEmptyLog()
     {
         try
         {
             using var connection = database.OpenForWriting();
-            // Milliseconds: so long a reader in the way may hold up the writer.
+            // In milliseconds: a reader that is in the way delays the writer for no longer.
             connection.Execute("PRAGMA busy_timeout = 100; PRAGMA wal_checkpoint(PASSIVE)");
             return connection.QueryFirst<long>("PRAGMA wal_checkpoint(TRUNCATE)") == 0;
         }
         catch (SqliteException)
         {
-            return false; // storage fails; the core says so
+            return false; // storage fails; the writer logs it
         }
     }
 }

@@ -5,13 +5,14 @@ using SimpleChat.Settings;
 namespace SimpleChat.Webhooks;
 
 /// <summary>
-/// Where the server may be made to call, and how patient it is: section <c>Webhooks</c> of the configuration. Whoever registers a webhook
-/// decides what this server requests from within its own network; hence nothing is allowed that is not listed.
+/// Says which hosts the server may call, and how patient it is: section <c>Webhooks</c> of the configuration. Whoever registers a webhook
+/// makes this server send requests inside its own network. So only listed hosts are allowed.
 /// </summary>
 internal sealed class WebhookOptions
 {
     /// <summary>
-    /// Hosts that may be called: <c>bots.example.org</c>, or <c>*.example.org</c> for every name below it. Empty: no webhooks.
+    /// Hosts that may be called: <c>bots.example.org</c>, or <c>*.example.org</c> for every name below it. If it is empty, there are no
+    /// webhooks.
     /// </summary>
     public string[] AllowedHosts { get; init; } = [];
 
@@ -20,24 +21,24 @@ internal sealed class WebhookOptions
     /// </summary>
     public string[] AllowedNetworks { get; init; } = [];
 
-    /// <summary>From connecting to the answer's status line.</summary>
+    /// <summary>The time for a call, from connecting to the answer's status line.</summary>
     public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>The pause after a first failure; it doubles with every further one, and a random part of its upper half is taken.</summary>
+    /// <summary>The pause after a first failure. It doubles with every further one. Up to half of it is left out, at random.</summary>
     public TimeSpan FirstRetry { get; init; } = TimeSpan.FromSeconds(1);
 
-    /// <summary>The pause grows no longer than this.</summary>
+    /// <summary>The longest pause between two calls.</summary>
     public TimeSpan LongestRetry { get; init; } = TimeSpan.FromMinutes(5);
 
     /// <summary>
-    /// A message that fails for so long is skipped, so that those behind it get their turn. The example schedule of Standard Webhooks is as
-    /// long.
+    /// A message that fails for this long is skipped, so that the next ones get their turn. The example schedule of Standard Webhooks takes
+    /// as long.
     /// </summary>
     public TimeSpan GiveUpAfter { get; init; } = TimeSpan.FromDays(3);
 
     /// <summary>
-    /// Addresses that are not the public Internet's, or may lead out of it again
-    /// (https://www.iana.org/assignments/iana-ipv4-special-registry). Of IPv6 only 2000::/3 is public at all.
+    /// Addresses that are not part of the public Internet, or may lead out of it
+    /// (https://www.iana.org/assignments/iana-ipv4-special-registry). Of IPv6 only 2000::/3 is public.
     /// </summary>
     private static readonly IPNetwork[] Special = Array.ConvertAll(
         [
@@ -48,7 +49,7 @@ internal sealed class WebhookOptions
 
     private static readonly IPNetwork PublicIpv6 = IPNetwork.Parse("2000::/3");
 
-    /// <summary>Says why this URL may not be called, or null.</summary>
+    /// <summary>Says why this URL may not be called; null if it may.</summary>
     public string? Objection(string? url)
     {
         if (url is not { Length: <= Webhook.MaxUrlLength } || !Uri.TryCreate(url, UriKind.Absolute, out var uri)
@@ -61,9 +62,9 @@ internal sealed class WebhookOptions
             : $"This server may not call {uri.IdnHost}. Its operator can list it in Webhooks:AllowedHosts.";
     }
 
-    /// <summary>Whether this address may be connected to. Asked after name resolution, about the address that is then used.</summary>
-    /// <param name="address">A host's address.</param>
-    /// <param name="encrypted">Whether TLS is spoken with it.</param>
+    /// <summary>Whether the server may connect to this address. Called after the name is resolved, with the address that is used.</summary>
+    /// <param name="address">The address.</param>
+    /// <param name="encrypted">Whether the connection uses TLS.</param>
     public bool Allows(IPAddress address, bool encrypted)
     {
         var actual = address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
@@ -73,7 +74,7 @@ internal sealed class WebhookOptions
             && (actual.AddressFamily == AddressFamily.InterNetwork || PublicIpv6.Contains(actual));
     }
 
-    /// <summary>Says what is wrong with the values, each complaint naming its key; empty if nothing is.</summary>
+    /// <summary>Says what is wrong with the values. Each complaint names its key; without complaints it is empty.</summary>
     public IEnumerable<string> Complaints()
     {
         foreach (var host in AllowedHosts)
@@ -100,7 +101,7 @@ internal sealed class WebhookOptions
         }
     }
 
-    /// <summary>What holds in Development where nobody says otherwise: webhooks call this machine and nothing else.</summary>
+    /// <summary>The defaults in Development: webhooks may call this machine and nothing else.</summary>
     public static IReadOnlyDictionary<string, string?> InDevelopment { get; } = new Dictionary<string, string?>
     {
         ["Webhooks:AllowedHosts:0"] = "localhost",
@@ -110,7 +111,7 @@ internal sealed class WebhookOptions
         ["Webhooks:AllowedNetworks:1"] = "::1/128",
     };
 
-    /// <summary>Offers the section as <see cref="WebhookOptions"/>.</summary>
+    /// <summary>Registers the section as <see cref="WebhookOptions"/>.</summary>
     public static void Register(IServiceCollection services) =>
         Section.Register<WebhookOptions>(services, "Webhooks", webhooks => webhooks.Complaints());
 

@@ -1,22 +1,22 @@
 namespace SimpleChat.Webhooks;
 
 /// <summary>
-/// When a user's receiver may be called next. The pause between failing calls belongs to the user and not to a registration:
-/// deleting a webhook and registering it again, here or elsewhere, does not get round it.
+/// Says when a user's receiver may be called next. The pause between failing calls belongs to the user, and not to a registration. So a
+/// user cannot avoid it by registering a webhook again, at the same URL or another.
 /// </summary>
 internal sealed class WebhookPace(WebhookOptions options, TimeProvider time)
 {
-    /// <summary>A user makes a waiting line try at once no more often than this.</summary>
+    /// <summary>A user can make a waiting line try at once no more often than this.</summary>
     private static readonly TimeSpan HurryInterval = TimeSpan.FromSeconds(10);
 
     private readonly Lock _gate = new();
 
-    // Under _gate. Points in time are those of the monotonic clock.
+    // Guarded by _gate. Times are those of the monotonic clock.
     private TimeSpan _next, _nextHurry;
     private TimeSpan _wait, _longerWait = options.FirstRetry;
     private TaskCompletionSource _hurried = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>Whether it holds nothing back: a new one would do as well.</summary>
+    /// <summary>Whether no pause is running. Then a new pace would be the same.</summary>
     public bool IsIdle
     {
         get
@@ -29,7 +29,7 @@ internal sealed class WebhookPace(WebhookOptions options, TimeProvider time)
     private TimeSpan Now => time.GetElapsedTime(0);
 
     /// <summary>Waits until a call is due.</summary>
-    /// <exception cref="OperationCanceledException"><paramref name="stop"/> was.</exception>
+    /// <exception cref="OperationCanceledException"><paramref name="stop"/> was cancelled.</exception>
     public async Task WaitAsync(CancellationToken stop)
     {
         while (true)
@@ -45,7 +45,9 @@ internal sealed class WebhookPace(WebhookOptions options, TimeProvider time)
         }
     }
 
-    /// <summary>A call begins. It counts as failed until it has worked, so that breaking it off gains nothing.</summary>
+    /// <summary>
+    /// Called when a call begins. It counts as failed until it has succeeded, so that ending it early does not avoid the pause.
+    /// </summary>
     public void Begin()
     {
         lock (_gate)
@@ -56,21 +58,24 @@ internal sealed class WebhookPace(WebhookOptions options, TimeProvider time)
         }
     }
 
-    /// <summary>The call has failed: the pause begins now, and is at least what the receiver asked for.</summary>
+    /// <summary>Called when the call has failed. The pause begins now, and is at least as long as the receiver asked for.</summary>
     public void Failed(TimeSpan retryAfter)
     {
         lock (_gate)
             _next = Now + (retryAfter > _wait ? retryAfter : _wait);
     }
 
-    /// <summary>Done with this message: the next call is due at once, and the pauses start small again.</summary>
+    /// <summary>Called when a message was delivered or skipped. The next call is due at once, and pauses start short again.</summary>
     public void Reset()
     {
         lock (_gate)
             (_next, _longerWait) = (Now, options.FirstRetry);
     }
 
-    /// <summary>The user wants the next call soon: at once, or <see cref="HurryInterval"/> after the last such wish came true.</summary>
+    /// <summary>
+    /// Called when the user wants the next call soon. It is due at once, or <see cref="HurryInterval"/> after the last one that was
+    /// hurried.
+    /// </summary>
     public void Hurry()
     {
         TaskCompletionSource hurried;

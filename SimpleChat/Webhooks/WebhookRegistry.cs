@@ -7,8 +7,8 @@ using SimpleChat.Wire;
 namespace SimpleChat.Webhooks;
 
 /// <summary>
-/// Who has a webhook: WebhookDB, and a running <see cref="WebhookLine"/> for each of its rows. Changes go to the writer like everything
-/// that is written (<see cref="PendingChange"/>), and take effect in commit order.
+/// Keeps the webhooks: table WebhookDB, and a running <see cref="WebhookLine"/> for each of its rows. Changes go through the writer's queue
+/// (<see cref="PendingChange"/>), and take effect in commit order.
 /// </summary>
 internal sealed class WebhookRegistry(
     Database database, Writer writer, UserShares shares, WebhookEraser eraser, WebhookCaller caller, Chat chat, MessageReader store,
@@ -16,21 +16,21 @@ internal sealed class WebhookRegistry(
 {
     private readonly Lock _gate = new();
 
-    // Under _gate.
+    // Guarded by _gate.
     private readonly Dictionary<string, WebhookLine> _lines = new(StringComparer.Ordinal);
-    // Longer than a line, so that a new one inherits it.
+    // A pace outlives its line, so that the user's next line inherits it.
     private readonly Dictionary<string, WebhookPace> _paces = new(StringComparer.Ordinal);
     private bool _stopping;
 
-    /// <summary>The user's, or null.</summary>
+    /// <summary>Returns the user's line; null if there is none.</summary>
     public WebhookLine? Of(string user)
     {
         lock (_gate)
             return _lines.GetValueOrDefault(user);
     }
 
-    /// <summary>Registers a webhook in the place of an earlier one, and has everything in the inbox tried.</summary>
-    /// <returns>Why not, or null; and whether there was an earlier one.</returns>
+    /// <summary>Registers a webhook, which replaces an earlier one. Everything in the inbox is tried.</summary>
+    /// <returns>The refusal, or null; and whether there was an earlier webhook.</returns>
     public async Task<(Refusal? Error, bool Replaced)> PutAsync(Webhook webhook, UserShare share)
     {
         var replaced = false;
@@ -40,28 +40,29 @@ internal sealed class WebhookRegistry(
         return (error, replaced);
     }
 
-    /// <summary>Forgets the user's webhook, if there is one.</summary>
-    /// <returns>Why not, or null.</returns>
+    /// <summary>Deletes the user's webhook, if there is one.</summary>
+    /// <returns>The refusal, or null.</returns>
     public Task<Refusal?> DeleteAsync(UserShare share) =>
         WriteAsync(share, () => Remove(share.User, line => true), "DELETE FROM WebhookDB WHERE User = ?1", share.User);
 
-    /// <summary>The receiver ended the registration. One that was made meanwhile stays.</summary>
-    /// <returns>Why not, or null.</returns>
+    /// <summary>Deletes a webhook whose receiver wants no more calls. One that was registered meanwhile stays.</summary>
+    /// <returns>The refusal, or null.</returns>
     public Task<Refusal?> EndAsync(WebhookLine line) => WriteAsync(
         line.Share, () => Remove(line.Webhook.User, other => other == line),
         "DELETE FROM WebhookDB WHERE User = ?1 AND Url = ?2 AND Secret = ?3", line.Webhook.User, line.Webhook.Url, line.Webhook.Secret);
 
     /// <summary>
-    /// Skips the user's messages above <paramref name="from"/> up to <paramref name="upTo"/>, unless all are to be tried again meanwhile.
+    /// Skips the user's messages above <paramref name="from"/> up to <paramref name="upTo"/>. Does nothing if the user meanwhile wanted all
+    /// tried again.
     /// </summary>
-    /// <returns>Why not, or null.</returns>
+    /// <returns>The refusal, or null.</returns>
     public Task<Refusal?> SkipAsync(WebhookLine line, long from, long upTo) => WriteAsync(
         line.Share, () => line.Skipped(from, upTo),
         FormattableString.Invariant(
             $"UPDATE WebhookDB SET SkippedUpTo = {upTo} WHERE User = ?1 AND Url = ?2 AND Secret = ?3 AND SkippedUpTo = {from}"),
         line.Webhook.User, line.Webhook.Url, line.Webhook.Secret);
 
-    /// <summary>The dead letters of the user's webhook: how many there are, and the oldest one's id, or 0.</summary>
+    /// <summary>Counts the dead letters of the user's webhook, and finds the oldest one's id, or 0.</summary>
     public (long Count, long OldestId) DeadLetters(WebhookLine line)
     {
         using var connection = database.OpenReader();
@@ -72,11 +73,11 @@ internal sealed class WebhookRegistry(
             """, new { line.Webhook.User, line.SkippedUpTo });
     }
 
-    /// <summary>Starts the lines of all that is registered. The database is open by now.</summary>
+    /// <summary>Starts a line for every registered webhook. The database is open by now.</summary>
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         using var connection = database.OpenReader();
-        // Older than the column.
+        // A database of an older version has no such column.
         if (connection.QuerySingle<long>("SELECT count(*) FROM pragma_table_info('WebhookDB') WHERE name = 'SkippedUpTo'") == 0
             && await WriteAsync(null, () => { }, "ALTER TABLE WebhookDB ADD COLUMN SkippedUpTo INTEGER NOT NULL DEFAULT 0") is { } error)
             throw new StartException($"Table WebhookDB cannot be brought up to date: {error.Message}");
@@ -85,7 +86,7 @@ internal sealed class WebhookRegistry(
             Start(new Webhook(row.User, row.Url, row.Secret), row.SkippedUpTo);
     }
 
-    /// <summary>Ends all lines, before the writer ends, which takes their last acks.</summary>
+    /// <summary>Ends all lines. The writer ends later, so that it can store their last acks.</summary>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
         WebhookLine[] lines;
@@ -103,8 +104,8 @@ internal sealed class WebhookRegistry(
             line.Dispose();
     }
 
-    /// <summary>A registration takes effect. The same one again keeps its line.</summary>
-    /// <returns>Whether the user had one before.</returns>
+    /// <summary>Makes a registration take effect. If the webhook is the same as before, its line goes on.</summary>
+    /// <returns>Whether the user had a webhook before.</returns>
     private bool Set(Webhook webhook)
     {
         if (Of(webhook.User) is { } same && same.Webhook == webhook)
@@ -127,13 +128,15 @@ internal sealed class WebhookRegistry(
             if (!_paces.TryGetValue(webhook.User, out var pace))
                 _paces[webhook.User] = pace = new WebhookPace(options, time);
             pace.Hurry();
-            _lines[webhook.User] =
-                new WebhookLine(webhook, shares.Hold(webhook.User), skippedUpTo, this, pace, caller, chat, store, options, time, log);
+            var line = new WebhookLine(
+                webhook, shares.Hold(webhook.User), skippedUpTo, this, pace, caller, chat, store, options, time, log);
+            _lines[webhook.User] = line;
+            line.Start();
         }
     }
 
-    /// <summary>Ends the user's line, if it is the one that is meant.</summary>
-    /// <returns>Whether there was one.</returns>
+    /// <summary>Ends the user's line, if <paramref name="isMeant"/> accepts it.</summary>
+    /// <returns>Whether a line was ended.</returns>
     private bool Remove(string user, Predicate<WebhookLine> isMeant)
     {
         lock (_gate)
@@ -159,18 +162,18 @@ internal sealed class WebhookRegistry(
 }
 
 /// <summary>
-/// A change of WebhookDB that waits to be written. What it deletes or replaces is overwritten in the file, because it is a secret.
+/// A change of WebhookDB that waits to be written. SQLite overwrites in the file what it deletes or replaces, because that is a secret.
 /// </summary>
-/// <param name="share">What the user may have of the server; null for the server's own.</param>
+/// <param name="share">What the user may use of the server; null if the change is the server's own.</param>
 /// <param name="sql">The statement.</param>
 /// <param name="values">Its values for ?1, ?2 and so on.</param>
-/// <param name="committed">Called when it is on disk. Must not wait.</param>
+/// <param name="committed">Called when the change is on disk. Must not wait.</param>
 internal sealed class PendingChange(UserShare? share, string sql, string[] values, Action committed) : Write
 {
     private static readonly Refusal NotStored = Refusal.StorageUnavailable with { Message = "Not known to be stored. Repeat it." };
     private readonly TaskCompletionSource<Refusal?> _written = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>Completes with null when it is on disk and in effect, or with the refusal.</summary>
+    /// <summary>Completes with null when the change is on disk and in effect. Otherwise completes with the refusal.</summary>
     public Task<Refusal?> Written => _written.Task;
 
     public override UserShare? Share => share;
@@ -179,7 +182,7 @@ internal sealed class PendingChange(UserShare? share, string sql, string[] value
     {
         db.Execute("PRAGMA secure_delete = ON"); // https://sqlite.org/pragma.html#pragma_secure_delete
         db.Execute(sql, values);
-        db.Execute("PRAGMA secure_delete = OFF"); // inbox rows hold nothing secret, and go more quickly without
+        db.Execute("PRAGMA secure_delete = OFF"); // inbox rows are not secret, and are deleted faster without it
     }
 
     public override void Stored()
