@@ -1,13 +1,13 @@
 namespace SimpleChat.Http;
 
 /// <summary>
-/// Requests of strangers take turns: a few at once, until they are answered or it is known whose they are. What strangers ask for in
-/// masses waits here, and not in front of everybody else's work. An answer to a slow reader keeps its turn, and others wait for that no
-/// longer than a moment.
+/// Requests of strangers take turns: only a few are served at once. A turn ends when the request is answered, or when its user is known. So
+/// a mass of strangers' requests waits here, and does not delay the work of users. An answer to a slow reader keeps its turn; the others
+/// wait for it no longer than <see cref="Patience"/>.
 /// </summary>
 internal sealed class Turns : IDisposable
 {
-    /// <summary>Requests at once: enough for every core, and little work to wait behind.</summary>
+    /// <summary>How many requests are served at once: enough for every core, and little work to wait for.</summary>
     private const int AtOnce = 4;
 
     /// <summary>After this long a request goes on without a turn.</summary>
@@ -15,7 +15,7 @@ internal sealed class Turns : IDisposable
 
     private readonly SemaphoreSlim _free = new(AtOnce);
 
-    /// <summary>Middleware: a request goes on when it has a turn.</summary>
+    /// <summary>Middleware: lets a request through when it has a turn.</summary>
     public async Task Take(HttpContext context, RequestDelegate next)
     {
         var turn = await _free.WaitAsync(Patience) ? new Turn(_free) : null;
@@ -31,7 +31,7 @@ internal sealed class Turns : IDisposable
         }
     }
 
-    /// <summary>It is known whose request this is: it is that user's to pay for, and somebody else's turn.</summary>
+    /// <summary>Called when the request's user is known. From then on that user's share is charged, and the turn is free.</summary>
     public static void End(HttpContext context) => context.Features.Get<Turn>()?.End();
 
     public void Dispose() => _free.Dispose();
@@ -40,7 +40,7 @@ internal sealed class Turns : IDisposable
     {
         private bool _isOver;
 
-        /// <summary>May be called twice; by the request alone.</summary>
+        /// <summary>Called by the request alone; may be called twice.</summary>
         public void End()
         {
             if (!_isOver)

@@ -17,7 +17,7 @@ internal sealed partial class IdentityProvider(JwtBearerOptions bearer, TimeProv
     private static readonly TimeSpan Rest = TimeSpan.FromSeconds(1);
 
     /// <summary>
-    /// How long a fetch may take, and how long a caller waits for one: the contract wants an answer within 5 s. The library's fetch ignores
+    /// How long a fetch may take, and how long a caller waits for one. The contract wants an answer within 5 s. The library's fetch ignores
     /// cancellation, so its HTTP client has this limit too.
     /// </summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(4);

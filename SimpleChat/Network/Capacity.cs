@@ -11,8 +11,8 @@ namespace SimpleChat.Network;
 /// <param name="Limit">Files and sockets that the process may have open (<c>RLIMIT_NOFILE</c>); null where there is no such limit.</param>
 /// <param name="Strangers">TCP connections on which no user's request is under way; see <see cref="Door"/>.</param>
 /// <param name="Users">TCP connections on which one is.</param>
-/// <param name="Chat">How many of the users' connections may be open lines of the chat: <see cref="ChatOptions.MaxConnections"/>, or fewer
-/// if there is no room. The rest is for requests.</param>
+/// <param name="Chat">How many of these may be open lines of the chat: <see cref="ChatOptions.MaxConnections"/>, or fewer if there is no
+/// room. The rest is for requests.</param>
 internal sealed partial record Capacity(int? Limit, int Strangers, int Users, int Chat)
 {
     /// <summary>
@@ -22,7 +22,7 @@ internal sealed partial record Capacity(int? Limit, int Strangers, int Users, in
 
     /// <summary>
     /// Descriptors that are kept free for other things than connections. These are readers of the database, calls to other servers, and
-    /// code that is loaded late, at two descriptors an assembly.
+    /// late-loaded code, at two descriptors an assembly.
     /// </summary>
     private const int Reserve = 192;
 

@@ -125,7 +125,7 @@ internal sealed class Database : IDisposable
     }
 
     /// <summary>
-    /// Checks that a restart would find what was committed. The files must be those that were opened at the start, nobody else may have
+    /// Checks that a restart would find what was committed. The files must be those that were opened at the start. Nobody else may have
     /// written into them, and no statement may have found damage. Otherwise nothing may be confirmed. Called on the writer's thread, with
     /// no transaction open.
     /// </summary>

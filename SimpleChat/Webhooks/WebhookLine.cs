@@ -5,10 +5,9 @@ using SimpleChat.Wire;
 namespace SimpleChat.Webhooks;
 
 /// <summary>
-/// Carries one user's undelivered messages to that user's webhook while it is registered: in order, and one call at a time. It tries a
-/// message until the receiver answers 2xx, or the message leaves the inbox in another way. A message that the receiver refuses is skipped
-/// in the end, and stays in the inbox. The line waits only for its own receiver, and nobody waits for the line. It does not make its user
-/// online.
+/// Carries one user's undelivered messages to that user's webhook: in order, and one call at a time. It tries a message until the receiver
+/// answers 2xx, or the message leaves the inbox in another way. A message that the receiver refuses is skipped in the end, and stays in the
+/// inbox. The line waits only for its own receiver, and nobody waits for the line. It does not make its user online.
 /// </summary>
 internal sealed partial class WebhookLine(
     Webhook webhook, UserShare share, long skippedUpTo, WebhookRegistry registry, WebhookPace pace, WebhookCaller caller, Chat chat,
@@ -107,7 +106,7 @@ internal sealed partial class WebhookLine(
         }
     }
 
-    /// <summary>Tries a message until it was delivered or skipped, has left the inbox, or earlier ones are to be tried again.</summary>
+    /// <summary>Tries a message until it is delivered, skipped or out of the inbox, or until earlier ones are due again.</summary>
     private async Task DeliverAsync(Message message, long from)
     {
         var (started, refusals) = (time.GetTimestamp(), 0);

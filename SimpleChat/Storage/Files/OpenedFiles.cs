@@ -93,7 +93,7 @@ internal sealed class OpenedFiles : IDisposable
     }
 
     /// <summary>
-    /// Saves what is in a log that was deleted. SQLite still has the log open, so a checkpoint can copy every commit into the database,
+    /// Saves what is in a log that was deleted. SQLite still has the log open. So a checkpoint can copy every commit into the database,
     /// where a restart finds it. It does nothing if the database was changed. Called on the writer's thread, after
     /// <see cref="RequireUntouched"/> failed.
     /// </summary>
