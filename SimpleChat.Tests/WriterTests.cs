@@ -155,6 +155,36 @@ public sealed class WriterTests
         Assert.All(await Task.WhenAll(acks).OrFail("all acks"), Assert.Null); // slowed down, not refused
     }
 
+    [Fact]
+    public async Task I4_Receipts_that_found_no_room_come_also_to_a_reader_that_has_messages_waiting()
+    {
+        const int Sent = Outbox.ReceiptCapacity + 100;
+        await using var writer = await WriterHost.StartAsync();
+        var alice = writer.Join("alice");
+        using var drain = writer.DrainOf(alice);
+        drain.Next();
+        Assert.True(await writer.Enqueue(db =>
+        {
+            for (var i = 0; i < Sent; i++)
+                db.Insert(new Draft("alice", "bob", "hi"u8.ToArray(), null), 0);
+        }).OrFail("a commit"));
+        foreach (var ids in Enumerable.Range(1, Sent).Select(id => (long)id).Chunk(IncomingFrame.MaxAckIds))
+            Assert.Null(await writer.AckAsync(new UserShare("bob"), ids).OrFail("an ack"));
+        alice.Offer(new Message(Sent + 1, "bob", "alice", "hi"u8.ToArray(), 0));
+
+        var (receipts, messages) = (new List<long>(), 0);
+        do
+        {
+            var outbox = drain.Next();
+            receipts.AddRange(outbox.Receipts.Select(receipt => receipt.Id));
+            messages += outbox.Messages.Count;
+        }
+        while (drain.HasMore);
+
+        Assert.Equal(Enumerable.Range(1, Sent).Select(id => (long)id), receipts);
+        Assert.Equal(1, messages);
+    }
+
     /// <summary>The writer on a database of its own.</summary>
     private sealed class WriterHost : IAsyncDisposable
     {
@@ -214,6 +244,8 @@ public sealed class WriterTests
             await _chat.Writer.EnqueueAsync(new Delivery(_chat, share, IdRange.Of(ids), ids.Length, reply));
             return await reply.Outcome;
         }
+
+        public Drain DrainOf(Connection connection) => _chat.DrainOf(connection);
 
         /// <summary>A connection of this user's, to hear what is delivered.</summary>
         public Connection Join(string user)

@@ -42,7 +42,7 @@ internal sealed partial class Drain(Connection connection, MessageReader reader,
         if (outbox.MissedReceipts is { } missed)
             _missedReceipts = IdRange.Around(_missedReceipts, missed);
         if (outbox.Messages.Count > 0)
-            _upTo = outbox.Messages[^1].Id;
+            (_upTo, HasMore) = (outbox.Messages[^1].Id, _missedReceipts is not null); // those have their turn next
         else if (connection.Ending is null && (outbox.CatchUp is not null || _missedReceipts is not null))
             Read(outbox);
         if (outbox.Messages.Count > 0 || outbox.Receipts.Count > 0)

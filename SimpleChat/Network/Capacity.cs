@@ -26,6 +26,9 @@ internal sealed partial record Capacity(int? Limit, int Strangers, int Users, in
     /// </summary>
     private const int Reserve = 192;
 
+    /// <summary>Descriptors that are open when the server has started, about: for a look before that.</summary>
+    private const int OpenAtStart = 200;
+
     /// <summary>With fewer places in the chat than this, the server does not start.</summary>
     private const int FewestChat = 32;
 
@@ -56,7 +59,7 @@ internal sealed partial record Capacity(int? Limit, int Strangers, int Users, in
     /// there may be none left to print the line.
     /// </summary>
     public static string? FirstLook() =>
-        ReadLimit() is { } limit && limit < Reserve + (2 * FewestStrangers) + FewestChat ? TooFew(limit, CountOpen()) : null;
+        ReadLimit() is { } limit && limit < Reserve + (2 * FewestStrangers) + FewestChat ? TooFew(limit, OpenAtStart) : null;
 
     private static string TooFew(int limit, int open) =>
         $"The process may have {limit} files and sockets open: too few to serve anybody (Chat:MaxConnections), it needs at least " +
