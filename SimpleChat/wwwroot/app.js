@@ -21,10 +21,12 @@ const PRESENCE_EVERY = 15_000; // milliseconds, while somebody looks
 
 class App {
   #news = { count: 0, last: null }; // what the next frame tells screen readers
+  #timers = [];
+  #isOver = false;
 
   constructor(identity) {
     const changed = this.changed = eachFrame(() => this.#render());
-    const chat = this.chat = new Chat(identity, changed);
+    const chat = this.chat = new Chat(identity, changed, message => this.#heard(message));
     const { user, conversations, outbox, history } = chat;
     this.drawer = new Drawer(() => chat.open && $("text").focus());
     this.comparison = new Comparison(identity);
@@ -39,7 +41,6 @@ class App {
     });
     this.notifications = new Notifications(chat.storage, other => this.#goTo(other));
     this.elsewhere = new SignOutEverywhere(user, () => this.#leave());
-    chat.addEventListener("news", event => this.#heard(event.detail));
     chat.addEventListener("listed", () => this.#showTwin());
     chat.addEventListener("started-over", () => this.#show(chat.open?.other ?? null));
   }
@@ -48,7 +49,7 @@ class App {
     showTools(this.chat.identity, { signOut: () => void this.#signOut(), toggleCompare: () => this.#toggleCompare() });
     watchStorage();
     const { line } = this.chat;
-    line.addEventListener("state", () => showStatus(line));
+    line.addEventListener("state", () => this.#isOver || showStatus(line));
     line.addEventListener("signed-out", () => this.#leave("Your token is no longer taken. Sign in again."));
     addEventListener("popstate", () => this.#route());
     addEventListener("pageshow", event => event.persisted && line.retryNow());
@@ -56,8 +57,7 @@ class App {
       this.changed();
       this.#askPresence();
     });
-    setInterval(() => this.#askPresence(), PRESENCE_EVERY);
-    setInterval(() => showStatus(line), 1_000);
+    this.#timers = [setInterval(() => this.#askPresence(), PRESENCE_EVERY), setInterval(() => showStatus(line), 1_000)];
     $("retry").onclick = () => line.retryNow();
     $("back").onclick = () => goToList() || this.#route();
     $("new-conversation").onsubmit = event => {
@@ -164,6 +164,10 @@ class App {
   }
 
   #leave(why) {
+    if (this.#isOver)
+      return;
+    this.#isOver = true;
+    this.#timers.forEach(clearInterval);
     this.chat.stop();
     this.comparison.stop();
     leave(this.chat.user, why);
@@ -177,6 +181,8 @@ class App {
   }
 
   #render() {
+    if (this.#isOver)
+      return;
     this.thread.render();
     this.list.render(this.chat.open?.other ?? null);
     showUnread(this.chat.user, this.chat.conversations.unreadInAll);

@@ -1,7 +1,7 @@
 // Signing in and out: by name where the server takes one on trust (Development), with a token elsewhere.
 
 import { whyNot } from "./state/names.js";
-import { session, UserStorage } from "./state/storage.js";
+import { session } from "./state/storage.js";
 import { here } from "./line/http.js";
 import { Identity } from "./line/identity.js";
 import { $, say } from "./screen/dom.js";
@@ -71,9 +71,8 @@ async function isDevelopment() {
   }
 }
 
-/** Nothing of the user stays: not on the screen, not in storage, not where Back leads. */
+/** Nothing of the user stays on the screen, in this tab's storage, or where Back leads. */
 export function leave(user, why) {
-  new UserStorage(user).close();
   session.remove(TOKEN);
   session.set(SIGNED_OUT, user);
   if (why)

@@ -132,8 +132,7 @@ export class Comparison {
         return;
     }
 
-    this.#ways.forEach((way, at) => way.showIdle(
-      `${way.requests - before[at].requests} requests, ${(way.bytes - before[at].bytes).toLocaleString()} bytes in ${seconds} s`));
+    this.#ways.forEach((way, at) => way.showIdle(seconds, before[at]));
     this.#say(`Idle for ${seconds} s: that is what asking for nothing costs.`);
   }
 

@@ -24,7 +24,7 @@ class Way {
     const list = element("dl");
     for (const [key, label] of Object.entries(numbers)) {
       this.#numbers[key] = element("dd", { "data-number": key }, "–");
-      list.append(element("dt", {}, label), this.#numbers[key]);
+      list.append(element("dt", { "data-label": key }, label), this.#numbers[key]);
     }
 
     this.card = element("section", { class: "way", "aria-label": name, "data-way": name },
@@ -51,9 +51,11 @@ class Way {
     this.#meter.value = Math.max(.01, delay / slowest);
   }
 
-  /** What an idle time has cost. */
-  showIdle(text) {
-    this.#numbers.idle.textContent = text;
+  /** What so many idle seconds have cost since then. */
+  showIdle(seconds, before) {
+    const [requests, bytes] = [this.requests - before.requests, this.bytes - before.bytes];
+    this.card.querySelector("[data-label=idle]").textContent = `Idle ${seconds} s`;
+    this.#numbers.idle.textContent = `${requests} ${requests === 1 ? "request" : "requests"}, ${bytes.toLocaleString()} bytes`;
   }
 
   async poll(wait) {

@@ -1,7 +1,7 @@
 // The line to the server: a WebSocket, and while none can be had the inbox by long polling. It never gives up.
 //
-// Events: "connected", "frame" (detail: a frame), "messages" (detail: what a poll brought), "state" (see the fields),
-// "failed" (a handshake that came to nothing), "signed-out" (the identity is no longer taken).
+// Events: "connected", "messages" (detail: what a poll brought), "state" (see the fields), "failed" (a handshake that came to nothing),
+// "signed-out" (the identity is no longer taken). Frames are too many for events: they are handed over.
 
 import { pauseAfter } from "./backoff.js";
 import { here } from "./http.js";
@@ -26,6 +26,7 @@ export class Line extends EventTarget {
   retryAt = null; // when a WebSocket is tried again; a time of performance.now()
 
   #identity;
+  #received;
   #polling;
   #socket = null;
   #wasTried = false;
@@ -35,9 +36,11 @@ export class Line extends EventTarget {
   #silence = null;
   #patience = null;
 
-  constructor(identity) {
+  /** @param received Takes each frame after the first. */
+  constructor(identity, received) {
     super();
     this.#identity = identity;
+    this.#received = received;
     this.#polling = new Polling(identity);
     this.#polling.addEventListener("messages", event => this.dispatchEvent(new CustomEvent("messages", { detail: event.detail })));
     this.#polling.addEventListener("signed-out", () => this.dispatchEvent(new Event("signed-out")));
@@ -151,7 +154,7 @@ export class Line extends EventTarget {
           clearTimeout(handshake);
           this.#opened(frame);
         } else {
-          this.dispatchEvent(new CustomEvent("frame", { detail: frame }));
+          this.#received(frame);
           if (frame.type === "message" && frame.id > (this.newest?.id ?? 0))
             this.newest = frame;
         }

@@ -7,7 +7,9 @@ const encoder = new TextEncoder();
 
 export const utf8Length = text => encoder.encode(text).length;
 
+/** Event "journey", detail: of which message. */
 class Wire extends EventTarget {
+  changed = () => {}; // called when there is another entry
   entries = [];
   count = 0; // entries ever
   journeys = new Map(); // clientMessageId → what this page saw of the message's way
@@ -21,13 +23,13 @@ class Wire extends EventTarget {
     this.#characters += entry.text.length;
     while (this.entries.length > ENTRIES || this.#characters > CHARACTERS && this.entries.length > 1)
       this.#characters -= this.entries.shift().text.length;
-    this.dispatchEvent(new Event("entry"));
+    this.changed();
   }
 
   clear() {
     this.entries = [];
     this.#characters = 0;
-    this.dispatchEvent(new Event("entry"));
+    this.changed();
   }
 
   /** Notes a step of a message: {typed, out, via, stored, sentAt, asked, delivered}. Times are performance.now(), but for sentAt. */

@@ -1,4 +1,4 @@
-// One rendering a frame, however much has changed, and never more than half of the time: the other half is for what the user types.
+// One rendering a frame, however much has changed, and never more than a third of the time: the rest is for what comes and what is typed.
 // A hidden page has no frames: a timer takes their place.
 
 const WITHOUT_FRAMES = 200; // milliseconds
@@ -13,7 +13,8 @@ export function eachFrame(render) {
     frame = timer = rest = null;
     const started = performance.now();
     render();
-    restUntil = 2 * performance.now() - started;
+    const ended = performance.now();
+    restUntil = ended + 2 * (ended - started);
   };
   const soon = () => {
     frame ??= requestAnimationFrame(run);

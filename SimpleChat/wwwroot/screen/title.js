@@ -19,7 +19,8 @@ export function showUnread(user, unread) {
 export class Notifications {
   #storage;
   #open;
-  #notifiedAt = new Map();
+  #isOn = false;
+  #notifiedAt = new Map(); // by name
 
   /** @param open Opens a conversation, by its name. */
   constructor(storage, open) {
@@ -28,10 +29,6 @@ export class Notifications {
     $("notify").hidden = !("Notification" in window);
     $("notify").addEventListener("click", () => void this.#toggle());
     this.#show();
-  }
-
-  get #isOn() {
-    return this.#storage.get("notify") === "yes" && window.Notification?.permission === "granted";
   }
 
   /** A message has come. One that can be read already is not told. */
@@ -58,6 +55,7 @@ export class Notifications {
   }
 
   #show() {
+    this.#isOn = this.#storage.get("notify") === "yes" && window.Notification?.permission === "granted";
     $("notify").setAttribute("aria-pressed", String(this.#isOn));
     const isForbidden = window.Notification?.permission === "denied";
     $("notify").title = isForbidden ? "The browser forbids it: allow notifications for this page there." : "";

@@ -18,18 +18,23 @@ const SWEEP_AFTER = 1_000; // milliseconds, like the ones below: what is on its 
 const RECEIPTS_AGAIN_AFTER = 3_000;
 const JUST_NOW = 5_000; // who wrote so lately is there
 
-/** Events: "news" (detail: a message that has just come from somebody), "listed", "started-over" (the database is another one). */
+/** Events: "listed", "started-over" (the database is another one). */
 export class Chat extends EventTarget {
   isComparing = false; // the comparison acknowledges its own messages
   #changed;
+  #heard;
   #asked = null; // the last request for the list
   #wasConnected = false;
   #wasPolling = false;
 
-  /** @param changed Called when there is something new to be shown. */
-  constructor(identity, changed) {
+  /**
+   * @param changed Called when there is something new to be shown.
+   * @param heard Takes each message that has just come from somebody.
+   */
+  constructor(identity, changed, heard) {
     super();
     this.#changed = changed;
+    this.#heard = heard;
     this.identity = identity;
     this.user = identity.user;
     this.open = null; // the conversation on the screen
@@ -44,14 +49,13 @@ export class Chat extends EventTarget {
     this.outbox.all.forEach(entry => this.conversations.with(entry.to));
     this.history = new History(identity, this.conversations, this.reading, changed);
     this.presence = new Presence(identity, changed);
-    const line = this.line = new Line(identity);
+    const line = this.line = new Line(identity, frame => this.#frame(frame));
     this.acks = new Acks(identity, line, message => this.#arrived(message), message => isOfComparison(message) && this.isComparing);
     this.sender = new Sender(identity, line, this.outbox, {
       stored: message => this.#keep({ ...message, from: this.user }),
       lastIn: other => this.conversations.get(other)?.last?.id ?? 0,
     });
     line.addEventListener("connected", () => this.#connected());
-    line.addEventListener("frame", event => this.#frame(event.detail));
     line.addEventListener("messages", event => event.detail.forEach(message => this.#arrived(message)));
     line.addEventListener("state", () => this.#stateChanged());
     line.addEventListener("failed", () => line.isPolling && void this.#checkDatabase());
@@ -149,7 +153,7 @@ export class Chat extends EventTarget {
       return this.#changed();
     if (Date.now() - message.time < JUST_NOW)
       this.presence.isThere(message.from);
-    this.dispatchEvent(new CustomEvent("news", { detail: message }));
+    this.#heard(message);
     return this.#changed();
   }
 

@@ -26,5 +26,5 @@ export function hueOf(name) {
   let hash = 0x811c9dc5;
   for (let at = 0; at < name.length; at++)
     hash = Math.imul(hash ^ name.charCodeAt(at), 0x01000193) >>> 0;
-  return (hash >>> 8) % 12 * 30;
+  return (hash >>> 14) % 12 * 30;
 }

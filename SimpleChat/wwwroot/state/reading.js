@@ -16,8 +16,8 @@ export class Reading extends EventTarget {
     this.#storage = storage;
     this.#floor = numberOrNull(storage.get("floor"));
     for (const [other, value] of storage.rows("read"))
-      this.#marks.set(other, Number(value));
-    storage.watch("read", (other, value) => value !== null && this.#heard(other, Number(value)));
+      this.#marks.set(other, Number(value) || 0);
+    storage.watch("read", (other, value) => value !== null && this.#heard(other, Number(value) || 0));
     addEventListener("pagehide", () => this.#save());
     document.addEventListener("visibilitychange", () => document.hidden && this.#save());
   }
@@ -83,4 +83,4 @@ export class Reading extends EventTarget {
   }
 }
 
-const numberOrNull = text => text === null ? null : Number(text);
+const numberOrNull = text => text === null ? null : Number(text) || 0;

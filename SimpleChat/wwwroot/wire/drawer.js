@@ -24,7 +24,7 @@ export class Drawer {
   constructor(left) {
     this.#left = left;
     const changed = eachFrame(() => this.#render());
-    wire.addEventListener("entry", () => this.isOpen && changed());
+    wire.changed = () => this.isOpen && changed();
     wire.addEventListener("journey", event => this.#follow(event.detail));
     $("wire-toggle").addEventListener("click", () => this.isOpen ? this.close() : this.open());
     $("wire-close").addEventListener("click", () => this.close());

@@ -1,0 +1,110 @@
+using Microsoft.Playwright;
+using static Microsoft.Playwright.Assertions;
+
+namespace SimpleChat.Tests.ThePage;
+
+/// <summary>The line between page and server, when it is not as it should be.</summary>
+[Collection(PageTests.Name)]
+public sealed class LineTests(PageFixture fixture) : IAsyncLifetime
+{
+    private readonly string _alice = PageFixture.Name("alice"), _bob = PageFixture.Name("bob");
+
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public Task DisposeAsync() => fixture.CloseAsync();
+
+    [BrowserFact]
+    public async Task An_ack_that_is_refused_is_sent_again()
+    {
+        var refused = 0;
+        var context = await fixture.ContextAsync();
+        await context.RouteWebSocketAsync("**/chat?**", page =>
+        {
+            var line = page.ConnectToServer();
+            page.OnMessage(frame =>
+            {
+                if (frame.Text?.Contains("\"ack\"", StringComparison.Ordinal) == true && Interlocked.Increment(ref refused) == 1)
+                    page.Send("""{"type":"error","code":"storage_unavailable","message":"Not known to be stored."}""");
+                else
+                    line.Send(frame.Text!);
+            });
+        });
+        await fixture.OpenAsync(context, _alice, _bob);
+        await using var bob = await ChatClient.ConnectAsync(fixture.Url, _bob);
+        var sent = await bob.SendAndConfirmAsync(_alice, "hi");
+        Assert.Equal(sent.Id, (await bob.FindAsync("delivered")).Id);
+        Assert.NotEqual(0, refused);
+    }
+
+    [BrowserFact]
+    public async Task A_tab_that_nobody_sees_does_not_poll()
+    {
+        var (handshakes, isBlocked) = (0, true);
+        var context = await fixture.ContextAsync();
+        await context.AddInitScriptAsync(
+            "Object.defineProperty(document, 'hidden', { get: () => window.isSeen !== true }); Math.random = () => .3");
+        await context.RouteWebSocketAsync("**/chat?**", socket =>
+        {
+            Interlocked.Increment(ref handshakes);
+            if (Volatile.Read(ref isBlocked))
+                _ = socket.CloseAsync(new() { Code = 1001 });
+            else
+                socket.ConnectToServer();
+        });
+        var page = await context.NewPageAsync();
+        var polls = 0;
+        page.Request += (_, request) =>
+        {
+            if (request.Url.Contains("wait=", StringComparison.Ordinal))
+                Interlocked.Increment(ref polls);
+        };
+        await page.GotoAsync(Browser.Address(fixture.Url, _alice, _bob));
+        await Deadline.UntilAsync(() => Task.FromResult(Volatile.Read(ref handshakes) >= 3), "three handshakes");
+        Assert.Equal(0, Volatile.Read(ref polls));
+        await page.EvaluateAsync("window.isSeen = true; document.dispatchEvent(new Event('visibilitychange'))");
+        await Expect(page.Locator("#status")).ToContainTextAsync("No WebSocket: long polling meanwhile.");
+        Volatile.Write(ref isBlocked, false);
+        await page.Locator("#retry").DispatchEventAsync("click");
+        await Expect(page.Locator("#status")).ToHaveTextAsync("Connected by WebSocket.");
+    }
+
+    [BrowserFact]
+    public async Task While_the_identity_provider_is_away_the_token_is_kept()
+    {
+        var jwt = new Jwt();
+        await using var server = await new ChatServer { Environment = "Production" }.With(jwt.Settings).StartAsync();
+        var context = await fixture.ContextAsync();
+        var isAway = false;
+        await context.RouteWebSocketAsync("**/chat?**", socket =>
+        {
+            if (Volatile.Read(ref isAway))
+                _ = socket.CloseAsync(new() { Code = 1001 });
+            else
+                socket.ConnectToServer();
+        });
+        var away = new RouteFulfillOptions
+        {
+            Status = 503,
+            ContentType = "application/problem+json",
+            Body = """{"title":"Service Unavailable","detail":"The identity provider is away. Try again."}""",
+        };
+        foreach (var path in (string[])["inbox", "conversations", "messages", "users"])
+        {
+            await context.RouteAsync(
+                $"{server.Url}{path}**", route => Volatile.Read(ref isAway) ? route.FulfillAsync(away) : route.ContinueAsync());
+        }
+
+        var page = await context.NewPageAsync();
+        await page.GotoAsync(server.Url.AbsoluteUri);
+        await page.GetByLabel("Your token").FillAsync(jwt.Token(_alice));
+        await page.GetByRole(AriaRole.Button, new() { Name = "Sign in" }).ClickAsync();
+        await Expect(page.Locator("#status")).ToHaveTextAsync("Connected by WebSocket.");
+        Volatile.Write(ref isAway, true);
+        await page.ReloadAsync();
+        await Expect(page.Locator("#status")).ToContainTextAsync("The identity provider is away.");
+        await Expect(page.Locator("#me")).ToHaveTextAsync(_alice);
+        Volatile.Write(ref isAway, false);
+        await page.Locator("#retry").DispatchEventAsync("click");
+        await Expect(page.Locator("#status")).ToHaveTextAsync("Connected by WebSocket.");
+    }
+}
