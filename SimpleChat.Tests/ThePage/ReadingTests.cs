@@ -29,6 +29,7 @@ public sealed class ReadingTests(PageFixture fixture) : IAsyncLifetime
 
         var second = await fixture.OpenAsync(context, _alice);
         await Expect(second).ToHaveTitleAsync($"(4) {_alice} – SimpleChat");
+        await first.BringToFrontAsync();
         await first.Locator($"[data-other={_bob}]").ClickAsync();
         foreach (var page in (IPage[])[first, second])
         {
@@ -36,6 +37,7 @@ public sealed class ReadingTests(PageFixture fixture) : IAsyncLifetime
             await Expect(page.Locator($"[data-other={_bob}]")).Not.ToContainTextAsync("unread");
         }
 
+        await second.BringToFrontAsync();
         await second.Locator($"[data-other={_carol}]").ClickAsync();
         await Expect(first).ToHaveTitleAsync($"{_alice} – SimpleChat");
         var third = await fixture.OpenAsync(context, _alice);

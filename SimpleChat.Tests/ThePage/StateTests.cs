@@ -72,6 +72,7 @@ public sealed class StateTests(PageFixture fixture) : IAsyncLifetime
         var context = await fixture.ContextAsync();
         var page = await fixture.OpenAsync(context, _alice, _bob, network.Url);
         var other = await fixture.OpenAsync(context, _alice, server: network.Url);
+        await page.BringToFrontAsync();
         network.Cut();
         await Expect(page.Locator("#status")).ToContainTextAsync("No connection.");
         await page.Locator("#text").FillAsync("waits");

@@ -36,11 +36,11 @@ export class Thread {
       this.readAll();
       $("text").focus();
     });
+    const scroll = $("scroll");
     new ResizeObserver(() => {
-      const scroll = $("scroll");
       document.documentElement.style.setProperty("--scrollbar", `${scroll.offsetWidth - scroll.clientWidth}px`);
       parts.changed();
-    }).observe($("scroll"));
+    }).observe(scroll);
   }
 
   open(conversation) {
