@@ -13,7 +13,7 @@ namespace SimpleChat.Tests.ThePage;
 [Collection(PageTests.Name)]
 public sealed class SoakTests(PageFixture fixture, ITestOutputHelper output) : IAsyncLifetime
 {
-    private static readonly double Seconds = Battery.Part(TimeSpan.FromSeconds(5)).TotalSeconds;
+    private static readonly double Seconds = Battery.Part(TimeSpan.FromSeconds(4)).TotalSeconds;
 
     private readonly string _alice = PageFixture.Name("alice");
     private readonly string[] _others = [.. Enumerable.Range(0, 6).Select(_ => PageFixture.Name("other"))];

@@ -19,7 +19,7 @@ public sealed class SpeedTests(PageFixture fixture, ITestOutputHelper output) : 
     private readonly string _alice = PageFixture.Name("alice"), _bob = PageFixture.Name("bob");
 
     /// <summary>How long the flood lasts, unless SECONDS says otherwise.</summary>
-    private static readonly double Seconds = Battery.Part(TimeSpan.FromSeconds(5)).TotalSeconds;
+    private static readonly double Seconds = Battery.Part(TimeSpan.FromSeconds(4)).TotalSeconds;
 
     public Task InitializeAsync() => Task.CompletedTask;
 

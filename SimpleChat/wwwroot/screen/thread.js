@@ -7,7 +7,7 @@ import { linesOf } from "./lines.js";
 import { update } from "./message.js";
 
 const IN_DOCUMENT = 160; // messages
-const AT_THE_END = 60; // of these, while one follows the newest
+const SHORTEST = 24; // pixels: so high is a message at least
 const STEP = 40; // messages that come at once
 const NEAR = 800; // pixels from the end of what is in the document
 const SEEN = 12; // pixels of a message that make it seen
@@ -24,6 +24,7 @@ export class Thread {
   #newFrom = null; // the message under the line "new"
   #hadUnread = false;
   #isGoingToNew = false; // with this frame
+  #fitting = 60; // messages that fill the screen, and some: as many are in the document while one follows the newest
   #nodes = new Map(); // by the keys of their lines
   #shown = []; // [id, node] of the messages in the document
 
@@ -38,6 +39,7 @@ export class Thread {
     });
     const scroll = $("scroll");
     new ResizeObserver(() => {
+      this.#fitting = Math.ceil(scroll.clientHeight / SHORTEST) + 8;
       document.documentElement.style.setProperty("--scrollbar", `${scroll.offsetWidth - scroll.clientWidth}px`);
       parts.changed();
     }).observe(scroll);
@@ -117,7 +119,7 @@ export class Thread {
       end = first + IN_DOCUMENT;
     } else if (this.#following.isOn) {
       end = messages.length;
-      first = end - AT_THE_END;
+      first = end - this.#fitting;
     } else {
       const { scrollTop, scrollHeight, clientHeight } = $("scroll");
       const [isNearTop, isNearEnd] = [scrollTop < NEAR, scrollHeight - scrollTop - clientHeight < NEAR];
