@@ -118,6 +118,26 @@ public sealed class ReadingTests(PageFixture fixture) : IAsyncLifetime
     }
 
     [BrowserFact]
+    public async Task A_long_conversation_can_be_read_to_its_beginning_and_back_without_a_gap()
+    {
+        const int Count = 3_400; // more than the page has at hand
+        var page = await OpenAtTheEndAsync(Count);
+        await ScrollAsync(-5_000, "Message 1");
+        Assert.Equal("This is where it began.", await page.Locator("#older").TextContentAsync());
+        await ScrollAsync(5_000, $"Message {Count.ToString(CultureInfo.InvariantCulture)}");
+        await Expect(page.Locator("#newest")).ToBeHiddenAsync();
+
+        async Task ScrollAsync(int pixels, string goal) => await Deadline.UntilAsync(async () =>
+        {
+            await page.Locator("#scroll").EvaluateAsync($"node => node.scrollTop += {pixels.ToString(CultureInfo.InvariantCulture)}");
+            var shown = await page.Locator(".message .body").AllTextContentsAsync();
+            var numbers = shown.Select(text => int.Parse(text["Message ".Length..], CultureInfo.InvariantCulture)).ToList();
+            Assert.Equal(Enumerable.Range(numbers[0], numbers.Count), numbers);
+            return shown.Contains(goal);
+        }, goal);
+    }
+
+    [BrowserFact]
     public async Task A_chatty_conversation_hides_no_other()
     {
         for (var i = 0; i < 40; i++)

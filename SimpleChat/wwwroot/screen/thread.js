@@ -83,7 +83,8 @@ export class Thread {
     const conversation = this.#conversation;
     if (!conversation)
       return;
-    conversation.trim(this.#following.isOn && !document.hidden);
+    const isNearEnd = conversation.indexOf(this.#first ?? 0) > conversation.messages.length / 2;
+    conversation.trim(this.#following.isOn && !document.hidden || isNearEnd);
     this.#place();
     const anchor = this.#following.isOn ? null : this.#anchor();
     const [first, end] = this.#choose();
@@ -216,7 +217,8 @@ export class Thread {
   }
 
   #showEdges() {
-    const { unread, isLoading, isLoaded, hasOlder, restUntil } = this.#conversation;
+    const { unread, messages, isLoading, isLoaded, restUntil } = this.#conversation;
+    const hasOlder = this.#conversation.hasOlder || this.#first !== (messages[0]?.id ?? null);
     const beginning = $("messages").childElementCount > 0 ? "This is where it began." : "No message yet. Write the first one.";
     const isWaiting = restUntil > performance.now();
     say($("older"), isWaiting ? "No answer yet. Trying again…" : isLoading || !isLoaded ? "Loading…" : hasOlder ? "" : beginning);

@@ -93,7 +93,7 @@ export class Conversation {
       this.messages.splice(at, 0, message);
   }
 
-  /** Lets go of what is far from the screen; in larger pieces, so that it costs little. */
+  /** Lets go of one end, the one that is far from the screen; in larger pieces, so that it costs little. */
   trim(keepsNewest) {
     if (this.messages.length <= 1.5 * AT_HAND)
       return;

@@ -4,7 +4,7 @@ import { isOfComparison } from "../compare/comparison.js";
 import { request } from "../line/http.js";
 
 const EVER = 36_500; // days of history
-const PAGE = 60; // messages
+const PAGE = 100; // messages
 const ABOVE = 30; // of a page around the first unread message
 const LONGEST_PAGE = 200; // the contract's
 const AGAIN_AFTER = 3_000; // milliseconds
@@ -68,7 +68,7 @@ export class History {
         const before = await this.#messages(conversation, { before: mark + 1, limit: ABOVE });
         conversation.replaceWith([...before.messages, ...after.messages], { hasOlder: before.hasMore, isEnd: false });
       } else {
-        const newest = await this.#messages(conversation, { limit: LONGEST_PAGE / 2 }); // which holds what is unread, too
+        const newest = await this.#messages(conversation, { limit: PAGE + ABOVE }); // which holds what is unread, too
         conversation.replaceWith(newest.messages, { hasOlder: newest.hasMore, isEnd: true });
       }
 
