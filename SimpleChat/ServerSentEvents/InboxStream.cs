@@ -155,8 +155,10 @@ internal sealed class InboxStream(
         _unflushed = 0;
         _stall ??= new StallWatch(this, context.Features.Get<IConnectionSocketFeature>()?.Socket, options.SendTimeout, time);
         _stall.Begin();
-        await context.Response.BodyWriter.FlushAsync(context.RequestAborted);
+        var flush = await context.Response.BodyWriter.FlushAsync(context.RequestAborted);
         _stall.End();
+        if (flush.IsCompleted || context.RequestAborted.IsCancellationRequested) // for a peer that is gone Kestrel takes everything
+            connection.End(ConnectionEnd.PeerGone);
     }
 
     /// <summary>As often as a silent WebSocket is pinged, and once when the identity expires.</summary>
