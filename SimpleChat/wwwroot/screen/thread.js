@@ -31,7 +31,7 @@ export class Thread {
   /** @param parts {user, conversations, outbox, history, changed(), isInSight(), showJourney(id), edit(entry), discard(entry)} */
   constructor(parts) {
     this.#parts = parts;
-    this.#following = new Following($("scroll"), () => this.#isEndShown, parts.changed);
+    this.#following = new Following($("scroll"), () => this.#isEndShown, () => this.#scrolled());
     $("scroll").addEventListener("keydown", event => event.key === "End" && this.readAll());
     $("newest").addEventListener("click", () => {
       this.readAll();
@@ -194,11 +194,19 @@ export class Thread {
       void this.#parts.history.newer(conversation);
     if (first > 0 && scrollTop < NEAR && !this.#following.isOn)
       this.#parts.changed(); // there is more at hand
-    if (isLoaded && !document.hidden && this.#parts.isInSight())
+    this.#see();
+  }
+
+  /** What is passed in one frame was on the screen, too. */
+  #scrolled() {
+    if (this.#conversation)
       this.#see();
+    this.#parts.changed();
   }
 
   #see() {
+    if (!this.#conversation.isLoaded || document.hidden || !this.#parts.isInSight())
+      return;
     const { top, bottom } = $("scroll").getBoundingClientRect();
     let [firstId, lastId] = [null, null];
     for (let at = this.#shown.length - 1; at >= 0; at--) {
