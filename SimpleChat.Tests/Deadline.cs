@@ -5,7 +5,7 @@ internal static class Deadline
 {
     /// <summary><c>DEADLINE</c> seconds, if the environment says so, for a machine that has other things to do.</summary>
     public static readonly TimeSpan Time = TimeSpan.FromSeconds(
-        double.Parse(Environment.GetEnvironmentVariable("DEADLINE") ?? "10", System.Globalization.CultureInfo.InvariantCulture));
+        double.Parse(Environment.GetEnvironmentVariable("DEADLINE") ?? "30", System.Globalization.CultureInfo.InvariantCulture));
 
     public static async Task<T> OrFail<T>(this Task<T> fact, string what)
     {
