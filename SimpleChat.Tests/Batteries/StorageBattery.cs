@@ -181,7 +181,9 @@ public sealed class StorageBattery(ITestOutputHelper output)
         Assert.Equal(before, confirmed.Count);
         await ended.CancelAsync();
         await load;
-        var line = Assert.Single(server.Output, line => line.Contains("Storage failed", StringComparison.Ordinal));
+        bool Tells(string line) => line.Contains("Storage failed", StringComparison.Ordinal);
+        await Deadline.UntilAsync(() => Task.FromResult(server.Output.Any(Tells)), "the line"); // the console is written later
+        var line = Assert.Single(server.Output, Tells);
         output.WriteLine($"{harm}: {confirmed.Count} confirmed. {line.Trim()}");
 
         server.Kill();
