@@ -47,8 +47,7 @@ internal sealed partial class Drain(Connection connection, MessageReader reader,
             Read(outbox);
         if (outbox.Messages.Count > 0 || outbox.Receipts.Count > 0)
             return outbox;
-        connection.Passed(_upTo); // an empty page needs no writing
-        GiveBack();
+        GiveBack(); // also an empty page, which the next call passes
         return Outbox.Nothing;
     }
 

@@ -67,22 +67,39 @@ internal sealed record CurrentUser(UserShare Share, DateTimeOffset? ExpiresAt, T
     private static async Task ServeAsync(HttpContext context, CurrentUser user, RequestDelegate next)
     {
         using var _ = user;
-        if (!user.Share.TryBeginRequest(Work.Request))
-        {
-            await new RefusalResult(Refusal.TooManyRequests).ExecuteAsync(context);
+        if (!await user.TryBeginAsync(context, Work.Request))
             return;
-        }
-
         try
         {
-            await user.Share.PayAsync(context.RequestAborted);
-            if (!context.RequestAborted.IsCancellationRequested)
-                await next(context);
+            await next(context);
         }
         finally
         {
             user.Share.EndRequest();
         }
+    }
+
+    /// <summary>
+    /// Begins a request of the user, once the user's debt is paid. Every true is paired with one <see cref="UserShare.EndRequest"/>.
+    /// </summary>
+    /// <param name="context">The request.</param>
+    /// <param name="work">What it costs, whatever becomes of it.</param>
+    /// <returns>False if the user has too many under way, which it answers, or if the caller has left.</returns>
+    public async ValueTask<bool> TryBeginAsync(HttpContext context, double work)
+    {
+        if (!Share.TryBeginRequest(work))
+        {
+            await new RefusalResult(Refusal.TooManyRequests, Id).ExecuteAsync(context);
+            return false;
+        }
+
+        if (Share.Debt == TimeSpan.Zero)
+            return true; // to ask for RequestAborted makes an object, which a WebSocket would keep
+        await Share.PayAsync(context.RequestAborted);
+        if (!context.RequestAborted.IsCancellationRequested)
+            return true;
+        Share.EndRequest();
+        return false;
     }
 
     /// <summary>

@@ -18,12 +18,12 @@ internal sealed class PageBody : IResult
     /// <summary>How many of these bytes are kept for the names and brackets around the rows.</summary>
     private const int Frame = 64;
 
-    /// <summary>Bytes that are sent at once: little, compared to what Kestrel holds for a connection.</summary>
-    private const int Piece = 16 * 1024;
+    /// <summary>The first buffer for the rows; it grows with them.</summary>
+    private const int FirstBuffer = 16 * 1024;
 
     private readonly List<(int Start, int Length)> _rows = [];
     private readonly string _name;
-    private byte[] _bytes = ArrayPool<byte>.Shared.Rent(Piece); // goes back when the answer is written, or was dropped
+    private byte[] _bytes = ArrayPool<byte>.Shared.Rent(FirstBuffer); // goes back when the answer is written, or was dropped
     private int _length;
     private bool? _hasMore;
 
@@ -92,7 +92,7 @@ internal sealed class PageBody : IResult
     public async Task ExecuteAsync(HttpContext httpContext)
     {
         var response = httpContext.Response;
-        var unsent = 0;
+        var pieces = new Pieces(response.BodyWriter, async () => await response.BodyWriter.FlushAsync(httpContext.RequestAborted));
         var start = Encoding.UTF8.GetBytes($$"""{"{{_name}}":[""");
         var end = _hasMore switch
         {
@@ -104,35 +104,20 @@ internal sealed class PageBody : IResult
         response.ContentLength = start.Length + _length + Math.Max(_rows.Count - 1, 0) + end.Length;
         try
         {
-            await SendAsync(start);
+            await pieces.WriteAsync(start);
             for (var i = 0; i < _rows.Count; i++)
             {
                 if (i > 0)
-                    await SendAsync(Comma);
-                await SendAsync(_bytes.AsMemory(_rows[i].Start, _rows[i].Length));
+                    await pieces.WriteAsync(Comma);
+                await pieces.WriteAsync(_bytes.AsMemory(_rows[i].Start, _rows[i].Length));
             }
 
-            await SendAsync(end);
-            await response.BodyWriter.FlushAsync(httpContext.RequestAborted);
+            await pieces.WriteAsync(end);
+            await pieces.FlushAsync();
         }
         finally
         {
             Drop();
-        }
-
-        async ValueTask SendAsync(ReadOnlyMemory<byte> bytes)
-        {
-            while (bytes.Length > 0)
-            {
-                var piece = bytes[..Math.Min(bytes.Length, Piece - unsent)];
-                response.BodyWriter.Write(piece.Span);
-                bytes = bytes[piece.Length..];
-                unsent += piece.Length;
-                if (unsent < Piece)
-                    continue;
-                await response.BodyWriter.FlushAsync(httpContext.RequestAborted);
-                unsent = 0;
-            }
         }
     }
 

@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Text;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http.Features;
@@ -22,9 +21,6 @@ internal sealed class InboxStream(
     HttpContext context, Connection connection, CurrentUser user,
     Chat chat, ChatOptions options, TimeProvider time, Metrics metrics) : IWritesToPeer, IDisposable
 {
-    /// <summary>Bytes passed on in one go: little beside what Kestrel holds for a connection.</summary>
-    private const int Piece = 16 * 1024;
-
     /// <summary>What EventSource is told to wait before it connects again. A second, as long as a restart takes.</summary>
     private static readonly byte[] Reconnection = "retry: 1000\n\n"u8.ToArray();
 
@@ -37,7 +33,6 @@ internal sealed class InboxStream(
 
     private ITimer? _heart;
     private bool _beatIsDue;
-    private int _unflushed;
 
     public static void Map(IEndpointRouteBuilder routes) =>
         routes.MapGet("/inbox/stream", HandleAsync)
@@ -107,8 +102,9 @@ internal sealed class InboxStream(
 
     private async Task WriteEventsAsync()
     {
-        await WriteAsync(Reconnection);
-        await FlushAsync();
+        var pieces = new Pieces(context.Response.BodyWriter, PassOnAsync);
+        await pieces.WriteAsync(Reconnection);
+        await pieces.FlushAsync();
         using var drain = chat.DrainOf(connection);
         while (connection.Ending is null)
         {
@@ -116,31 +112,18 @@ internal sealed class InboxStream(
             var frames = FrameWriter.Pool.Get();
             foreach (var message in messages)
             {
-                await WriteAsync(Encoding.ASCII.GetBytes($"event: message\nid: {Position.Of(message)}\ndata: "));
-                await WriteAsync(frames.Body(message)); // one line: JSON escapes line breaks
-                await WriteAsync(EndOfEvent);
+                await pieces.WriteAsync(Encoding.ASCII.GetBytes($"event: message\nid: {Position.Of(message)}\ndata: "));
+                await pieces.WriteAsync(frames.Body(message)); // one line: JSON escapes line breaks
+                await pieces.WriteAsync(EndOfEvent);
             }
 
             FrameWriter.Pool.Return(frames);
             if (Interlocked.Exchange(ref _beatIsDue, false))
-                await WriteAsync(Heartbeat);
-            await FlushAsync();
+                await pieces.WriteAsync(Heartbeat);
+            await pieces.FlushAsync();
             metrics.Pushed(messages.Count);
             if (messages.Count == 0 && !drain.HasMore)
                 await connection.Signal.WaitAsync();
-        }
-    }
-
-    private async ValueTask WriteAsync(ReadOnlyMemory<byte> bytes)
-    {
-        while (bytes.Length > 0)
-        {
-            var piece = bytes[..Math.Min(bytes.Length, Piece - _unflushed)];
-            context.Response.BodyWriter.Write(piece.Span);
-            _unflushed += piece.Length;
-            bytes = bytes[piece.Length..];
-            if (_unflushed == Piece)
-                await FlushAsync();
         }
     }
 
@@ -148,11 +131,8 @@ internal sealed class InboxStream(
     /// Waits until the operating system has what was written. A peer that takes nothing for <see cref="ChatOptions.SendTimeout"/> is cut
     /// off.
     /// </summary>
-    private async ValueTask FlushAsync()
+    private async ValueTask PassOnAsync()
     {
-        if (_unflushed == 0)
-            return;
-        _unflushed = 0;
         _stall ??= new StallWatch(this, context.Features.Get<IConnectionSocketFeature>()?.Socket, options.SendTimeout, time);
         _stall.Begin();
         var flush = await context.Response.BodyWriter.FlushAsync(context.RequestAborted);

@@ -103,7 +103,7 @@ internal sealed class OutgoingBatch(Stream input, PipeWriter output) : Stream
         base.Dispose(disposing);
     }
 
-    // ── What a WebSocket never asks of its stream ─────────────────────────────────────────────────────────────────────
+    // ── What a WebSocket never asks of its stream
 
     public override bool CanRead => true;
 

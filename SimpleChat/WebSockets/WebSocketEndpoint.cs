@@ -99,23 +99,12 @@ internal sealed class WebSocketEndpoint(WebSocketServices services, IHostEnviron
     /// </summary>
     private async Task<Connection?> JoinAsync(HttpContext context, CurrentUser user)
     {
-        if (!user.Share.TryBeginRequest(Work.Handshake))
-        {
-            await new RefusalResult(Refusal.TooManyRequests, user.Id).ExecuteAsync(context);
+        if (!await user.TryBeginAsync(context, Work.Handshake))
             return null;
-        }
-
         var connection = new Connection(user.Share);
         Refusal? refusal;
         try
         {
-            if (user.Share.Debt > TimeSpan.Zero)
-            {
-                await user.Share.PayAsync(context.RequestAborted);
-                if (context.RequestAborted.IsCancellationRequested)
-                    return null;
-            }
-
             refusal = services.Chat.Join(connection, context.Request.Query["after"]);
         }
         finally
