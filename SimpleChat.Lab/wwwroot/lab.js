@@ -1,0 +1,206 @@
+// The Lab's page, put together. Reading order: record/state.js, what is shown follows from the record; record/recording.js, where one stands in it;
+// line/client.js, the panes' chat client; stage/, timeline/, lesson/, lens/, what is on the screen; then whatever one is curious about.
+
+import { $, eachFrame } from "./dom.js";
+import { listen, showKeys } from "./keys.js";
+import { openLens } from "./lens/lens.js";
+import { Control } from "./line/control.js";
+import { People } from "./line/people.js";
+import { LessonPanel } from "./lesson/panel.js";
+import { Teacher } from "./lesson/teacher.js";
+import { Verdict } from "./lesson/verdict.js";
+import { notice, showStatus } from "./notice.js";
+import { PEOPLE, state } from "./record/state.js";
+import { Recording } from "./record/recording.js";
+import { Runs } from "./record/runs.js";
+import { CablePane } from "./stage/cable.js";
+import { PersonPane } from "./stage/person.js";
+import { ServerPane } from "./stage/server.js";
+import { Timeline } from "./timeline/timeline.js";
+import { Ways } from "./ways/ways.js";
+
+const QUIET = 400; // milliseconds: a page that is told nothing for so long has the whole run
+
+class Lab {
+  live = new Recording(); // the run that goes on
+  shown = this.live; // or one that was opened
+  control = new Control();
+
+  #hello = { cables: {}, protocol: "chat.ack" };
+  #backlog = null;
+  #changed = eachFrame(() => this.#render());
+
+  constructor() {
+    const act = command => this.act(command);
+    this.people = new People(this.control, {
+      cables: () => this.#hello.cables, protocol: () => this.#hello.protocol ?? "chat.ack", state: () => state(this.live.entries),
+    });
+    this.persons = PEOPLE.map(who => new PersonPane(who, act));
+    this.cables = PEOPLE.map(who => new CablePane(who, command => this.teacher.fault({ do: "fault", ...command })));
+    this.server = new ServerPane(command => this.teacher.fault(command));
+    this.timeline = new Timeline(entry => openLens(entry, state(this.shown.entries).seen.get(entry.line)));
+    this.ways = new Ways(act);
+    this.teacher = new Teacher({ act, live: () => this.live, changed: this.#changed });
+    this.verdict = new Verdict(says => this.teacher.answer(says));
+    this.panel = new LessonPanel({
+      press: () => this.teacher.press(), leave: () => this.teacher.leave(), choose: () => this.teacher.choose(), connect: () => this.#connectBoth(),
+    });
+    this.runs = new Runs({ entries: () => this.shown.entries, open: (entries, title) => this.#open(entries, title), notice });
+  }
+
+  start() {
+    const { control } = this;
+    this.live.addEventListener("change", this.#changed);
+    control.addEventListener("hello", ({ detail }) => this.#met(detail));
+    control.addEventListener("entry", ({ detail }) => this.#heard(detail));
+    control.addEventListener("refused", ({ detail }) => notice(detail.why));
+    control.addEventListener("gone", this.#changed);
+    control.start();
+    const keys = {
+      back: () => this.shown.back(), forward: () => this.#forward(), home: () => this.shown.go(0), end: () => this.#now(), space: () => this.#pause(),
+    };
+    listen({ ...keys, press: key => this.#press(key) });
+    const buttons = {
+      back: keys.back, forward: keys.forward, pause: keys.space, end: keys.end, help: showKeys, choose: () => this.teacher.choose(),
+      "ways-toggle": () => this.#toggleWays(), fresh: () => this.act({ do: "fresh" }),
+    };
+    for (const [id, press] of Object.entries(buttons))
+      $(id).onclick = press;
+    $("slow").onchange = () => this.#slow(Number($("slow").value));
+    void this.runs.openLinked();
+    this.#render();
+  }
+
+  /** Does what somebody pressed, or what a lesson says. It happens now, so the present is shown. */
+  act(command) {
+    if (this.shown !== this.live)
+      this.#show(this.live);
+    this.live.end();
+    if (command.as)
+      this.people.do(command);
+    else if (!this.control.do(command))
+      notice("The Lab’s program is not there, so nothing can be done. A run’s file can be opened (o).");
+  }
+
+  // ── What comes ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #met(hello) {
+    this.#hello = hello;
+    this.server.offer(hello);
+    this.#show(this.#anew());
+    this.#backlog = setTimeout(() => this.#caughtUp(), QUIET);
+  }
+
+  #heard(entry) {
+    if (entry.kind === "run" && this.live.entries.length > 0) {
+      const isShown = this.shown === this.live;
+      this.#anew();
+      if (isShown)
+        this.#show(this.live);
+      this.people.forget();
+    }
+
+    this.live.add(entry);
+    if (this.#backlog === null)
+      this.teacher.heard();
+    else
+      this.#backlog = (clearTimeout(this.#backlog), setTimeout(() => this.#caughtUp(), QUIET));
+  }
+
+  /** The whole run is here. If nobody has been in it yet, alice and bob come. */
+  #caughtUp() {
+    this.#backlog = null;
+    if (this.teacher.startLinked() || this.live.entries.some(({ kind }) => kind === "line"))
+      return;
+    this.#connectBoth();
+  }
+
+  #connectBoth() {
+    PEOPLE.forEach(who => this.people.do({ as: who, connect: true }));
+  }
+
+  #anew() {
+    this.live = new Recording();
+    this.live.addEventListener("change", this.#changed);
+    return this.live;
+  }
+
+  // ── What is shown ───────────────────────────────────────────────────────────────────────────────────────────────
+
+  #open(entries, title) {
+    const recording = Recording.of(entries, title);
+    recording.addEventListener("change", this.#changed);
+    recording.go(0);
+    this.#show(recording);
+  }
+
+  #show(recording) {
+    this.shown.stop();
+    this.shown = recording;
+    this.#changed();
+  }
+
+  /** To the end of a replay, and from there to the present. */
+  #now() {
+    if (this.shown.isAtEnd && this.shown !== this.live)
+      this.#show(this.live);
+    this.shown.end();
+  }
+
+  #forward() {
+    this.shown.stop();
+    if (!this.shown.isAtEnd)
+      this.shown.forward();
+    else if (this.shown === this.live && state(this.live.entries).isPaused)
+      this.control.do({ do: "step" });
+  }
+
+  #pause() {
+    if (this.shown.isPlaying)
+      this.shown.stop();
+    else if (!this.shown.isAtEnd || this.shown !== this.live)
+      this.shown.play();
+    else
+      this.act({ do: state(this.live.entries).isPaused ? "resume" : "pause" });
+  }
+
+  #slow(ms) {
+    this.teacher.chooseSlow(ms);
+    this.act({ do: "slow", ms });
+  }
+
+  #toggleWays() {
+    this.ways.toggle();
+    this.#changed();
+  }
+
+  #press(key) {
+    const slow = $("slow");
+    const keys = {
+      a: () => $("alice-text").focus(), b: () => $("bob-text").focus(), i: () => this.teacher.choose(), n: () => $("press").click(),
+      t: () => this.#slow(Number(slow.options[(slow.selectedIndex + 1) % slow.options.length].value)), v: () => this.#toggleWays(),
+      r: () => $("run-menu").togglePopover(), w: () => this.runs.save(), o: () => this.runs.choose(), "?": showKeys,
+      g: () => $("bob-garbage-open").click(), G: () => $("alice-garbage-open").click(),
+    };
+    if (keys[key])
+      return keys[key](), true;
+    const cable = this.cables[key === key.toUpperCase() ? 0 : 1];
+    return this.verdict.press(key) || this.server.press(key) || cable.press(key.toLowerCase());
+  }
+
+  #render() {
+    const { shown, live, teacher } = this;
+    const s = shown.state;
+    const isLive = shown === live && this.control.isOpen;
+    this.persons.forEach(pane => pane.show(s, isLive));
+    this.cables.forEach(pane => pane.show(s, isLive));
+    this.server.show(s, isLive);
+    this.timeline.show(shown);
+    this.ways.show(shown, isLive);
+    this.verdict.show(teacher.question, s, teacher.expected);
+    this.panel.show(teacher.lesson, { isLive, isAnyoneAway: [...PEOPLE].some(who => ![...s.people[who].tabs.values()].some(tab => tab.state !== "left")) });
+    showStatus({ shown, live, isThere: this.control.isOpen, state: s, ways: this.ways });
+  }
+}
+
+new Lab().start();

@@ -1,0 +1,36 @@
+// What is on a person's screens and in their pages' memory: one thread and one client for each tab.
+
+const tab = () => ({ thread: [], state: "left", outbox: [], position: 0, unacked: [], code: null });
+
+export class Person {
+  tabs = new Map();
+
+  /** A `screen` entry: what the person saw. */
+  saw(entry) {
+    const { thread } = this.#tab(entry);
+    const { what, id, clientMessageId, text = "", from, code } = entry;
+    const mine = thread.findLast(item => item.isMine && (clientMessageId !== undefined ? item.clientMessageId === clientMessageId : item.id === id));
+    if (what === "shown" || what === "repeat")
+      thread.push({ what, id, text: text || textOf(thread, id), from });
+    else if (what === "unsent")
+      thread.push({ what, text, clientMessageId, isMine: true });
+    else if (mine && !(what === "sent" && mine.what === "delivered"))
+      Object.assign(mine, { what, id: id ?? mine.id, code });
+    else if (what === "failed")
+      thread.push({ what, text: code, code, isNote: true });
+  }
+
+  /** A `client` entry: the page's memory. */
+  told(entry) {
+    const { state, outbox = [], position = 0, unacked = [], code = null } = entry;
+    Object.assign(this.#tab(entry), { state: state ?? this.#tab(entry).state, outbox, position, unacked, code });
+  }
+
+  #tab({ tab: number = 1 }) {
+    if (!this.tabs.has(number))
+      this.tabs.set(number, tab());
+    return this.tabs.get(number);
+  }
+}
+
+const textOf = (thread, id) => thread.find(item => item.id === id)?.text ?? "";

@@ -1,0 +1,111 @@
+// A person's pane: the threads of the open tabs, the page's memory, the composer.
+
+import { $, button, element, say, short, show } from "../dom.js";
+
+const STATES = { open: "connected", trying: "no line, tries again", left: "away" };
+
+export class PersonPane {
+  #who;
+  #parts;
+
+  /** @param act Takes what the person does: {as, send} and the like. */
+  constructor(who, act) {
+    this.#who = who;
+    const parts = this.#parts = {
+      is: element("span", { class: "is" }),
+      line: element("button", { type: "button", class: "quiet", click: () => act(this.#lineAction()) }),
+      second: element("button", { type: "button", class: "quiet", click: () => act(this.#secondAction()) }),
+      threads: element("div", { class: "threads" }),
+      memory: element("p", { class: "memory" }),
+      again: button("Send again", { class: "quiet", hidden: true, click: () => act({ as: who, again: true }) }),
+      text: element("input", {
+        id: `${who}-text`, autocomplete: "off", maxlength: 200, placeholder: `Write to ${who === "alice" ? "bob" : "alice"}`,
+        "aria-label": `Message from ${who}`,
+      }),
+    };
+    const submit = event => {
+      event.preventDefault();
+      const send = parts.text.value.trim();
+      if (send !== "")
+        act({ as: who, send });
+      parts.text.value = "";
+    };
+    parts.text.addEventListener("keydown", event => event.key === "Escape" && parts.text.blur());
+    $(who).classList.add(who);
+    $(who).append(
+      element("header", {},
+        element("span", { class: "avatar", "aria-hidden": "true" }, who[0].toUpperCase()), element("h2", { id: `${who}-title` }, who),
+        parts.is, who === "bob" ? parts.second : null, parts.line),
+      parts.threads, parts.memory,
+      element("form", { class: "composer", submit }, parts.text, parts.again, button("Send", { key: who[0], type: "submit" })));
+  }
+
+  show({ people }, isLive) {
+    const { is, line, second, threads, memory, again, text } = this.#parts;
+    const tabs = this.#tabs = [...people[this.#who].tabs];
+    const first = tabs[0]?.[1];
+    const state = tabs.some(([, tab]) => tab.state === "open") ? "open" : tabs.some(([, tab]) => tab.state === "trying") ? "trying" : "left";
+    is.dataset.state = state;
+    say(is, STATES[state] + (state === "open" && openOf(tabs).length > 1 ? ` ${openOf(tabs).length} times` : ""));
+    say(line, state === "left" ? "Connect" : "Leave");
+    say(second, openOf(tabs).length > 1 ? "Close tab 1" : "2nd tab");
+    second.hidden = state !== "open";
+    const shown = tabs.length > 1 ? tabs : [[1, first]];
+    show(threads, shown.map(([number, tab]) => threadOf(this.#who, number, tab, tabs.length > 1)));
+    show(memory, memoryOf(tabs));
+    again.hidden = !tabs.some(([, tab]) => tab.state === "open" && tab.outbox.length > 0);
+    for (const control of [line, second, again, text, text.form.querySelector("[type=submit]")])
+      control.disabled = !isLive;
+  }
+
+  #tabs = [];
+
+  #lineAction() {
+    const isThere = this.#tabs.some(([, { state }]) => state !== "left");
+    const tab = openOf(this.#tabs)[0]?.[0] ?? this.#tabs[0]?.[0] ?? 1;
+    return isThere ? { as: this.#who, leave: true, tab } : { as: this.#who, connect: true, tab };
+  }
+
+  #secondAction() {
+    const open = openOf(this.#tabs);
+    if (open.length > 1)
+      return { as: this.#who, leave: true, tab: open[0][0] };
+    return { as: this.#who, connect: true, tab: open[0]?.[0] === 2 ? 1 : 2 };
+  }
+}
+
+const openOf = tabs => tabs.filter(([, { state }]) => state === "open");
+
+function threadOf(who, number, tab, isOneOfMany) {
+  const items = tab?.thread.slice(-8) ?? [];
+  const title = isOneOfMany ? element("h3", {}, `tab ${number}: ${STATES[tab.state]}`) : null;
+  return element("ol", { class: "thread", "aria-label": `What ${who} sees${isOneOfMany ? ` in tab ${number}` : ""}` },
+    title ? element("li", {}, title) : null, items.map(item => element("li", { class: classOf(item) }, bubbleOf(item))));
+}
+
+const classOf = ({ what, isMine, isNote }) => `bubble ${what === "repeat" ? "repeat" : isMine ? "mine" : isNote ? "failed" : "theirs"}`
+  + (what === "unsent" ? " waiting" : what === "failed" ? " failed" : "");
+
+/** One tick: stored. Two: delivered. */
+function bubbleOf({ what, id, text, code, isMine }) {
+  if (what === "repeat")
+    return [element("span", { class: "text" }, `${id} again, seen before: dropped`)];
+  const said = element("span", { class: "text" }, text);
+  if (!isMine)
+    return [said, id === undefined ? null : element("span", { class: "ticks" }, String(id))];
+  const [ticks, meaning] = what === "delivered" ? [`${id} ✓✓`, "delivered"] : what === "sent" ? [`${id} ✓`, "stored"]
+    : what === "failed" ? [code ?? "refused", "refused"] : ["…", "not answered yet"];
+  return [said, element("span", { class: `ticks ${meaning}`, title: meaning, "aria-label": `${ticks.split(" ")[0]} ${meaning}`, role: "img" }, ticks)];
+}
+
+/** What would be lost if the page were closed: its outbox; where it would go on; what it has shown and may have to acknowledge again. */
+function memoryOf(tabs) {
+  const outbox = tabs.flatMap(([, tab]) => tab.outbox);
+  const unacked = tabs.flatMap(([, tab]) => tab.unacked);
+  const fact = (name, value, isNotable) => element("span", { class: isNotable ? "notable" : null }, `${name} `, element("b", {}, value));
+  return [
+    fact("outbox", outbox.length === 0 ? "empty" : short(outbox.join(", "), 14), outbox.length > 0),
+    fact("position", String(Math.max(0, ...tabs.map(([, tab]) => tab.position)))),
+    fact("unacked", unacked.length === 0 ? "none" : short(unacked.join(" "), 12), unacked.length > 0),
+  ];
+}

@@ -1,0 +1,86 @@
+// The timeline: rows around the chosen one, three lanes with arrows and chips, and the controls to go through them.
+
+import { $, element, say, show, timeOf } from "../dom.js";
+import { hasLens } from "../lens/lens.js";
+
+export class Timeline {
+  #open;
+  #recording = null;
+  #rows = 6;
+
+  /** @param open Shows the lens of a mark. */
+  constructor(open) {
+    this.#open = open;
+    const list = $("marks");
+    list.addEventListener("keydown", event => {
+      if (event.key === "Enter")
+        this.#look();
+      else if (event.key === "ArrowUp" || event.key === "ArrowDown")
+        this.#recording[event.key === "ArrowUp" ? "back" : "forward"]();
+      else
+        return;
+      event.preventDefault();
+      event.stopPropagation();
+    });
+    list.addEventListener("wheel", event => {
+      event.preventDefault();
+      this.#recording[event.deltaY < 0 ? "back" : "forward"]();
+    }, { passive: false });
+    list.addEventListener("click", event => {
+      const at = event.target.closest("[data-at]")?.dataset.at;
+      if (at === undefined)
+        return;
+      this.#recording.go(Number(at));
+      this.#look();
+    });
+    $("scrub").addEventListener("input", () => this.#recording.go(Number($("scrub").value)));
+    new ResizeObserver(() => {
+      this.#rows = Math.max(3, Math.floor(list.clientHeight / (1.56 * parseFloat(getComputedStyle(list).fontSize))));
+      if (this.#recording)
+        this.show(this.#recording);
+    }).observe(list);
+  }
+
+  show(recording) {
+    this.#recording = recording;
+    const { marks: { list }, at, isAtEnd, state } = recording;
+    const after = isAtEnd ? 0 : Math.min(2, list.length - 1 - at); // a look ahead, pale
+    const to = Math.min(list.length, Math.max(at + 1 + after, this.#rows));
+    const from = Math.max(0, to - this.#rows);
+    show($("marks"), list.slice(from, to).map((mark, index) => rowOf(mark, from + index, { at, state, count: list.length })));
+    const chosen = list[at];
+    $("marks").setAttribute("aria-activedescendant", chosen ? `mark-${at}` : "");
+    $("scrub").max = String(Math.max(0, list.length - 1));
+    $("scrub").value = String(Math.max(0, at));
+    $("scrub").setAttribute("aria-valuetext", chosen ? `${chosen.n}: ${chosen.label}` : "nothing yet");
+    say($("where"), list.length === 0 ? "nothing yet" : `${isAtEnd ? "now, " : ""}${at + 1} of ${list.length}`);
+  }
+
+  #look() {
+    const mark = this.#recording.marks.list[this.#recording.at];
+    if (mark && hasLens(mark.entry))
+      this.#open(mark.entry);
+  }
+}
+
+function rowOf(mark, at, { at: chosen, state, count }) {
+  const { n, t, who, arrow, chip, label, note, tone, entry } = mark;
+  const isOnCable = state.onCable.has(entry.n);
+  const where = arrow ? `${arrow === "up" ? `${who} to the server` : `the server to ${who}`}: ` : who ? `${who}: ` : "";
+  return element("div", {
+    class: "mark", id: `mark-${at}`, role: "option", "data-at": at, "aria-selected": String(at === chosen), "aria-setsize": count, "aria-posinset": at + 1,
+    "aria-label": `${n}, ${timeOf(t)}, ${where}${label}. ${isOnCable ? "waits on the cable" : note}`, "data-future": at > chosen ? "" : null,
+    "data-lens": hasLens(entry) ? "" : null,
+  },
+    element("span", { class: "clock" }, String(n)), element("span", { class: "time" }, timeOf(t)),
+    element("span", { class: "field" }, arrow ? arrowOf(mark, isOnCable) : element("span", { class: `chip ${chip && who ? `at-${who}` : "at-server"}`, "data-tone": tone }, label)),
+    element("span", { class: "note", "data-tone": tone }, isOnCable ? "waits on the cable" : note));
+}
+
+/** Alice's half is the left one, and up is to the right; bob's is the other way round. */
+function arrowOf({ who, arrow, label, tone, entry }, isOnCable) {
+  const isRightwards = (arrow === "up") === (who === "alice");
+  const fate = isOnCable ? "waits" : entry.fate === "lost" ? "lost" : "passed";
+  return element("span", { class: `arrow of-${who} ${isRightwards ? "rightwards" : "leftwards"}`, "data-fate": fate, "data-tone": tone },
+    element("span", { class: "shaft" }), element("span", { class: "label" }, label), element("span", { class: "shaft" }));
+}
