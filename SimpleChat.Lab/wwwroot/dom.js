@@ -18,7 +18,7 @@ function built(node, attributes, children) {
       node.setAttribute(key, value === true ? "" : value);
   }
 
-  node.append(...children.flat().filter(child => child !== null && child !== undefined && child !== false));
+  node.append(...children.flat(Infinity).filter(child => child !== null && child !== undefined && child !== false));
   return node;
 }
 
@@ -30,7 +30,7 @@ export function say(node, text) {
 
 /** Replaces the children only where they would be others, so that focus and selection stay. Made for small parts without inputs. */
 export function show(parent, ...children) {
-  const wanted = children.flat().filter(Boolean);
+  const wanted = children.flat(Infinity).filter(Boolean);
   const isSame = parent.childNodes.length === wanted.length && wanted.every((node, at) => node.isEqualNode(parent.childNodes[at]));
   if (!isSame)
     parent.replaceChildren(...wanted);

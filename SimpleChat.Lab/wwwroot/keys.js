@@ -18,7 +18,7 @@ const LIST = [
 ];
 
 /** @param actions {back, forward, home, end, space, press(key): whether a letter or digit did something} */
-export function listen({ back, forward, home, end, space, press }) {
+export function listenToKeys({ back, forward, home, end, space, press }) {
   const keys = { ArrowLeft: back, ArrowRight: forward, Home: home, End: end, " ": space };
   addEventListener("keydown", event => {
     const { key, target } = event;

@@ -1,18 +1,18 @@
 // The Lab's page, put together. Reading order: record/state.js, what is shown follows from the record; record/recording.js, where one stands in it;
 // line/client.js, the panes' chat client; stage/, timeline/, lesson/, lens/, what is on the screen; then whatever one is curious about.
 
+import { listen } from "./controls.js";
 import { $, eachFrame } from "./dom.js";
-import { listen, showKeys } from "./keys.js";
 import { openLens } from "./lens/lens.js";
-import { Control } from "./line/control.js";
-import { People } from "./line/people.js";
 import { LessonPanel } from "./lesson/panel.js";
 import { Teacher } from "./lesson/teacher.js";
 import { Verdict } from "./lesson/verdict.js";
+import { Control } from "./line/control.js";
+import { People } from "./line/people.js";
 import { notice, showStatus } from "./notice.js";
-import { PEOPLE, state } from "./record/state.js";
 import { Recording } from "./record/recording.js";
 import { Runs } from "./record/runs.js";
+import { PEOPLE, state } from "./record/state.js";
 import { CablePane } from "./stage/cable.js";
 import { PersonPane } from "./stage/person.js";
 import { ServerPane } from "./stage/server.js";
@@ -56,17 +56,11 @@ class Lab {
     control.addEventListener("refused", ({ detail }) => notice(detail.why));
     control.addEventListener("gone", this.#changed);
     control.start();
-    const keys = {
+    listen({
       back: () => this.shown.back(), forward: () => this.#forward(), home: () => this.shown.go(0), end: () => this.#now(), space: () => this.#pause(),
-    };
-    listen({ ...keys, press: key => this.#press(key) });
-    const buttons = {
-      back: keys.back, forward: keys.forward, pause: keys.space, end: keys.end, help: showKeys, choose: () => this.teacher.choose(),
-      "ways-toggle": () => this.#toggleWays(), fresh: () => this.act({ do: "fresh" }),
-    };
-    for (const [id, press] of Object.entries(buttons))
-      $(id).onclick = press;
-    $("slow").onchange = () => this.#slow(Number($("slow").value));
+      slow: ms => this.#slow(ms), ways: () => this.#toggleWays(), fresh: () => this.act({ do: "fresh" }), choose: () => this.teacher.choose(),
+      save: () => this.runs.save(), open: () => this.runs.choose(), panes: [this.verdict, this.server], cables: this.cables,
+    });
     void this.runs.openLinked();
     this.#render();
   }
@@ -76,6 +70,8 @@ class Lab {
     if (this.shown !== this.live)
       this.#show(this.live);
     this.live.end();
+    if (command.do === "ways" || command.do === "fresh")
+      this.ways.toggle(command.do === "ways");
     if (command.as)
       this.people.do(command);
     else if (!this.control.do(command))
@@ -87,16 +83,13 @@ class Lab {
   #met(hello) {
     this.#hello = hello;
     this.server.offer(hello);
-    this.#show(this.#anew());
+    this.#anew();
     this.#backlog = setTimeout(() => this.#caughtUp(), QUIET);
   }
 
   #heard(entry) {
     if (entry.kind === "run" && this.live.entries.length > 0) {
-      const isShown = this.shown === this.live;
       this.#anew();
-      if (isShown)
-        this.#show(this.live);
       this.people.forget();
     }
 
@@ -119,10 +112,13 @@ class Lab {
     PEOPLE.forEach(who => this.people.do({ as: who, connect: true }));
   }
 
+  /** A run begins. A replay that is looked at stays. */
   #anew() {
+    const isShown = this.shown === this.live;
     this.live = new Recording();
     this.live.addEventListener("change", this.#changed);
-    return this.live;
+    if (isShown)
+      this.#show(this.live);
   }
 
   // ── What is shown ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -172,20 +168,6 @@ class Lab {
   #toggleWays() {
     this.ways.toggle();
     this.#changed();
-  }
-
-  #press(key) {
-    const slow = $("slow");
-    const keys = {
-      a: () => $("alice-text").focus(), b: () => $("bob-text").focus(), i: () => this.teacher.choose(), n: () => $("press").click(),
-      t: () => this.#slow(Number(slow.options[(slow.selectedIndex + 1) % slow.options.length].value)), v: () => this.#toggleWays(),
-      r: () => $("run-menu").togglePopover(), w: () => this.runs.save(), o: () => this.runs.choose(), "?": showKeys,
-      g: () => $("bob-garbage-open").click(), G: () => $("alice-garbage-open").click(),
-    };
-    if (keys[key])
-      return keys[key](), true;
-    const cable = this.cables[key === key.toUpperCase() ? 0 : 1];
-    return this.verdict.press(key) || this.server.press(key) || cable.press(key.toLowerCase());
   }
 
   #render() {

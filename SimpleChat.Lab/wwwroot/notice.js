@@ -16,7 +16,7 @@ export function notice(text) {
 /** Where one is: live, in the past, or in a replay; and the controls that depend on it. */
 export function showStatus({ shown, live, isThere, state, ways }) {
   const isReplay = shown !== live;
-  const [tone, text] = isReplay ? ["wait", `Replay of ${shown.title}: it needs no server. ${shown.isAtEnd ? "“Now” goes back to the live run." : ""}`]
+  const [tone, text] = isReplay ? ["wait", shown.isAtEnd ? `Replay of ${shown.title}. “Now” leaves it.` : `Replay of ${shown.title}`]
     : !isThere ? ["bad", "The Lab’s program is not there: dotnet run --project SimpleChat.Lab"]
     : !shown.isAtEnd ? ["wait", `The past, entry ${shown.at + 1} of ${shown.marks.list.length}. “Now” goes back.`]
     : state.isPaused ? ["wait", "Paused: everything waits. → lets one step through."]

@@ -18,7 +18,7 @@ export class LessonPanel {
       choose: button("Choose a lesson", { key: "i", id: "first-lesson", click: choose }),
       connect: button("Connect both", { class: "quiet", click: connect }),
     };
-    $("lesson").append(parts.title, parts.text, element("p", { class: "row" }, parts.press, parts.leave, parts.choose, parts.connect));
+    $("lesson").append(element("header", {}, parts.title, parts.connect, parts.choose, parts.leave, parts.press), parts.text);
   }
 
   show(lesson, { isLive, isAnyoneAway }) {

@@ -17,6 +17,7 @@ export class Teacher {
   #list = null; // of the ten, once it was fetched
   #pending = null; // a fault that waits for an answer
   #next = null; // a lesson that waits for its server
+  #before = null; // the run that was going on when it was chosen
   #slow = null; // milliseconds that somebody chose: lessons do not change them
   #isAsking = true;
 
@@ -123,6 +124,7 @@ export class Teacher {
     this.lesson = null;
     this.#pending = null;
     this.#next = lesson;
+    this.#before = this.#live();
     history.replaceState(null, "", `#lesson=${number}`);
     this.#act({ do: "fresh" });
   }
@@ -130,7 +132,7 @@ export class Teacher {
   /** The record has grown. A lesson starts when its server is up. */
   heard() {
     const { entries } = this.#live();
-    if (this.#next && entries.length < 50 && entries.some(({ kind, state }) => kind === "server" && state === "up")) {
+    if (this.#next && this.#live() !== this.#before && entries.some(({ kind, state }) => kind === "server" && state === "up")) {
       this.lesson = this.#next;
       this.#next = null;
       if (this.#slow !== null)

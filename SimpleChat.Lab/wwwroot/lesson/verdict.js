@@ -41,9 +41,7 @@ function verdictOf({ promise, held, sentence, file, line, test, saw, prediction,
   return [
     element("p", { class: "promise", "data-held": String(held) },
       element("b", {}, held ? "HELD" : "BROKEN"), ` ${promise} ${PROMISES[promise] ?? ""}`),
-    says && saw ? element("p", {}, says === saw ? `You said ${says}, and ${about} saw it ${saw}.`.replace("saw it nothing", "saw nothing")
-      : `You said ${says}; ${about} saw ${saw === "nothing" ? "nothing" : `it ${saw}`}.`) : null,
-    element("p", {}, sentence),
+    element("p", {}, says && saw ? element("b", {}, `You said ${says}; ${about} saw ${saw === "nothing" ? "nothing" : `it ${saw}`}. `) : null, sentence),
     element("p", { class: "where" }, file ? element("code", {}, `${file}${line ? `:${line}` : ""}`) : null, test ? element("code", {}, test) : null),
   ];
 }

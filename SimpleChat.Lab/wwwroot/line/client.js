@@ -63,8 +63,8 @@ export class Client {
 
   #open() {
     clearTimeout(this.#again);
-    if (this.#socket?.readyState === WebSocket.CONNECTING)
-      return;
+    if (this.#socket)
+      return; // it waits for "connected"
     this.#is("trying");
     if (!this.#options.mayTry()) {
       this.#again = setTimeout(() => this.#open(), AGAIN_AFTER);

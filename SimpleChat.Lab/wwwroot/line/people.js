@@ -15,10 +15,10 @@ export class People {
   }
 
   /** {"as":"alice","send":"hi","times":3}, {"as":"bob","connect":true,"after":true,"tab":2}, {"as":"bob","leave":true}, {"as":"alice","again":true} */
-  do({ as: who, tab = 1, send, times, connect, after, leave, again, protocol }) {
+  do({ as: who, tab = 1, send, times, connect, after, leave, again }) {
     const client = this.#client(who, tab);
     if (connect)
-      client.connect({ resumes: after === true, protocol });
+      client.connect({ resumes: after === true });
     if (send !== undefined)
       this.#send(client, who === "alice" ? "bob" : "alice", send, times);
     if (again)

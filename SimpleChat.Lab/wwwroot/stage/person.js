@@ -2,7 +2,7 @@
 
 import { $, button, element, say, short, show } from "../dom.js";
 
-const STATES = { open: "connected", trying: "no line, tries again", left: "away" };
+const STATES = { open: "online", trying: "no line", left: "away" };
 
 export class PersonPane {
   #who;
@@ -36,8 +36,8 @@ export class PersonPane {
       element("header", {},
         element("span", { class: "avatar", "aria-hidden": "true" }, who[0].toUpperCase()), element("h2", { id: `${who}-title` }, who),
         parts.is, who === "bob" ? parts.second : null, parts.line),
-      parts.threads, parts.memory,
-      element("form", { class: "composer", submit }, parts.text, parts.again, button("Send", { key: who[0], type: "submit" })));
+      parts.threads, element("div", { class: "remembers" }, parts.memory, parts.again),
+      element("form", { class: "composer", submit }, parts.text, button("Send", { key: who[0], type: "submit" })));
   }
 
   show({ people }, isLive) {
@@ -46,7 +46,7 @@ export class PersonPane {
     const first = tabs[0]?.[1];
     const state = tabs.some(([, tab]) => tab.state === "open") ? "open" : tabs.some(([, tab]) => tab.state === "trying") ? "trying" : "left";
     is.dataset.state = state;
-    say(is, STATES[state] + (state === "open" && openOf(tabs).length > 1 ? ` ${openOf(tabs).length} times` : ""));
+    say(is, STATES[state] + (state === "open" && openOf(tabs).length > 1 ? ` in ${openOf(tabs).length} tabs` : ""));
     say(line, state === "left" ? "Connect" : "Leave");
     say(second, openOf(tabs).length > 1 ? "Close tab 1" : "2nd tab");
     second.hidden = state !== "open";
@@ -89,7 +89,7 @@ const classOf = ({ what, isMine, isNote }) => `bubble ${what === "repeat" ? "rep
 /** One tick: stored. Two: delivered. */
 function bubbleOf({ what, id, text, code, isMine }) {
   if (what === "repeat")
-    return [element("span", { class: "text" }, `${id} again, seen before: dropped`)];
+    return [element("span", { class: "text" }, `↻ ${id} seen before: dropped`)];
   const said = element("span", { class: "text" }, text);
   if (!isMine)
     return [said, id === undefined ? null : element("span", { class: "ticks" }, String(id))];

@@ -6,7 +6,7 @@ import { mapOf } from "../record/state.js";
 
 const SLOW_DISK = 1_000; // milliseconds
 const STATES = { up: "up", starting: "starting", killed: "killed", stopped: "stopped", paused: "paused", resumed: "up", down: "not started" };
-const [MESSAGES, INBOX] = [5, 4]; // rows that fit
+const [MESSAGES, INBOX] = [4, 3]; // rows that fit
 
 export class ServerPane {
   #parts;
@@ -31,7 +31,7 @@ export class ServerPane {
     parts.slow.addEventListener("click", () => this.#act({ what: "slow-disk", ms: isPressed(parts.slow) ? 0 : SLOW_DISK }));
     parts.full.addEventListener("click", () => this.#act({ what: "full-disk", on: !isPressed(parts.full) }));
     $("server").append(
-      element("header", {}, parts.name, parts.is, parts.map),
+      element("header", {}, parts.name, parts.is), parts.map,
       element("div", { class: "inside" }, parts.steps, element("div", { class: "tables" }, parts.messages, parts.inbox)),
       element("div", { class: "at-server" }, parts.kill, parts.killAt, parts.slow, parts.full));
     document.body.append(parts.points);
@@ -88,9 +88,8 @@ export class ServerPane {
 
 const isPressed = node => node.getAttribute("aria-pressed") === "true";
 
-const mapWords = s => ["map: ", ...mapOf(s).flatMap(({ who, lines }) => [
-  element("b", { class: who }, who), ` → ${lines.length === 0 ? "nobody" : lines.map(line => `line ${line}`).join(", ")}  `,
-])].map(part => typeof part === "string" ? document.createTextNode(part) : part);
+const mapWords = s => [element("span", {}, "the map:"), ...mapOf(s).map(({ who, lines }) => element("span", {},
+  element("b", { class: who }, who), ` → ${lines.length === 0 ? "nobody" : lines.map(line => `line ${line}`).join(", ")}`))];
 
 function stepsOf({ journey, n }) {
   const newest = journey ? Math.max(...journey.done.filter(Boolean)) : 0;

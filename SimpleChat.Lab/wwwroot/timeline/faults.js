@@ -3,8 +3,12 @@
 /** The words for a `fault` entry; null for one that is no mark. */
 export function faultWords(entry) {
   const label = entry.do === "ways" ? null : labels[entry.what ?? entry.do]?.(entry);
-  return label ? { chip: true, who: entry.who, label, note: notes[entry.what] ?? "", tone: "bad" } : null;
+  return label ? { chip: true, who: entry.who, label, note: notes[entry.what] ?? "", tone: isMending(entry) ? null : "bad" } : null;
 }
+
+/** What makes something whole again, or only takes its time. */
+const isMending = ({ what, do: command, ms, on }) =>
+  ["plug", "release", "read", "start", "slow"].includes(what ?? command) || ms === 0 || on === false;
 
 const labels = {
   cut: ({ who }) => `${who}’s cable is cut`,

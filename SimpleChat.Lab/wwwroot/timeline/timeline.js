@@ -33,7 +33,10 @@ export class Timeline {
       this.#recording.go(Number(at));
       this.#look();
     });
-    $("scrub").addEventListener("input", () => this.#recording.go(Number($("scrub").value)));
+    $("scrub").addEventListener("input", () => {
+      const { value, max } = $("scrub");
+      return value === max ? this.#recording.end() : this.#recording.go(Number(value));
+    });
     new ResizeObserver(() => {
       this.#rows = Math.max(3, Math.floor(list.clientHeight / (1.56 * parseFloat(getComputedStyle(list).fontSize))));
       if (this.#recording)
