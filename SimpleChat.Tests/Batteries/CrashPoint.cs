@@ -11,14 +11,6 @@ namespace SimpleChat.Tests.Batteries;
 internal sealed record CrashPoint(
     string Name, string Where = "", string Call = "", int Times = 60, bool AtStart = false, bool AtEnd = false)
 {
-    /// <summary>What the <see cref="StartupHook"/> reads: when, what and how often.</summary>
-    public const string Variable = "SIMPLECHAT_TESTS_CRASH";
-
-    /// <summary>
-    /// What the <see cref="StartupHook"/> reads: a pragma that is set after the server has set its own, as <c>name = value</c>.
-    /// </summary>
-    public const string PragmaVariable = "SIMPLECHAT_TESTS_PRAGMA";
-
     /// <summary>
     /// A checkpoint each time that the log has so many pages more, instead of the server's thousands: so that a short load meets many.
     /// </summary>
@@ -59,9 +51,9 @@ internal sealed record CrashPoint(
         };
         server.Variables["DOTNET_STARTUP_HOOKS"] = typeof(StartupHook).Assembly.Location;
         if (Where.Length > 0) // the hook counts the start's own statements too, of which the first checkpoint is one
-            server.Variables[Variable] = $"{Where}:{(AtEnd ? 2 : 20 + random.Next(Times))}";
+            server.Variables[StartupHook.CrashVariable] = $"{Where}:{(AtEnd ? 2 : 20 + random.Next(Times))}";
         if (!AtStart) // otherwise there would be nothing to recover
-            server.Variables[PragmaVariable] = ManyCheckpoints;
+            server.Variables[StartupHook.PragmaVariable] = ManyCheckpoints;
         return server;
     }
 

@@ -58,7 +58,7 @@ public sealed partial class PowerCutBattery(ITestOutputHelper output)
         })
         {
             server.Variables["DOTNET_STARTUP_HOOKS"] = typeof(StartupHook).Assembly.Location;
-            server.Variables[CrashPoint.PragmaVariable] = pragma;
+            server.Variables[StartupHook.PragmaVariable] = pragma;
             await server.StartAsync();
             await using var bob = await ChatClient.ConnectAsync(server.Url, "bob", "chat.ack");
             var senders = Task.WhenAll(Enumerable.Range(1, Senders - 1).Select(sender => SendAsync(server.Url, sender, each))
