@@ -3,7 +3,7 @@ namespace SimpleChat.Lab;
 /// <summary>A named moment in the server at which it can be killed.</summary>
 /// <param name="Name">Its name.</param>
 /// <param name="Sentence">What has happened by then, and what has not.</param>
-/// <param name="Where">What the <see cref="StartupHook"/> calls it.</param>
+/// <param name="Where">What the startup hook calls it.</param>
 internal sealed record Point(string Name, string Sentence, string Where)
 {
     /// <summary>What slow motion and a slow disk wait at.</summary>

@@ -6,7 +6,7 @@ using System.Text.RegularExpressions;
 namespace SimpleChat.Lab;
 
 /// <summary>
-/// The server's process, with the <see cref="StartupHook"/> in it. It ends when this process does, however that ends: the hook notices that
+/// The server's process, with the startup hook in it. It ends when this process does, however that ends: the hook notices that
 /// its pipe has broken.
 /// </summary>
 internal sealed partial class ServerProcess : IDisposable

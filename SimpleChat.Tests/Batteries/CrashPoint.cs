@@ -2,7 +2,7 @@ namespace SimpleChat.Tests.Batteries;
 
 /// <summary>A named moment at which a server dies by SIGKILL, the n-th time that it gets there.</summary>
 /// <param name="Name">In words.</param>
-/// <param name="Where">For the <see cref="StartupHook"/>: before or after a statement, or at a measurement. Empty if a tracer
+/// <param name="Where">For the startup hook: before or after a statement, or at a measurement. Empty if a tracer
 /// kills.</param>
 /// <param name="Call">For strace: which system call, on which file. Empty if the hook kills.</param>
 /// <param name="Times">How often it gets there at most before it dies.</param>
