@@ -13,6 +13,8 @@ namespace SimpleChat.Tests;
 /// </summary>
 internal sealed class Authority : IAsyncDisposable
 {
+    private static readonly RSA s_forger = RSA.Create(2048);
+
     private readonly WebApplication _app;
     private readonly TaskCompletionSource _ended = new();
     private RsaSecurityKey _key = NewKey();
@@ -68,7 +70,7 @@ internal sealed class Authority : IAsyncDisposable
         Token(_key, user, withoutKeyId, header);
 
     /// <summary>A token of a key that nobody has heard of.</summary>
-    public string ForgedToken(string user) => Token(NewKey(), user, withoutKeyId: false, header: null);
+    public string ForgedToken(string user) => Token(NewKey(s_forger), user, withoutKeyId: false, header: null);
 
     public async ValueTask DisposeAsync()
     {
@@ -76,7 +78,7 @@ internal sealed class Authority : IAsyncDisposable
         await _app.DisposeAsync();
     }
 
-    private static RsaSecurityKey NewKey() => new(RSA.Create(2048)) { KeyId = Guid.NewGuid().ToString() };
+    private static RsaSecurityKey NewKey(RSA? pair = null) => new(pair ?? RSA.Create(2048)) { KeyId = Guid.NewGuid().ToString() };
 
     private string Token(RsaSecurityKey key, object user, bool withoutKeyId, Dictionary<string, object>? header)
     {

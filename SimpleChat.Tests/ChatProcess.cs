@@ -86,6 +86,9 @@ internal sealed partial class ChatProcess : IAsyncDisposable
         start.Environment["ASPNETCORE_ENVIRONMENT"] = Environment;
         start.Environment["DOTNET_hostBuilder__reloadConfigOnChange"] = "false"; // a machine has few file watchers to give
         start.Environment["DOTNET_EnableDiagnostics"] = "0"; // whoever is killed would leave its debugger's pipes in the temporary folder
+#if DEBUG
+        start.Environment["DOTNET_TieredPGO"] = "0"; // it is over before a profile of it would help
+#endif
         foreach (var (name, value) in Variables)
             start.Environment[name] = value;
         if (DatabasePath.Length > 0)

@@ -7,7 +7,7 @@ namespace SimpleChat.Tests;
 /// </summary>
 public sealed class MessageIndexTests : IDisposable
 {
-    private const int Messages = 12 * MessageIndex.LotSize;
+    private const int Messages = 7 * MessageIndex.LotSize;
 
     private readonly TempFolder _folder = new();
     private readonly Database _database;

@@ -1,4 +1,5 @@
 using System.Globalization;
+using SimpleChat.Tests.Batteries;
 using Xunit.Abstractions;
 
 namespace SimpleChat.Tests;
@@ -6,11 +7,13 @@ namespace SimpleChat.Tests;
 /// <summary>
 /// Random sequences of what users do, against a model of the chat that fits on a page: lists in memory. After each step the server's
 /// inboxes must be the model's, and at the end every connection must have got exactly the frames that the model says. Replay one with
-/// <c>SEED=… dotnet test --filter ModelTests</c>.
+/// <c>SEED=… dotnet test --filter ModelTests</c>, play many with <c>ROUNDS=1000</c>.
 /// </summary>
 public sealed class ModelTests(ITestOutputHelper output)
 {
-    private const int Sequences = 300, Steps = 30, Servers = 6;
+    private const int Steps = 30, Servers = 3;
+
+    private static readonly int s_sequences = Battery.Rounds(120);
 
     [Fact]
     public async Task Whatever_users_do_in_whatever_order_the_server_does_what_the_model_does()
@@ -26,7 +29,7 @@ public sealed class ModelTests(ITestOutputHelper output)
         await Task.WhenAll(Enumerable.Range(0, Servers).Select(async part =>
         {
             await using var server = await NewServer().StartAsync();
-            for (var seed = first + part; seed < first + Sequences; seed += Servers)
+            for (var seed = first + part; seed < first + s_sequences; seed += Servers)
                 await RunAsync(server, seed);
         }));
     }

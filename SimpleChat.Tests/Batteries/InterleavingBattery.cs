@@ -21,7 +21,7 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
     public async Task I3_However_writer_catch_up_and_map_interleave_every_reader_gets_everything_once_and_in_order()
     {
         var seed = Battery.Seed(output);
-        var rounds = Battery.Rounds(600);
+        var rounds = Battery.Rounds(300);
         await using var core = await Core.StartAsync();
         var (visits, messages) = (0, 0);
         var atOnce = new ParallelOptions { MaxDegreeOfParallelism = AtOnce };
@@ -52,7 +52,7 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
     public async Task I3_Whoever_joins_in_a_flood_of_commits_misses_none_between_the_database_and_the_queue()
     {
         var seed = Battery.Seed(output);
-        var joins = 40 * Battery.Rounds(600);
+        var joins = 40 * Battery.Rounds(300);
         await using var core = await Core.StartAsync();
         using var enough = new CancellationTokenSource();
         var flood = FloodAsync(core, enough.Token); // of messages to bob and nobody else: their ids leave no hole
