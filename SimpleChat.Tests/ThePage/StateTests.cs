@@ -98,15 +98,13 @@ public sealed class StateTests(PageFixture fixture) : IAsyncLifetime
         await Expect(page.Locator("#status")).ToHaveTextAsync("Connected by WebSocket.");
     }
 
-    [BrowserFact]
-    public async Task With_storage_blocked_the_page_works_and_says_what_will_not_survive()
+    [BrowserTheory]
+    [InlineData("Object.defineProperty(window, name, { get() { throw new DOMException('blocked', 'SecurityError'); } })")]
+    [InlineData("window[name].__proto__.setItem = () => { throw new DOMException('full', 'QuotaExceededError'); }")]
+    public async Task With_storage_blocked_or_full_the_page_works_and_says_what_will_not_survive(string fault)
     {
         var context = await fixture.ContextAsync();
-        await context.AddInitScriptAsync(
-            """
-            for (const name of ["localStorage", "sessionStorage"])
-              Object.defineProperty(window, name, { get() { throw new DOMException("blocked", "SecurityError"); } });
-            """);
+        await context.AddInitScriptAsync($"for (const name of ['localStorage', 'sessionStorage']) {fault}");
         var page = await fixture.OpenAsync(context, _alice, _bob);
         await Expect(page.Locator("#kept")).ToContainTextAsync("after a reload what waits to be sent, drafts and what you have read");
         await page.Locator("#text").FillAsync("works");

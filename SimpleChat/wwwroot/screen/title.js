@@ -1,7 +1,7 @@
 // What is seen of the page when it is not looked at: its title, its icon, and, for those who asked for them, notifications.
 
-import { hueOf } from "../state/names.js";
 import { $, countOf } from "./dom.js";
+import { iconOf } from "./icon.js";
 
 const NOTIFY_EVERY = 3_000; // milliseconds, for each conversation
 
@@ -10,7 +10,7 @@ export function showUnread(user, unread) {
   const title = `${unread > 0 ? `(${countOf(unread)}) ` : ""}${user} – SimpleChat`;
   if (document.title !== title)
     document.title = title;
-  const icon = `icons/${hueOf(user)}${unread > 0 ? "-unread" : ""}.svg`; // files: the page may load no image that is made of text
+  const icon = iconOf(user, unread > 0);
   if ($("icon").getAttribute("href") !== icon)
     $("icon").href = icon;
 }
@@ -37,8 +37,7 @@ export class Notifications {
     if (!document.hidden || !this.#isOn || now - (this.#notifiedAt.get(message.from) ?? -NOTIFY_EVERY) < NOTIFY_EVERY)
       return;
     this.#notifiedAt.set(message.from, now);
-    const icon = `icons/${hueOf(message.from)}.svg`;
-    const note = new Notification(message.from, { body: message.text.slice(0, 200), tag: message.from, icon });
+    const note = new Notification(message.from, { body: message.text.slice(0, 200), tag: message.from, icon: iconOf(message.from) });
     note.onclick = () => {
       window.focus();
       this.#open(message.from);
