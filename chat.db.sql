@@ -1,4 +1,5 @@
--- SimpleChat's schema, version 1 (PRAGMA user_version). It is embedded in the server and applied at each start: what a file has already stays as it is.
+-- SimpleChat's schema, version 2 (PRAGMA user_version). It is embedded in the server and applied at each start: what a file has already stays as it is.
+-- A file of version 1 is upgraded before, and a copy of it kept: see SimpleChat/Storage/SchemaUpgrade.cs.
 -- Look into it with:  sqlite3 chat.db 'SELECT * FROM MessageDB'  and  sqlite3 chat.db 'SELECT * FROM InboxDB'
 
 -- Every message that was ever accepted: written once, never changed.
@@ -66,7 +67,7 @@ CREATE TABLE IF NOT EXISTS WebhookDB (
   User        TEXT    NOT NULL PRIMARY KEY,
   Url         TEXT    NOT NULL,
   Secret      TEXT    NOT NULL,                       -- whsec_ and base64, as it came: signing needs it
-  SkippedUpTo INTEGER NOT NULL DEFAULT 0              -- what is in the inbox up to this id was not taken; added at start to a file that is older
+  SkippedUpTo INTEGER NOT NULL DEFAULT 0              -- what is in the inbox up to this id was not taken
 ) STRICT, WITHOUT ROWID;
 
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;

@@ -26,6 +26,7 @@ public sealed partial class ArchitectureTests
         ["WebSockets"] = [Root_, "Http", "Identity", "Limits", "Monitoring", "Network", "Queues", "Settings", "Wire"],
         ["LongPolling"] = [Root_, "Http", "Network", "Settings", "Storage", "Wire"],
         ["ServerSentEvents"] = [Root_, "Http", "Identity", "Monitoring", "Network", "Settings", "Wire"],
+        ["Operations"] = ["Settings", "Storage", "Storage.Files", "Wire"],
         ["Webhooks"] = [Root_, "Http", "Limits", "Settings", "Storage", "Wire"],
     };
 
@@ -83,6 +84,10 @@ public sealed partial class ArchitectureTests
         Assert.All(Sources().Where(file => IsIn(file, "Storage")), file => Assert.DoesNotMatch(Transport(), File.ReadAllText(file)));
         Assert.All(Sources(), file => Assert.DoesNotMatch(ScaleOut(), File.ReadAllText(file)));
     }
+
+    [Fact]
+    public void Only_one_file_knows_OpenTelemetry() => Assert.Equal(Path.Combine("Hosting", "Telemetry.cs"), Path.GetRelativePath(
+        Server, Assert.Single(Sources(), file => File.ReadAllText(file).Contains("using OpenTelemetry", StringComparison.Ordinal))));
 
     [Fact]
     public void The_chat_itself_is_short_and_no_file_is_long()

@@ -73,6 +73,7 @@ public sealed class Browser : IAsyncLifetime
         {
             ColorScheme = scheme,
             ViewportSize = new ViewportSize { Width = width, Height = height },
+            IgnoreHTTPSErrors = true, // a proxy in a test signs its certificate itself
         });
         context.SetDefaultTimeout((float)Deadline.Time.TotalMilliseconds);
         return context;

@@ -201,8 +201,11 @@ internal sealed class ChatClient : IAsyncDisposable
                 return null;
             Assert.Equal(WebSocketMessageType.Text, part.MessageType);
             _incoming.Advance(part.Count);
-            if (part.EndOfMessage)
-                return Frame.Parse(Encoding.UTF8.GetString(_incoming.WrittenSpan));
+            if (!part.EndOfMessage)
+                continue;
+            var frame = Frame.Parse(Encoding.UTF8.GetString(_incoming.WrittenSpan));
+            WireSchema.Check(frame);
+            return frame;
         }
     }
 }

@@ -23,6 +23,9 @@ internal sealed partial class ChatProcess : IAsyncDisposable
     /// <summary>The folder that it is started from. The build puts SimpleChat.dll beside the tests.</summary>
     public string WorkingDirectory { get; init; } = AppContext.BaseDirectory;
 
+    /// <summary>The folder that has SimpleChat.dll.</summary>
+    public string ProgramFolder { get; init; } = AppContext.BaseDirectory;
+
     /// <summary>Environment variables besides.</summary>
     public Dictionary<string, string> Variables { get; } = [];
 
@@ -75,7 +78,7 @@ internal sealed partial class ChatProcess : IAsyncDisposable
     /// <summary>Starts it and waits for nothing.</summary>
     public void Launch()
     {
-        string[] command = [.. Under, "dotnet", Path.Combine(AppContext.BaseDirectory, "SimpleChat.dll"), "--urls", "http://127.0.0.1:0"];
+        string[] command = [.. Under, "dotnet", Path.Combine(ProgramFolder, "SimpleChat.dll"), "--urls", "http://127.0.0.1:0"];
         var start = new ProcessStartInfo(command[0], command[1..])
         {
             WorkingDirectory = WorkingDirectory,

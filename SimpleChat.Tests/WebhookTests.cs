@@ -301,7 +301,7 @@ public sealed class WebhookTests
         await using var receiver = await Receiver.StartAsync((_, body) => body.Contains("poison", StringComparison.Ordinal) ? 422 : 200);
         await RegisterAsync(new HttpUser(server.Http, "bot"), receiver.Url);
         await server.StopAsync();
-        await SqlAsync(server, "ALTER TABLE WebhookDB DROP COLUMN SkippedUpTo");
+        await SqlAsync(server, "ALTER TABLE WebhookDB DROP COLUMN SkippedUpTo; PRAGMA user_version = 1");
 
         await server.StartAsync();
         var bot = new HttpUser(server.Http, "bot");

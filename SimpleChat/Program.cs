@@ -1,5 +1,6 @@
 using SimpleChat.Hosting;
 using SimpleChat.Network;
+using SimpleChat.Operations;
 using SimpleChat.Settings;
 
 if (Capacity.FirstLook() is { } tooFew)
@@ -7,17 +8,15 @@ if (Capacity.FirstLook() is { } tooFew)
     Console.Error.WriteLine(tooFew);
     return 1;
 }
-
 var isStarted = false;
 try
 {
+    var command = Command.Take(ref args); // backup, erase
     var builder = WebApplication.CreateBuilder([.. Defaults.Arguments, .. args]);
     builder.AddChat();
-
+    if (command is not null) return await command.RunAsync(builder.Configuration);
     await using var app = builder.Build();
     app.UseChat();
-    app.MapChat();
-
     await app.StartAsync();
     isStarted = true;
     Greeting.Print(app);

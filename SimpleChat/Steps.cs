@@ -1,4 +1,5 @@
 using SimpleChat.Limits;
+using SimpleChat.Monitoring;
 using SimpleChat.Storage;
 using SimpleChat.Wire;
 
@@ -66,6 +67,8 @@ internal sealed class Send(Chat chat, UserShare sender, Draft draft, long receiv
     }
 
     public override void Refused() => Answer(Refusal.StorageUnavailable);
+
+    public override void Trace(CommitTrace commit) => commit.Message(IsRepeat ? 0 : _message?.Id ?? 0, Since);
 
     // ── 3. Looked up: the map has bob's connections. 4. Pushed: each is offered the message. If he is away, it waits in InboxDB.
 
@@ -138,6 +141,8 @@ internal sealed class Delivery(Chat chat, UserShare recipient, IReadOnlyList<IdR
         _receipts.RemoveAll(receipt => db.IsInInbox(receipt.To, receipt.Id));
         Tell();
     }
+
+    public override void Trace(CommitTrace commit) => commit.Delivered(_receipts.Select(receipt => receipt.Id), Since);
 
     private void Tell()
     {

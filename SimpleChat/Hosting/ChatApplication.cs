@@ -22,6 +22,8 @@ internal static class ChatApplication
     {
         Defaults.Add(builder, WebhookOptions.InDevelopment);
         ConfigureLogging(builder);
+        Telemetry.Add(builder);
+        builder.Services.AddSystemd(); // without systemd it does nothing
         var services = builder.Services;
         services.AddSingleton(TimeProvider.System);
         services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(4));
@@ -51,7 +53,7 @@ internal static class ChatApplication
         WebhookEndpoints.Register(services);
     }
 
-    /// <summary>Adds the middleware, in the order in which requests pass it.</summary>
+    /// <summary>Adds the middleware, in the order in which requests pass it, and then the endpoints.</summary>
     public static void UseChat(this WebApplication app)
     {
         app.Services.GetRequiredService<Chat>();
@@ -74,10 +76,10 @@ internal static class ChatApplication
         WebClient.Serve(app);
         app.UseAuthentication();
         app.Use(CurrentUser.Identify);
+        Map(app);
     }
 
-    /// <summary>Maps the endpoints.</summary>
-    public static void MapChat(this WebApplication app)
+    private static void Map(WebApplication app)
     {
         WebSocketEndpoint.Map(app);
         InboxEndpoints.Map(app);
@@ -86,6 +88,8 @@ internal static class ChatApplication
         WebhookEndpoints.Map(app);
         HealthEndpoints.Map(app);
         ApiDescription.Map(app);
+        WireDescription.Map(app);
+        Telemetry.Map(app);
     }
 
     private static void ConfigureLogging(WebApplicationBuilder builder)

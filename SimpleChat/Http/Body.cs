@@ -67,8 +67,10 @@ internal static class Body
         }
     }
 
-    private static readonly Refusal NotJson =
+    /// <summary>Refuses a body that is not said to be JSON.</summary>
+    public static readonly Refusal NotJson =
         new(null, "Send JSON, and say so: Content-Type: application/json.", StatusCodes.Status415UnsupportedMediaType);
+
     private static Refusal TooBig(ChatOptions options) =>
         new(null, $"The body is over {options.MaxMessageBytes} bytes (Chat:MaxMessageBytes).", StatusCodes.Status413PayloadTooLarge);
 

@@ -24,6 +24,15 @@ internal sealed record CurrentUser(UserShare Share, DateTimeOffset? ExpiresAt, T
         StatusCodes.Status401Unauthorized);
     private static readonly Refusal NoIdentityInDevelopment =
         NoIdentity with { Message = "Say who you are: ?user=alice will do in Development, or Authorization: Bearer <token>." };
+    private static readonly Refusal ExpiredToken =
+        NoIdentity with { Reason = "expired_token", Message = "Your token has ended, or is not valid yet. Get a new one." };
+    private static readonly Refusal InvalidToken = NoIdentity with
+    {
+        Reason = "invalid_token",
+        Message = "Your token is refused; the header WWW-Authenticate says what is wrong with it. The server knows the keys that it was " +
+            "started with: restart it after dotnet user-jwts has made one.",
+    };
+
     private static readonly Refusal MalformedId = new(null,
         $"A user id is 1 to {UserId.MaxLength} characters out of {UserId.Characters} (in a query, + is written %2B).");
 
@@ -153,8 +162,8 @@ internal sealed record CurrentUser(UserShare Share, DateTimeOffset? ExpiresAt, T
         return (null, token.Failure switch
         {
             null => noIdentity,
-            SecurityTokenInvalidLifetimeException => noIdentity with { Reason = "expired_token" },
-            _ => noIdentity with { Reason = "invalid_token" },
+            SecurityTokenInvalidLifetimeException => ExpiredToken,
+            _ => InvalidToken,
         });
     }
 

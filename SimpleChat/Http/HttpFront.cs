@@ -14,9 +14,12 @@ internal static class HttpFront
         OriginCheck.Register(services);
         ApiDescription.Register(services);
         services.AddProblemDetails(problem => problem.CustomizeProblemDetails = context =>
-            context.ProblemDetails.Detail ??= context.ProblemDetails.Status == StatusCodes.Status400BadRequest
-                ? "A parameter cannot be read; /openapi/v1.json describes them."
-                : null);
+            context.ProblemDetails.Detail ??= context.ProblemDetails.Status switch
+            {
+                StatusCodes.Status400BadRequest => "A parameter cannot be read; /openapi/v1.json describes them.",
+                StatusCodes.Status415UnsupportedMediaType => Body.NotJson.Message, // routing has refused it
+                _ => null,
+            });
         services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = false); // a caller's mistake is no exception of ours
         services.ConfigureHttpJsonOptions(json =>
         {

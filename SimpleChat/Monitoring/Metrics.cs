@@ -25,9 +25,10 @@ internal sealed class Metrics
         _delivered = _meter.CreateCounter<long>("simplechat.messages.delivered", "{message}", "Messages that left the inbox.");
         _refused = _meter.CreateCounter<long>("simplechat.refused", "{refusal}",
             "Requests, frames and connections that were refused, by reason.");
-        _commitSize = _meter.CreateHistogram<int>("simplechat.commit.size", "{write}",
-            "Writes (messages, acks, deliveries) in one commit.");
-        _commitDuration = _meter.CreateHistogram<double>("simplechat.commit.duration", "s", "From BEGIN to the end of COMMIT.");
+        _commitSize = _meter.CreateHistogram("simplechat.commit.size", "{write}", "Writes (messages, acks, deliveries) in one commit.",
+            advice: new InstrumentAdvice<int> { HistogramBucketBoundaries = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] });
+        _commitDuration = _meter.CreateHistogram("simplechat.commit.duration", "s", "From BEGIN to the end of COMMIT.", advice:
+            new InstrumentAdvice<double> { HistogramBucketBoundaries = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5] });
     }
 
     public void Stored() => _stored.Add(1);
@@ -53,4 +54,15 @@ internal sealed class Metrics
     /// <summary>Observes the length of the writer's queue when a tool collects metrics.</summary>
     public void ObserveWaiting(Func<int> count) =>
         _meter.CreateObservableUpDownCounter("simplechat.writer.waiting", count, "{write}", "Writes waiting for the writer.");
+
+    /// <summary>Observes the size of the database and of its log, and what is left on their disk, when a tool collects metrics.</summary>
+    /// <param name="path">The database's file.</param>
+    public void ObserveFiles(string path)
+    {
+        _meter.CreateObservableGauge("simplechat.database.size", () => Length(path), "By", "Size of the database's file.");
+        _meter.CreateObservableGauge("simplechat.database.log.size", () => Length(path + "-wal"), "By", "Size of its write-ahead log.");
+        _meter.CreateObservableGauge("simplechat.disk.free", () => new DriveInfo(path).AvailableFreeSpace, "By", "Left on its disk.");
+
+        static long Length(string file) => new FileInfo(file) is { Exists: true } info ? info.Length : 0;
+    }
 }

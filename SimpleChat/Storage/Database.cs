@@ -14,7 +14,7 @@ namespace SimpleChat.Storage;
 internal sealed class Database : IDisposable
 {
     /// <summary>The schema this server reads and writes: <c>PRAGMA user_version</c> in <c>chat.db.sql</c>.</summary>
-    public const int SchemaVersion = 1;
+    public const int SchemaVersion = 2;
 
     /// <summary>
     /// Older versions can corrupt a WAL that is checkpointed and written at the same time (https://sqlite.org/wal.html#walresetbug).
@@ -33,6 +33,9 @@ internal sealed class Database : IDisposable
         _address = DatabaseAddress.Parse(connectionString);
         _damage = new DamageWatch(_address.Reader);
     }
+
+    /// <summary>The file's full path.</summary>
+    public string Path => _address.Path;
 
     /// <summary>
     /// Locks the file for this process. Then checks that it can be served: undamaged, ours, writable, and with the schema in it.
@@ -153,7 +156,7 @@ internal sealed class Database : IDisposable
         _lock?.Dispose();
     }
 
-    private static void ApplySchema(SqliteConnection connection)
+    private void ApplySchema(SqliteConnection connection)
     {
         if (!Version.TryParse(connection.ServerVersion, out var version) || version < OldestSoundSqlite)
             throw new StartException(
@@ -162,7 +165,8 @@ internal sealed class Database : IDisposable
 
         using var stream = typeof(Database).Assembly.GetManifestResourceStream("chat.db.sql")!;
         using var reader = new StreamReader(stream, Encoding.UTF8);
-        connection.Execute($"BEGIN IMMEDIATE;\n{reader.ReadToEnd()}\nCOMMIT;");
+        var upgrade = SchemaUpgrade.Prepare(connection, _address.Path);
+        connection.Execute($"BEGIN IMMEDIATE;\n{upgrade}\n{reader.ReadToEnd()}\nCOMMIT;");
     }
 
     private void SetPragma(SqliteConnection connection, string name, string value)

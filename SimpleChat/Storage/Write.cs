@@ -1,4 +1,5 @@
 using SimpleChat.Limits;
+using SimpleChat.Monitoring;
 
 namespace SimpleChat.Storage;
 
@@ -37,6 +38,11 @@ internal abstract class Write
     /// out now.
     /// </summary>
     public virtual void Recover(Transaction db)
+    {
+    }
+
+    /// <summary>Writes down what rode in a commit, after it was answered. Called only while somebody listens.</summary>
+    public virtual void Trace(CommitTrace commit)
     {
     }
 

@@ -19,6 +19,7 @@ internal sealed partial class Writer : IHostedService, IDisposable
 
     private readonly Database _database;
     private readonly Metrics _metrics;
+    private readonly Traces _traces;
     private readonly ILogger<Writer> _log;
     private readonly WriteQueue _queue;
     private readonly Thread _thread;
@@ -34,11 +35,13 @@ internal sealed partial class Writer : IHostedService, IDisposable
     {
         _database = database;
         _metrics = metrics;
+        _traces = new Traces(time);
         _log = log;
         _queue = new WriteQueue(time, log);
         _thread = new Thread(Run) { IsBackground = true, Name = "SimpleChat writer" };
         _watchdog = time.CreateTimer(_ => RefuseOverdue(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         metrics.ObserveWaiting(() => _queue.Count);
+        metrics.ObserveFiles(database.Path);
     }
 
     /// <summary>
@@ -108,6 +111,7 @@ internal sealed partial class Writer : IHostedService, IDisposable
     {
         var started = Stopwatch.GetTimestamp();
         List<Write>? refused = null;
+        CommitTrace? trace = null;
         try
         {
             _transaction ??= Reopen();
@@ -117,6 +121,7 @@ internal sealed partial class Writer : IHostedService, IDisposable
                 return true;
             }
 
+            trace = _traces.BeginCommit(batch.Count);
             _transaction.Begin();
             if (batch.Count == 0)
                 _transaction.Touch();
@@ -135,14 +140,22 @@ internal sealed partial class Writer : IHostedService, IDisposable
         }
         catch (Exception e)
         {
+            trace?.Failed(e);
             return Recover(batch, e, eachAlone);
         }
 
+        trace?.Committed();
         _metrics.Commit(batch.Count, Stopwatch.GetElapsedTime(started));
         _queue.Succeed();
         Volatile.Write(ref _lastCommitted, _transaction.LastId);
         foreach (var write in batch)
-            Answer(write, isStored: refused?.Contains(write) != true);
+        {
+            var isStored = refused?.Contains(write) != true;
+            Answer(write, isStored);
+            if (isStored && trace is not null)
+                write.Trace(trace);
+        }
+
         return true;
     }
 

@@ -1,6 +1,5 @@
 using Dapper;
 using SimpleChat.Limits;
-using SimpleChat.Settings;
 using SimpleChat.Storage;
 using SimpleChat.Wire;
 
@@ -77,10 +76,6 @@ internal sealed class WebhookRegistry(
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         using var connection = database.OpenReader();
-        // A database of an older version has no such column.
-        if (connection.QuerySingle<long>("SELECT count(*) FROM pragma_table_info('WebhookDB') WHERE name = 'SkippedUpTo'") == 0
-            && await WriteAsync(null, () => { }, "ALTER TABLE WebhookDB ADD COLUMN SkippedUpTo INTEGER NOT NULL DEFAULT 0") is { } error)
-            throw new StartException($"Table WebhookDB cannot be brought up to date: {error.Message}");
         foreach (var row in connection.Query<(string User, string Url, string Secret, long SkippedUpTo)>(
             "SELECT User, Url, Secret, SkippedUpTo FROM WebhookDB"))
             Start(new Webhook(row.User, row.Url, row.Secret), row.SkippedUpTo);

@@ -1,3 +1,5 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
@@ -6,9 +8,15 @@ namespace SimpleChat.Wire;
 
 // What FrameWriter writes without them, and the API's description shows: the shapes of messages and pages.
 
-internal sealed record MessageBody(long Id, string From, string To, string Text, string SentAt);
+internal record MessageBody(
+    [property: Range(1d, IncomingFrame.MaxId), Description("Rises in commit order.")] long Id,
+    [property: RegularExpression(UserId.Pattern)] string From,
+    [property: RegularExpression(UserId.Pattern)] string To,
+    [property: MinLength(1)] string Text,
+    [property: RegularExpression(FrameWriter.TimePattern), Description("UTC; never falls as the id rises.")] string SentAt);
 
-internal sealed record HistoryMessageBody(long Id, string From, string To, string Text, string SentAt, bool Delivered);
+internal sealed record HistoryMessageBody(long Id, string From, string To, string Text, string SentAt, bool Delivered)
+    : MessageBody(Id, From, To, Text, SentAt);
 
 internal sealed record ConversationBody(string With, HistoryMessageBody Last);
 
@@ -20,9 +28,13 @@ internal sealed record ConversationsBody(IReadOnlyList<ConversationBody> Convers
 
 // Bodies that come in, described too.
 
-internal sealed record SendBody(string To, string Text, string? ClientMessageId = null);
+internal sealed record SendBody(
+    [property: RegularExpression(UserId.Pattern)] string To,
+    [property: MinLength(1)] string Text,
+    [property: MinLength(1), MaxLength(IncomingFrame.MaxClientMessageIdLength), Description("Makes it safe to repeat.")]
+    string? ClientMessageId = null);
 
-internal sealed record AckBody(IReadOnlyList<long> Ids);
+internal sealed record AckBody([property: MaxLength(IncomingFrame.MaxAckIds)] IReadOnlyList<long> Ids);
 
 internal sealed record HealthBody(string Status);
 

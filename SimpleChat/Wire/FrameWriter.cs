@@ -20,6 +20,9 @@ internal sealed class FrameWriter : IResettable, IDisposable
     /// <summary>A time on the wire: UTC with milliseconds (RFC 3339).</summary>
     public const string TimeFormat = "yyyy-MM-dd'T'HH:mm:ss.fff'Z'";
 
+    /// <summary>The same as a regular expression, for the descriptions of the wire.</summary>
+    public const string TimePattern = @"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$";
+
     private const int FirstBuffer = 1024;
 
     /// <summary>What a very large message made of a buffer is let go again.</summary>

@@ -17,7 +17,7 @@ internal readonly record struct IncomingFrame(
     public const int MaxAckIds = 1024;
 
     /// <summary>Ids are safe integers in every JSON reader: below 2^53 (RFC 8259, section 6).</summary>
-    private const long MaxId = (1L << 53) - 1;
+    public const long MaxId = (1L << 53) - 1;
 
     /// <summary>
     /// Reads a client's frame. Property order is free, unknown properties are ignored, of a repeated one the last counts.

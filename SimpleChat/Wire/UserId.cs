@@ -13,6 +13,9 @@ internal static class UserId
     /// <summary>The characters it is made of, in words.</summary>
     public const string Characters = "A-Z a-z 0-9 . _ @ | : + -";
 
+    /// <summary>The same as a regular expression, for the descriptions of the wire.</summary>
+    public const string Pattern = "^[A-Za-z0-9._@|:+-]{1,128}$";
+
     private static readonly SearchValues<char> Allowed =
         SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._@|:+-");
 

@@ -1,0 +1,62 @@
+using Dapper;
+using Microsoft.Data.Sqlite;
+using SimpleChat.Settings;
+using SimpleChat.Storage;
+using SimpleChat.Wire;
+
+namespace SimpleChat.Operations;
+
+/// <summary>
+/// <c>SimpleChat erase USER</c>: deletes every message that the user sent or received, delivered or not, and the user's webhook. They are
+/// gone from the other side's history too. Their ids are never given out again. Pieces of text may be left in the file's free space until
+/// that is used; a backup has no free space.
+/// </summary>
+internal static class Erasure
+{
+    /// <summary>Messages in one transaction: a running server waits a millisecond for it, and then has its turn.</summary>
+    private const int Few = 64;
+
+    /// <summary>Between two transactions, so that a running server writes most of the time.</summary>
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(10);
+
+    /// <summary>Erases what there is of the user.</summary>
+    /// <returns>What to tell the operator.</returns>
+    /// <exception cref="StartException">It is no user id, or the database is another version's.</exception>
+    public static async Task<string> EraseAsync(DatabaseAddress address, string user)
+    {
+        if (!UserId.IsValid(user))
+            throw new StartException($"'{user}' is no user id: it has 1 to {UserId.MaxLength} characters out of {UserId.Characters}.");
+        using var connection = new SqliteConnection(address.Writer);
+        connection.Open();
+        if (connection.QuerySingle<long>("PRAGMA user_version") != Database.SchemaVersion)
+            throw new StartException($"The database {address.Path} is another version's. Start this server on it first.");
+        connection.Execute("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0"); // checkpoints are the server's
+
+        var erased = 0;
+        while (Next(connection, user) is { Count: > 0 } ids)
+        {
+            using (var transaction = connection.BeginTransaction())
+            {
+                // The trigger MessageDB_Erased deletes what stands beside them.
+                erased += connection.Execute("DELETE FROM MessageDB WHERE Id IN @ids", new { ids });
+                connection.Execute("DELETE FROM MessageDB_ByUser WHERE User = @user AND MessageId IN @ids", new { user, ids });
+                transaction.Commit();
+            }
+
+            await Task.Delay(Pause);
+        }
+
+        var webhooks = connection.Execute("DELETE FROM WebhookDB WHERE User = @user", new { user });
+        return FormattableString.Invariant($"Erased {erased} messages that {user} sent or received.")
+            + (webhooks > 0 ? " A running server calls the user's webhook until it is restarted." : "");
+    }
+
+    /// <summary>The next few ids: first those that the index has, then those above its mark, which are few.</summary>
+    private static List<long> Next(SqliteConnection connection, string user) => connection.Query<long>(
+        """
+        SELECT MessageId FROM (SELECT MessageId FROM MessageDB_ByUser WHERE User = @user LIMIT @Few)
+        UNION
+        SELECT Id FROM (
+          SELECT Id FROM MessageDB WHERE Id > (SELECT UpTo FROM MessageDB_Indexed) AND @user IN (Sender, Recipient) LIMIT @Few)
+        """, new { user, Few }).AsList();
+}
