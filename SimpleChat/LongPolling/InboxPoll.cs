@@ -7,8 +7,8 @@ using SimpleChat.Wire;
 namespace SimpleChat.LongPolling;
 
 /// <summary>
-/// The inbox by asking for it, <c>GET /inbox</c>. Short poll: what is undelivered now, perhaps nothing. Long poll, with <c>wait</c>: an
-/// empty inbox is answered when a message comes, not when a timer ticks.
+/// Polling the inbox, <c>GET /inbox</c>. A short poll answers at once with what is undelivered, perhaps nothing. A long poll, with
+/// <c>wait</c>, answers an empty inbox when a message comes.
 /// </summary>
 internal static class InboxPoll
 {
@@ -36,7 +36,7 @@ internal static class InboxPoll
             return inbox;
         inbox.Drop();
 
-        // A connection like any other; this request drains it. What was committed before it joined the second look finds.
+        // A connection like any other, drained by this request. The second look finds what was committed before it joined.
         var connection = new Connection(user.Share, messagesOnly: true);
         if (chat.Join(connection, position: null) is { } refusal)
             return new RefusalResult(refusal);

@@ -4,25 +4,25 @@ using SimpleChat.Wire;
 namespace SimpleChat.Queues;
 
 /// <summary>
-/// What waits to be passed on over one connection, bounded. An idle connection has none: they go round through the <see cref="Pool"/>.
-/// Its owner locks.
+/// What waits to be passed on over one connection. It is bounded. An idle connection has none; others take one from the
+/// <see cref="Pool"/>, and return it. Its owner locks.
 /// </summary>
 internal sealed class Outbox : IResettable
 {
-    /// <summary>Messages queued at most: enough for the burst of one commit, small beside what the kernel buffers.</summary>
+    /// <summary>The most messages in the queue: enough for the burst of one commit, little beside what the kernel buffers.</summary>
     public const int MessageCapacity = 256;
 
-    /// <summary>Bytes of text queued at most, so that large messages are bounded too. One message alone always fits.</summary>
+    /// <summary>The most bytes of text in the queue, so that large messages are bounded too. One message alone always fits.</summary>
     public const int TextCapacity = 256 * 1024;
 
-    /// <summary>Receipts queued at most. They are small, and come in bursts when an inbox is drained.</summary>
+    /// <summary>The most receipts in the queue. They are small, and come in bursts when an inbox is drained.</summary>
     public const int ReceiptCapacity = 4096;
 
-    /// <summary>Where they are while nobody has anything to say.</summary>
+    /// <summary>The outboxes that no connection needs now.</summary>
     public static readonly ObjectPool<Outbox> Pool =
         new DefaultObjectPool<Outbox>(new DefaultPooledObjectPolicy<Outbox>(), maximumRetained: 256);
 
-    /// <summary>For a drain that has nothing to give. Nobody adds to it.</summary>
+    /// <summary>An empty one, for a drain that has nothing to give. Nobody adds to it.</summary>
     public static readonly Outbox Nothing = new();
 
     private int _textLength;
@@ -37,12 +37,12 @@ internal sealed class Outbox : IResettable
     public List<Receipt> Receipts { get; } = [];
 
     /// <summary>
-    /// Receipts that found no room, and are to be read from the database: from the lowest to the highest id. Null if all did.
+    /// The receipts that found no room, from the lowest to the highest id. They are to be read from the database. Null if all found room.
     /// </summary>
     public IdRange? MissedReceipts { get; private set; }
 
-    /// <summary>Queues a message. Where there is no room, all queued messages are dropped, this one too.</summary>
-    /// <returns>False if they were dropped: up to this one, they are to be read from the database.</returns>
+    /// <summary>Queues a message. If there is no room, all queued messages are dropped, and this one too.</summary>
+    /// <returns>False if they were dropped. Then the messages up to this one are to be read from the database.</returns>
     public bool TryQueue(Message message)
     {
         _textLength += message.Text.Length;
@@ -56,14 +56,14 @@ internal sealed class Outbox : IResettable
         return false;
     }
 
-    /// <summary>Forgets all queued messages.</summary>
+    /// <summary>Drops all queued messages.</summary>
     public void DropMessages()
     {
         Messages.Clear();
         _textLength = 0;
     }
 
-    /// <summary>Forgets queued messages up to this position: they came out of the database already.</summary>
+    /// <summary>Drops queued messages up to this position, because they were read from the database already.</summary>
     public void DropPassed(long position)
     {
         var passed = 0;
@@ -72,14 +72,14 @@ internal sealed class Outbox : IResettable
         Messages.RemoveRange(0, passed);
     }
 
-    /// <summary>The queued messages wait on in another, empty one.</summary>
+    /// <summary>Moves the queued messages to another outbox, which is empty.</summary>
     public void MoveMessagesTo(Outbox other)
     {
         (Messages, other.Messages) = (other.Messages, Messages);
         (_textLength, other._textLength) = (0, _textLength);
     }
 
-    /// <summary>Adds a receipt. Where there is no room, all of them become <see cref="MissedReceipts"/>.</summary>
+    /// <summary>Adds a receipt. If there is no room, all of them become <see cref="MissedReceipts"/>.</summary>
     public void Add(Receipt receipt)
     {
         Receipts.Add(receipt);
@@ -90,7 +90,7 @@ internal sealed class Outbox : IResettable
         Receipts.Clear();
     }
 
-    /// <summary>Empties it for its next use. A list of receipts that a burst made long is let go.</summary>
+    /// <summary>Empties it for its next use. One whose list of receipts became long in a burst is not kept.</summary>
     bool IResettable.TryReset()
     {
         DropMessages();

@@ -3,12 +3,12 @@ using SimpleChat.Wire;
 namespace SimpleChat.Queues;
 
 /// <summary>
-/// What a connection has sent itself while something else was still to be passed on. Kept as spans of ids: what its user sent within
-/// one was sent over this connection. Its owner locks.
+/// What a connection has sent itself while something else was still to be passed on. It is kept as spans of ids. Every message of the user
+/// within a span was sent over this connection. Its owner locks.
 /// </summary>
 internal sealed class OwnMessages
 {
-    /// <summary>Spans that are remembered. Beyond it the oldest come back as messages, which a client drops by their ids.</summary>
+    /// <summary>The most spans. Messages of spans that are forgotten come back, and a client drops them by their ids.</summary>
     private const int Capacity = 256;
 
     private readonly List<IdRange> _spans = [];
@@ -32,13 +32,13 @@ internal sealed class OwnMessages
         _isOpen = true;
     }
 
-    /// <summary>What the user sends next from elsewhere must not fall into the last span.</summary>
+    /// <summary>Ends the last span, because what the user sends next from elsewhere must not fall into it.</summary>
     public void EndSpan() => _isOpen = false;
 
     /// <summary>Whether the user's message with this id was sent over the connection.</summary>
     public bool Contain(long id) => _spans.Exists(span => span.First <= id && id <= span.Last);
 
-    /// <summary>Whether any are above the position. Those that are not are forgotten.</summary>
+    /// <summary>Whether any are above the position. Spans at or below it are forgotten.</summary>
     public bool AreAbove(long position)
     {
         _spans.RemoveAll(span => span.Last <= position);

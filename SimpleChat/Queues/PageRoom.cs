@@ -3,11 +3,11 @@ using SimpleChat.Settings;
 namespace SimpleChat.Queues;
 
 /// <summary>
-/// The room for pages that connections hold while they catch up, from read to written. A reader that takes nothing keeps its page, and any
-/// number of those must not fill the memory. So what all hold together is bounded by the memory there is; beyond it they wait for each
-/// other.
+/// The room for pages that connections hold while they catch up. A page is held from when it is read until it is written. A peer that takes
+/// nothing keeps its page, and many of those must not fill the memory. So there is room for a part of the memory; then connections wait for
+/// each other.
 /// </summary>
-/// <param name="pages">Pages that may be held at once.</param>
+/// <param name="pages">How many pages may be held at once.</param>
 internal sealed class PageRoom(int pages)
 {
     /// <summary>The part of the memory that pages may take.</summary>
@@ -53,7 +53,7 @@ internal sealed class PageRoom(int pages)
         WakeNext();
     }
 
-    /// <summary>The place is needed no more. It may have been woken in vain: then the next one is.</summary>
+    /// <summary>Gives the place up. If it was woken in vain, the next one is woken.</summary>
     public void Leave(Place place)
     {
         lock (_gate)

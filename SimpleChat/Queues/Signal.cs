@@ -3,8 +3,8 @@ using System.Threading.Tasks.Sources;
 namespace SimpleChat.Queues;
 
 /// <summary>
-/// Wakes one waiter; a wake that comes while nobody waits is kept for the next, several are one. What a channel of one item does, in a
-/// tenth of its memory: every connection has one.
+/// Wakes one waiter. A wake that comes while nobody waits is kept for the next wait; several are kept as one. A channel of one item would
+/// do the same in ten times the memory, and every connection has one.
 /// </summary>
 internal sealed class Signal : IValueTaskSource
 {

@@ -21,10 +21,10 @@ internal sealed class InboxStream(
     HttpContext context, Connection connection, CurrentUser user,
     Chat chat, ChatOptions options, TimeProvider time, Metrics metrics) : IWritesToPeer, IDisposable
 {
-    /// <summary>What EventSource is told to wait before it connects again. A second, as long as a restart takes.</summary>
+    /// <summary>How long EventSource waits before it connects again: a second, as long as a restart takes.</summary>
     private static readonly byte[] Reconnection = "retry: 1000\n\n"u8.ToArray();
 
-    /// <summary>A comment: readers skip it, and everything on the way sees that the line is alive.</summary>
+    /// <summary>A comment. Readers skip it, and proxies on the way see that the line is alive.</summary>
     private static readonly byte[] Heartbeat = ":\n\n"u8.ToArray();
 
     private static readonly byte[] EndOfEvent = "\n\n"u8.ToArray();
@@ -62,7 +62,7 @@ internal sealed class InboxStream(
     {
         var connection = new Connection(user.Share, messagesOnly: true);
         var last = context.Request.Headers["Last-Event-ID"].ToString();
-        if (chat.Join(connection, last.Length == 0 ? null : last) is { } refusal) // an empty one is none
+        if (chat.Join(connection, last.Length == 0 ? null : last) is { } refusal) // an empty header is none
         {
             await new RefusalResult(refusal).ExecuteAsync(context);
             return;

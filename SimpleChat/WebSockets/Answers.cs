@@ -3,13 +3,13 @@ using SimpleChat.Wire;
 namespace SimpleChat.WebSockets;
 
 /// <summary>
-/// The answers to one client's frames, in the order in which the frames came, whenever each is ready: a queue of the answers themselves,
-/// taken from its head while the head is ready.
+/// The answers to one client's frames. They become ready in any order, and are written in the order of the frames. So they wait in a
+/// queue, and are taken from its head while the head is ready.
 /// </summary>
 /// <param name="connection">Woken when there is an answer to write.</param>
 internal sealed class Answers(Connection connection)
 {
-    /// <summary>Frames of this client that may be unanswered before no more of them are read.</summary>
+    /// <summary>The most frames of this client without a written answer. Then no more frames are read.</summary>
     public const int Capacity = 256;
 
     private readonly Lock _gate = new();
@@ -20,7 +20,7 @@ internal sealed class Answers(Connection connection)
     private TaskCompletionSource? _room;
     private bool _isOver;
 
-    /// <summary>A frame was read and will be answered. Null once the connection is ending: then it counts as not read.</summary>
+    /// <summary>A frame was read and will be answered. Null once the connection is ending: then the frame counts as not read.</summary>
     /// <param name="clientMessageId">The client's own name for a message, if it gave one.</param>
     public Answer? Begin(string? clientMessageId)
     {
@@ -35,7 +35,7 @@ internal sealed class Answers(Connection connection)
             _unwritten++;
         }
 
-        if (connection.Ending is null) // asked after it is in: the writer waits for it, or has not looked yet
+        if (connection.Ending is null) // asked only now: the sending side waits for every answer that is in
             return answer;
         answer.Done(null);
         return null;
@@ -55,7 +55,7 @@ internal sealed class Answers(Connection connection)
             {
                 if (ready.Frame is null)
                 {
-                    _unwritten--; // done without a word
+                    _unwritten--; // the frame needed no answer
                     continue;
                 }
 
@@ -78,7 +78,7 @@ internal sealed class Answers(Connection connection)
         return first;
     }
 
-    /// <summary>So many of those taken are written.</summary>
+    /// <summary>This many of the taken answers were written.</summary>
     public void Written(int count)
     {
         TaskCompletionSource? room;
@@ -92,7 +92,7 @@ internal sealed class Answers(Connection connection)
     }
 
     /// <summary>
-    /// Waits until fewer than <see cref="Capacity"/> are unwritten: a client that does not take its answers is not read further.
+    /// Waits until fewer than <see cref="Capacity"/> are unwritten. So a client that does not take its answers is not read further.
     /// </summary>
     public Task WaitForRoomAsync()
     {
@@ -114,7 +114,7 @@ internal sealed class Answers(Connection connection)
         }
     }
 
-    /// <summary>No more are written: nobody waits for room any more.</summary>
+    /// <summary>No more answers are written, so nobody waits for room any more.</summary>
     public void End()
     {
         TaskCompletionSource? room;
@@ -141,7 +141,7 @@ internal sealed class Answers(Connection connection)
             connection.Signal.Set();
     }
 
-    /// <summary>Under the gate.</summary>
+    /// <summary>Who is to be told that there is room. Called under the gate.</summary>
     private TaskCompletionSource? TakeRoom()
     {
         if (_unwritten >= Capacity)
@@ -155,13 +155,13 @@ internal sealed class Answers(Connection connection)
     /// <param name="clientMessageId">The client's own name for the message, if it gave one.</param>
     internal sealed class Answer(Answers answers, string? clientMessageId) : IReply
     {
-        /// <summary>The one whose turn is next.</summary>
+        /// <summary>The answer after this one.</summary>
         public Answer? Next { get; set; }
 
         /// <summary>Whether it is known what it says.</summary>
         public bool IsReady { get; set; }
 
-        /// <summary>What it says; null if the frame needs no words.</summary>
+        /// <summary>What it says; null if the frame needs no answer.</summary>
         public FrameAnswer? Frame { get; set; }
 
         /// <summary><c>sent</c> for a message; nothing for anything else.</summary>

@@ -8,7 +8,7 @@ namespace SimpleChat.WebSockets;
 internal static class BatchedUpgrades
 {
     /// <summary>
-    /// Middleware: from here on whoever opens a WebSocket gets it with a batch in front of the network; <see cref="BatchOf"/> finds it.
+    /// Middleware: a WebSocket that is opened after it has a batch in front of the network. <see cref="BatchOf"/> finds the batch.
     /// </summary>
     public static Task Use(HttpContext context, RequestDelegate next)
     {

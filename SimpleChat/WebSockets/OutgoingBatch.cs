@@ -5,18 +5,18 @@ using SimpleChat.Limits;
 namespace SimpleChat.WebSockets;
 
 /// <summary>
-/// Between a WebSocket and its network. Out: frames of which more follow gather, and go out in one piece with the last one: without it each
-/// frame is a system call. The WebSocket writes one frame at a time, its own pongs and close frames included, which always go out at once;
-/// so nothing here needs a lock. In: a user in debt is not read further (<see cref="UserShare"/>).
+/// Stands between a WebSocket and its network. Out: while more frames follow, frames gather; the last one sends them all. Otherwise each
+/// frame would be a system call. Pongs and close frames always go out at once. The WebSocket writes one frame at a time, its own pongs and
+/// close frames included, so nothing here needs a lock. In: a user in debt is not read further (<see cref="UserShare"/>).
 /// </summary>
 /// <param name="input">What comes from the peer.</param>
 /// <param name="output">
-/// What goes to it. A finished flush means that the operating system has the bytes, because the server keeps no buffer of its own behind it
+/// What goes to the peer. A finished flush means that the operating system has the bytes, because Kestrel keeps none back
 /// (<c>SocketTransportOptions.MaxWriteBufferSize</c>).
 /// </param>
 internal sealed class OutgoingBatch(Stream input, PipeWriter output) : Stream
 {
-    /// <summary>Bytes that gather, at most (and one frame more): beyond this a system call more makes no difference.</summary>
+    /// <summary>The most bytes that gather, and one frame more. Beyond it one more system call makes no difference.</summary>
     private const int BatchSize = 16 * 1024;
 
     private bool _isControl; // the frame just written
@@ -26,25 +26,25 @@ internal sealed class OutgoingBatch(Stream input, PipeWriter output) : Stream
     public bool MoreFollow { get; set; }
 
     /// <summary>
-    /// Whether each flush waits until the operating system has the bytes, because that counts as delivered. If not, a flush waits for the
-    /// one before it, which is most often over by then: a batch is on its way while the next one is made.
+    /// Whether each flush waits until the operating system has the bytes, because that counts as delivered. If not, a flush waits only for
+    /// the one before it. So one batch is on its way while the next one is made.
     /// </summary>
     public bool WaitsForNetwork { get; set; }
 
     /// <summary>Who pays for what comes in; null until it is known.</summary>
     public UserShare? Share { get; set; }
 
-    /// <summary>Gathers a frame. Waits for nothing, because <see cref="FlushAsync"/> does.</summary>
+    /// <summary>Gathers a frame. It never waits; <see cref="FlushAsync"/> does.</summary>
     public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
     {
         _isControl = (buffer.Span[0] & 0x08) != 0; // the opcode's highest bit (RFC 6455, section 5.5)
         if (_isControl)
-            Share?.Charge(Work.Frame(buffer.Length, text: 0)); // nearly always a pong: somebody asked for it
+            Share?.Charge(Work.Frame(buffer.Length, text: 0)); // nearly always a pong, which the peer asked for
         output.Write(buffer.Span);
         return ValueTask.CompletedTask;
     }
 
-    /// <summary>What a WebSocket does after each frame: sends what has gathered, unless more follow.</summary>
+    /// <summary>Called by the WebSocket after each frame. Sends what has gathered, unless more frames follow.</summary>
     /// <exception cref="IOException">The peer takes nothing any more.</exception>
     public override Task FlushAsync(CancellationToken cancellationToken)
     {
@@ -83,7 +83,7 @@ internal sealed class OutgoingBatch(Stream input, PipeWriter output) : Stream
 
     private static IOException Gone() => new("The peer takes nothing any more.");
 
-    /// <summary>Waits first until the user's debt is paid.</summary>
+    /// <summary>Reads from the peer, once the user's debt is paid.</summary>
     public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
         var paying = Share?.PayAsync(cancellationToken) ?? Task.CompletedTask;
@@ -103,7 +103,7 @@ internal sealed class OutgoingBatch(Stream input, PipeWriter output) : Stream
         base.Dispose(disposing);
     }
 
-    // ── What a WebSocket never asks of its stream
+    // ── Never called by a WebSocket
 
     public override bool CanRead => true;
 

@@ -5,7 +5,7 @@ using SimpleChat.Wire;
 
 namespace SimpleChat.WebSockets;
 
-/// <summary>The one reader of a WebSocket: assembles messages, within the limits, and hands on what each asks for.</summary>
+/// <summary>The only one that reads a WebSocket. It assembles messages within the limits, and does what each asks for.</summary>
 /// <param name="line">The WebSocket, and what it carries.</param>
 internal sealed class Receiving(WebSocketLine line) : IDisposable
 {
@@ -17,7 +17,7 @@ internal sealed class Receiving(WebSocketLine line) : IDisposable
     private string _lastTo = "";
 
     /// <summary>
-    /// Receives until the peer's close frame or the end of the line. What comes once the connection is ending counts as not read.
+    /// Receives until the peer's close frame, or until the line is cut. What comes once the connection is ending counts as not read.
     /// </summary>
     public async Task RunAsync()
     {
@@ -84,7 +84,7 @@ internal sealed class Receiving(WebSocketLine line) : IDisposable
             if (part.EndOfMessage)
                 break;
             if (line.Connection.Ending is not null)
-                length = 0; // nothing of it is wanted any more, only its end
+                length = 0; // its content is not wanted any more, only its end
             if (length == _message.Length)
                 GrowBuffer();
         }
@@ -96,7 +96,7 @@ internal sealed class Receiving(WebSocketLine line) : IDisposable
 
     private async ValueTask HandleAsync(ReadOnlyMemory<byte> message)
     {
-        // Both before the frame counts as unanswered: a fault in here must not keep the connection waiting for its answer.
+        // Both before the frame waits for an answer: a fault in here must not leave the connection waiting for it.
         var receivedAt = line.Services.Time.GetUtcNow().ToUnixTimeMilliseconds();
         var frame = IncomingFrame.Read(message.Span, lastTo: _lastTo);
         line.Connection.Share.Charge(Work.Frame(message.Length, frame.Text.Length));

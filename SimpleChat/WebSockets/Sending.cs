@@ -6,7 +6,7 @@ using SimpleChat.Wire;
 
 namespace SimpleChat.WebSockets;
 
-/// <summary>The one writer of a WebSocket: answers, receipts and messages, each batch in one piece.</summary>
+/// <summary>The only one that writes to a WebSocket: answers, receipts and messages, each batch in one piece.</summary>
 /// <param name="line">The WebSocket, and what it carries.</param>
 /// <param name="batch">Between it and the network; null if there is no network.</param>
 /// <param name="network">The operating system's socket; null if there is none, or others speak over it too.</param>
@@ -27,7 +27,7 @@ internal sealed class Sending(WebSocketLine line, OutgoingBatch? batch, Socket? 
             using var drain = line.Services.Chat.DrainOf(line.Connection);
             while (true)
             {
-                var end = line.Connection.Ending; // asked before: what waited at the end still goes out
+                var end = line.Connection.Ending; // asked first, so that what waited at the end still goes out
                 await SendAsync(line.Answers.Take(out var count), count, drain.Next());
                 if (end is not null && (end.Status is null || line.Answers.AreWritten))
                     return;
@@ -45,7 +45,7 @@ internal sealed class Sending(WebSocketLine line, OutgoingBatch? batch, Socket? 
 
     bool IWritesToPeer.IsEnding => line.Connection.Ending is not null;
 
-    /// <summary>Cuts the line: nothing gentler gets through.</summary>
+    /// <summary>Cuts the line: no close frame would get through.</summary>
     void IWritesToPeer.PeerStalled()
     {
         line.Connection.End(ConnectionEnd.PeerStalled);
@@ -59,7 +59,7 @@ internal sealed class Sending(WebSocketLine line, OutgoingBatch? batch, Socket? 
         FrameWriter.Pool.Return(frames);
     }
 
-    /// <summary>Sends what there is, in one piece. What this needs, an idle connection does not hold.</summary>
+    /// <summary>Sends what there is, in one piece. An idle connection holds nothing of what this needs.</summary>
     private async ValueTask SendAsync(Answers.Answer? answer, int count, Outbox outbox)
     {
         var left = count + outbox.Receipts.Count + outbox.Messages.Count;
@@ -89,7 +89,7 @@ internal sealed class Sending(WebSocketLine line, OutgoingBatch? batch, Socket? 
         }
     }
 
-    /// <summary>Sends one frame, or lets it gather if others are <paramref name="left"/>.</summary>
+    /// <summary>Sends one frame. It gathers if more frames are <paramref name="left"/>.</summary>
     private ValueTask SendAsync(ReadOnlyMemory<byte> frame, int left)
     {
         if (batch is not null)

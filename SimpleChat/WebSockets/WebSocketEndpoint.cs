@@ -11,8 +11,8 @@ using SimpleChat.Wire;
 namespace SimpleChat.WebSockets;
 
 /// <summary>
-/// The handshake at <c>GET /chat</c> (RFC 6455, section 4.2; over HTTP/2 CONNECT, RFC 8441): everything that can be wrong is said before
-/// the upgrade.
+/// The handshake at <c>GET /chat</c> (RFC 6455, section 4.2; over HTTP/2 CONNECT, RFC 8441). Everything that can be wrong with it is
+/// refused before the upgrade.
 /// </summary>
 internal sealed class WebSocketEndpoint(WebSocketServices services, IHostEnvironment environment, IServiceProvider provider)
 {
@@ -61,8 +61,7 @@ internal sealed class WebSocketEndpoint(WebSocketServices services, IHostEnviron
     }
 
     /// <summary>
-    /// Asks for no service of the request's own: a connection that stays for days has no container scope, and keeps none of what its token
-    /// brought.
+    /// Asks for no scoped service. So a connection that stays for days keeps no scope, and nothing of its token.
     /// </summary>
     private async Task HandleAsync(HttpContext context)
     {
@@ -95,7 +94,7 @@ internal sealed class WebSocketEndpoint(WebSocketServices services, IHostEnviron
     }
 
     /// <summary>
-    /// Puts a connection for the user into the map; or answers why not, unless the caller has left, and the result is null.
+    /// Puts a connection for the user into the map. Null if it was refused, which is answered then, or if the caller has left.
     /// </summary>
     private async Task<Connection?> JoinAsync(HttpContext context, CurrentUser user)
     {
@@ -118,7 +117,7 @@ internal sealed class WebSocketEndpoint(WebSocketServices services, IHostEnviron
         return null;
     }
 
-    /// <summary>What is wrong with the handshake, or null. The framework says of all of it merely "not a WebSocket request".</summary>
+    /// <summary>What is wrong with the handshake, or null. The framework would only say "not a WebSocket request".</summary>
     private static RefusalResult? Refuse(HttpContext context, IHostEnvironment environment)
     {
         var (request, headers) = (context.Request, context.Response.Headers);

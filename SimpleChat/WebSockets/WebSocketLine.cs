@@ -6,7 +6,7 @@ namespace SimpleChat.WebSockets;
 
 /// <summary>
 /// Carries one <see cref="Connection"/> over one WebSocket, from the handshake to the close frame. <see cref="Receiving"/> is the only one
-/// that receives, <see cref="Sending"/> the only one that sends, this the only one that closes. They meet in the connection alone.
+/// that receives, <see cref="Sending"/> the only one that sends, this the only one that closes. They share the connection alone.
 /// </summary>
 internal sealed partial class WebSocketLine : IDisposable
 {
@@ -14,7 +14,7 @@ internal sealed partial class WebSocketLine : IDisposable
     private static readonly TimeSpan CloseTimeout = TimeSpan.FromSeconds(1);
 
     /// <summary>
-    /// When nothing is read any more, the close frame gets a head start on the reset that closing a socket with unread data sends.
+    /// Closing a socket with unread data sends a reset. So it stays open for this long after the close frame, if nobody reads any more.
     /// </summary>
     private static readonly TimeSpan Linger = TimeSpan.FromMilliseconds(100);
 
@@ -78,7 +78,7 @@ internal sealed partial class WebSocketLine : IDisposable
         Log.Ended(Services.Log, Connection.User, Connection.Ending!.Name);
     }
 
-    /// <summary>One of both directions failed: the connection ends, with a name for it.</summary>
+    /// <summary>Reading or writing failed. The connection ends, and the end has a name.</summary>
     public void Fail(Exception e)
     {
         if (IsProtocolError(e))
@@ -120,7 +120,7 @@ internal sealed partial class WebSocketLine : IDisposable
         }
         catch (Exception e) when (IsPeerGone(e) || e is TimeoutException or ArgumentException)
         {
-            // It was told, or cannot be.
+            // The peer was told, or cannot be told.
         }
     }
 
@@ -134,7 +134,7 @@ internal sealed partial class WebSocketLine : IDisposable
     private static bool IsPeerGone(Exception e) =>
         e is WebSocketException or IOException or OperationCanceledException or ObjectDisposedException;
 
-    /// <summary>Looks at the clock, and again as often as a silent line is pinged: clocks are set, and a timer does not notice.</summary>
+    /// <summary>Looks at the clock as often as a silent line is pinged. A clock may be set, and a timer would not notice.</summary>
     private void CheckExpiry(DateTimeOffset expiresAt)
     {
         var left = expiresAt - Services.Time.GetUtcNow();

@@ -3,16 +3,16 @@ using SimpleChat.Wire;
 namespace SimpleChat.WebSockets;
 
 /// <summary>
-/// What was written to a WebSocket on which writing counts as delivering (subprotocol <c>chat</c>). It hands in one delivery, and no other
-/// before that one was answered: a fast reader's deliveries gather meanwhile, and take one place in the writer's queue. Ids only rise on a
-/// connection and leave no hole, so a range says it all.
+/// What was written to a WebSocket on which writing counts as delivering (subprotocol <c>chat</c>). It hands in one delivery at a time. A
+/// fast reader's deliveries gather meanwhile, and take one place in the writer's queue. On a connection ids only rise, and none is left
+/// out; so one range of ids is enough.
 /// </summary>
 /// <param name="chat">The chat.</param>
 /// <param name="connection">The connection, just joined: what is at or below its position is not written to it.</param>
 /// <param name="time">The clock.</param>
 internal sealed class WrittenMessages(Chat chat, Connection connection, TimeProvider time) : IReply
 {
-    /// <summary>After a refusal storage is left alone for so long.</summary>
+    /// <summary>How long to wait after a refusal.</summary>
     private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(500);
 
     private readonly Lock _gate = new();
@@ -22,7 +22,7 @@ internal sealed class WrittenMessages(Chat chat, Connection connection, TimeProv
     private int _count;
     private bool _isUnderWay;
 
-    /// <summary>Everything up to <paramref name="id"/> was written: <paramref name="count"/> messages more.</summary>
+    /// <summary>Everything up to <paramref name="id"/> was written. That is <paramref name="count"/> messages more than before.</summary>
     public void UpTo(long id, int count)
     {
         lock (_gate)
@@ -50,7 +50,7 @@ internal sealed class WrittenMessages(Chat chat, Connection connection, TimeProv
         HandIn();
     }
 
-    /// <summary>Tries again while the connection is open. After that the messages are still in the inbox, and come once more.</summary>
+    /// <summary>Tries again while the connection is open. Afterwards the messages stay in the inbox, and come once more.</summary>
     public void Refused(Refusal refusal) => _ = RetryAsync();
 
     private async Task RetryAsync()

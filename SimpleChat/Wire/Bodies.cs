@@ -6,7 +6,7 @@ using System.Text.Json.Serialization;
 
 namespace SimpleChat.Wire;
 
-// What FrameWriter writes without them, and the API's description shows: the shapes of messages and pages.
+// The shapes of messages and pages, for the API's description. FrameWriter writes them without these records.
 
 internal record MessageBody(
     [property: Range(1d, IncomingFrame.MaxId), Description("Rises in commit order.")] long Id,
@@ -26,7 +26,7 @@ internal sealed record HistoryBody(IReadOnlyList<HistoryMessageBody> Messages, b
 
 internal sealed record ConversationsBody(IReadOnlyList<ConversationBody> Conversations, bool HasMore);
 
-// Bodies that come in, described too.
+// The shapes of bodies that come in, and of small answers.
 
 internal sealed record SendBody(
     [property: RegularExpression(UserId.Pattern)] string To,

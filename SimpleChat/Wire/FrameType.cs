@@ -1,6 +1,6 @@
 namespace SimpleChat.Wire;
 
-/// <summary>What a client's frame asks for.</summary>
+/// <summary>What a client's frame asks the server to do.</summary>
 internal enum FrameType
 {
     Send,

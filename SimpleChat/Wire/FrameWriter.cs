@@ -7,14 +7,13 @@ using Microsoft.Extensions.ObjectPool;
 namespace SimpleChat.Wire;
 
 /// <summary>
-/// Writes the server's frames, one JSON object each, <c>type</c> first: one at a time, into a buffer that the next one overwrites. Taken
-/// from the
-/// <see cref="Pool"/> for as long as there is something to write. UTF-8 as it is, instead of \u escapes for most of what is not ASCII:
-/// no frame is ever pasted into HTML by the server.
+/// Writes the server's frames. Each is one JSON object, with <c>type</c> first. It is written into a buffer, which the next frame
+/// overwrites. A writer is taken from the <see cref="Pool"/> for as long as there is something to write. Most characters outside ASCII
+/// are written as they are, without \u escapes, because the server never pastes a frame into HTML.
 /// </summary>
 internal sealed class FrameWriter : IResettable, IDisposable
 {
-    /// <summary>Where they wait for their next use.</summary>
+    /// <summary>The writers that nobody uses now.</summary>
     public static readonly ObjectPool<FrameWriter> Pool = ObjectPool.Create<FrameWriter>();
 
     /// <summary>A time on the wire: UTC with milliseconds (RFC 3339).</summary>
@@ -25,7 +24,7 @@ internal sealed class FrameWriter : IResettable, IDisposable
 
     private const int FirstBuffer = 1024;
 
-    /// <summary>What a very large message made of a buffer is let go again.</summary>
+    /// <summary>A buffer that a large message made longer than this is not kept.</summary>
     private const int LargestKeptBuffer = 256 * 1024;
 
     private static readonly JsonWriterOptions Relaxed =
@@ -36,7 +35,7 @@ internal sealed class FrameWriter : IResettable, IDisposable
 
     public FrameWriter() => _json = new Utf8JsonWriter(_buffer, Relaxed);
 
-    /// <summary>A message's frame to keep.</summary>
+    /// <summary>A message's frame, in an array of its own.</summary>
     public static byte[] BytesOf(Message message)
     {
         var frames = Pool.Get();
@@ -90,7 +89,7 @@ internal sealed class FrameWriter : IResettable, IDisposable
         return End();
     }
 
-    /// <summary>A message in a request's answer or a stream's event, where what it is needs no <c>type</c>.</summary>
+    /// <summary>A message in a request's answer or a stream's event. It has no <c>type</c>.</summary>
     public ReadOnlyMemory<byte> Body(Message message)
     {
         Begin();

@@ -3,7 +3,7 @@ namespace SimpleChat.Wire;
 /// <summary>Message ids from the first to the last, both included.</summary>
 internal readonly record struct IdRange(long First, long Last)
 {
-    /// <summary>The ids as ranges: those that follow each other are one.</summary>
+    /// <summary>The ids as ranges. Ids that follow each other are in one range.</summary>
     public static List<IdRange> Of(IReadOnlyList<long> ids)
     {
         var ranges = new List<IdRange>();

@@ -3,8 +3,8 @@ using System.Text.Json;
 namespace SimpleChat.Wire;
 
 /// <summary>
-/// A client's frame after reading: what it asks for, or the error that answers it. One WebSocket text message holds one JSON object;
-/// request bodies are read here too. <see cref="ClientMessageId"/> is there whenever the frame had a proper one, so that an error can name
+/// A client's frame after it was read: what it asks for, or the refusal that answers it. One WebSocket text message holds one JSON object.
+/// Request bodies are read here too. <see cref="ClientMessageId"/> is kept whenever the frame has a valid one, so that an error can name
 /// it.
 /// </summary>
 internal readonly record struct IncomingFrame(
@@ -13,7 +13,7 @@ internal readonly record struct IncomingFrame(
     /// <summary>The longest clientMessageId, in Unicode code points.</summary>
     public const int MaxClientMessageIdLength = 64;
 
-    /// <summary>Ids in one ack at most, repeats counted: what they cost the writer is bounded by it.</summary>
+    /// <summary>The most ids in one ack, repeats counted. It bounds what one ack costs the writer.</summary>
     public const int MaxAckIds = 1024;
 
     /// <summary>Ids are safe integers in every JSON reader: below 2^53 (RFC 8259, section 6).</summary>
@@ -24,7 +24,7 @@ internal readonly record struct IncomingFrame(
     /// Nothing a client can write makes it throw: whatever is wrong comes back as <see cref="IncomingFrame.Refusal"/>.
     /// </summary>
     /// <param name="json">The whole message, UTF-8.</param>
-    /// <param name="lastTo">Whom the client wrote to last: most often it is the same again, and needs no new string.</param>
+    /// <param name="lastTo">Whom the client wrote to last. It is most often the same user again, and then no new string is made.</param>
     public static IncomingFrame Read(ReadOnlySpan<byte> json, string lastTo = "") =>
         new Reader(json, lastTo).Read(FrameType.Send, isBody: false);
 

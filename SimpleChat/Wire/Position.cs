@@ -3,11 +3,11 @@ using System.Globalization;
 namespace SimpleChat.Wire;
 
 /// <summary>
-/// A place in the messages of a user, where a client resumes: the id of a message, and as a proof that it is of this database the message's
-/// <c>sentAt</c>. Written <c>41</c> or <c>41@2026-11-24T11:02:03.123Z</c>; <c>0</c> is the very beginning.
+/// A place in the messages of a user, after which a client resumes. It is the id of a message. The message's <c>sentAt</c> proves that the
+/// message is of this database. Written <c>41</c> or <c>41@2026-11-24T11:02:03.123Z</c>; <c>0</c> is the very beginning.
 /// </summary>
-/// <param name="Id">Everything above it is still to come. One too large for an id is <see cref="long.MaxValue"/>: it was never given
-/// out.</param>
+/// <param name="Id">The client wants everything above it. A number too large for an id is <see cref="long.MaxValue"/>, which was never
+/// given out.</param>
 /// <param name="SentAt">When that message was sent, in milliseconds since 1970-01-01 UTC; null in the short form, which proves
 /// nothing.</param>
 internal readonly record struct Position(long Id, long? SentAt)

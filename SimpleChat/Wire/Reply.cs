@@ -1,13 +1,13 @@
 namespace SimpleChat.Wire;
 
-/// <summary>How whoever asked for something hears what became of it: once, on any thread. Neither method may wait.</summary>
+/// <summary>Tells a caller once, on any thread, what became of what it asked for. Neither method may wait.</summary>
 internal interface IReply
 {
     /// <summary>It is on disk.</summary>
     /// <param name="message">The stored message, if a message was sent; null for anything else.</param>
     void Done(Message? message);
 
-    /// <summary>It was not done, or is not known to be.</summary>
+    /// <summary>It was not done, or it is not known whether it was.</summary>
     void Refused(Refusal refusal);
 }
 
