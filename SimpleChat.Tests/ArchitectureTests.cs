@@ -1,5 +1,6 @@
 using System.Reflection;
 using System.Runtime.CompilerServices;
+using System.Text.Json;
 using System.Text.RegularExpressions;
 
 namespace SimpleChat.Tests;
@@ -88,6 +89,17 @@ public sealed partial class ArchitectureTests
     [Fact]
     public void Only_one_file_knows_OpenTelemetry() => Assert.Equal(Path.Combine("Hosting", "Telemetry.cs"), Path.GetRelativePath(
         Server, Assert.Single(Sources(), file => File.ReadAllText(file).Contains("using OpenTelemetry", StringComparison.Ordinal))));
+
+    [Fact]
+    public void Each_package_of_the_server_is_in_the_third_party_notices()
+    {
+        using var locked = JsonDocument.Parse(File.ReadAllText(Path.Combine(Server, "packages.lock.json")));
+        var packages = locked.RootElement.GetProperty("dependencies").EnumerateObject()
+            .SelectMany(target => target.Value.EnumerateObject()).Select(package => package.Name).ToHashSet();
+        var notices = File.ReadAllText(Path.Combine(Root, "THIRD-PARTY-NOTICES.md"));
+        Assert.Contains("Dapper", packages);
+        Assert.All(packages, package => Assert.Matches($@"[| ,]{Regex.Escape(package)}[, ]", notices));
+    }
 
     [Fact]
     public void The_chat_itself_is_short_and_no_file_is_long()

@@ -21,12 +21,12 @@ public sealed class ContainerTests : IDisposable
     public async Task The_image_is_not_roots_keeps_its_data_in_a_volume_and_has_no_symbols()
     {
         await using var registry = await Registry.StartAsync();
-        var archive = _folder.File("image.tar.gz");
+        var archive = _folder.File("image.tar");
         string[] arguments =
         [
             "publish", "SimpleChat", "-c", "Release", "-t:PublishContainer", "-v", "q", "--nologo", "-r", "linux-x64",
             "--no-self-contained",
-            $"-p:ContainerBaseImage={registry.Name}", $"-p:ContainerArchiveOutputPath={archive}", "-p:RestoreLockedMode=false",
+            $"-p:ContainerBaseImage={registry.Name}", $"-p:ContainerArchiveOutputPath={archive}", $"-p:NuGetLockFilePath={_folder.File("packages.lock.json")}",
         ];
         using var publish = Process.Start(new ProcessStartInfo("dotnet", arguments)
         {
@@ -38,7 +38,8 @@ public sealed class ContainerTests : IDisposable
         await publish.WaitForExitAsync().WaitAsync(4 * Deadline.Time);
         Assert.True(publish.ExitCode == 0, await output + await errors);
 
-        var files = await ReadAsync(File.OpenRead(archive));
+        await using var whole = File.OpenRead(archive);
+        var files = await ReadAsync(whole);
         using var manifest = JsonDocument.Parse(files["manifest.json"]);
         using var image = JsonDocument.Parse(files[manifest.RootElement[0].GetProperty("Config").GetString()!]);
         var config = image.RootElement.GetProperty("config");
@@ -47,7 +48,8 @@ public sealed class ContainerTests : IDisposable
             config.GetProperty("Env").EnumerateArray().Select(variable => variable.GetString()));
         Assert.True(config.GetProperty("ExposedPorts").TryGetProperty("8080/tcp", out _));
         var last = manifest.RootElement[0].GetProperty("Layers").EnumerateArray().Last().GetString()!;
-        var program = await ReadAsync(new MemoryStream(files[last]));
+        await using var layer = new GZipStream(new MemoryStream(files[last]), CompressionMode.Decompress);
+        var program = await ReadAsync(layer);
         Assert.Contains("app/SimpleChat.dll", program.Keys);
         Assert.Contains("app/wwwroot/index.html", program.Keys);
         Assert.DoesNotContain(program.Keys, name => name.EndsWith(".pdb", StringComparison.Ordinal));
@@ -55,8 +57,7 @@ public sealed class ContainerTests : IDisposable
 
     private static async Task<Dictionary<string, byte[]>> ReadAsync(Stream archive)
     {
-        await using var unzipped = new GZipStream(archive, CompressionMode.Decompress);
-        await using var tar = new TarReader(unzipped);
+        await using var tar = new TarReader(archive);
         var files = new Dictionary<string, byte[]>();
         while (await tar.GetNextEntryAsync(copyData: true) is { } entry)
         {
