@@ -26,7 +26,8 @@ public sealed class ContainerTests : IDisposable
         [
             "publish", "SimpleChat", "-c", "Release", "-t:PublishContainer", "-v", "q", "--nologo", "-r", "linux-x64",
             "--no-self-contained",
-            $"-p:ContainerBaseImage={registry.Name}", $"-p:ContainerArchiveOutputPath={archive}", $"-p:NuGetLockFilePath={_folder.File("packages.lock.json")}",
+            $"-p:ContainerBaseImage={registry.Name}", $"-p:ContainerArchiveOutputPath={archive}",
+            $"-p:NuGetLockFilePath={_folder.File("packages.lock.json")}",
         ];
         using var publish = Process.Start(new ProcessStartInfo("dotnet", arguments)
         {
