@@ -32,7 +32,7 @@ public sealed partial class ArchitectureTests
     };
 
     /// <summary>What the root may name of Storage: its door.</summary>
-    private static readonly string[] Door = ["Writer", "Write", "Transaction", "MessageReader", "Page", "StorageFault"];
+    private static readonly string[] Door = ["Writer", "Write", "ITransaction", "PendingMessage", "IMessageReader", "Page", "StorageFault"];
 
     /// <summary>Files that may be longer than the others, and why.</summary>
     private static readonly Dictionary<string, string> MayBeLong = new()

@@ -1,8 +1,10 @@
+using Dapper;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Mvc.Testing;
 using Microsoft.AspNetCore.TestHost;
+using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 
@@ -43,6 +45,35 @@ internal sealed class ChatServer : IAsyncDisposable
     public string this[string key]
     {
         set => _settings[key] = value;
+    }
+
+    /// <summary>Does what an operator does behind the server's back.</summary>
+    public async Task ExecuteAsync(string sql)
+    {
+        await using var operators = Open();
+        await operators.ExecuteAsync(sql);
+    }
+
+    /// <summary>Looks into the database past the server.</summary>
+    public async Task<long> CountAsync(string sql)
+    {
+        await using var database = Open();
+        return await database.ExecuteScalarAsync<long>(sql);
+    }
+
+    /// <summary>Keeps the server from writing until it is disposed of.</summary>
+    public IAsyncDisposable HoldWrites()
+    {
+        var stranger = Open();
+        stranger.BeginTransaction(deferred: false);
+        return stranger; // takes its transaction along
+    }
+
+    private SqliteConnection Open()
+    {
+        var connection = new SqliteConnection($"Data Source={DatabasePath};Pooling=False");
+        connection.Open();
+        return connection;
     }
 
     /// <summary>Before the start: these settings too.</summary>

@@ -1,6 +1,4 @@
 using System.Text;
-using Dapper;
-using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Time.Testing;
 
 namespace SimpleChat.Tests;
@@ -167,8 +165,7 @@ public sealed class HistoryTests
             await alice.ExpectAsync("sent");
         await server.RestartAsync(); // the indexes are complete then
         await new HttpUser(server.Http, "alice").SendAsync("bob", "701"); // and this is above them
-        await using (var operators = new SqliteConnection($"Data Source={server.DatabasePath};Pooling=False"))
-            await operators.ExecuteAsync("DELETE FROM MessageDB WHERE Id BETWEEN @first AND @last", new { first, last });
+        await server.ExecuteAsync($"DELETE FROM MessageDB WHERE Id BETWEEN {first} AND {last}");
         var kept = Enumerable.Range(1, 701).Where(i => i < first || i > last).Select(i => (long)i).ToList();
 
         var bob = new HttpUser(server.Http, "bob");
@@ -273,8 +270,7 @@ public sealed class HistoryTests
         Assert.False(page.HasMore);
         Assert.Empty((await alice.GetAsync("/conversations?before=2")).Conversations);
 
-        await using var operators = new SqliteConnection($"Data Source={server.DatabasePath};Pooling=False");
-        await operators.ExecuteAsync("DELETE FROM MessageDB WHERE Id IN (2, 4)");
+        await server.ExecuteAsync("DELETE FROM MessageDB WHERE Id IN (2, 4)");
         // Bob's falls back to the one before.
         Assert.Equal(["5", "3", "1"], (await alice.GetAsync("/conversations")).Conversations.Select(last => last.Body));
     }

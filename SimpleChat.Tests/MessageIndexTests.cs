@@ -119,8 +119,8 @@ public sealed class MessageIndexTests : IDisposable
         Assert.Equal(mine.Where(message => message.Id > position).Take(50).Select(message => message.Id),
             History(user, null, position, long.MaxValue));
         Assert.Equal(
-            mine.Where(message => message.Id > position).Take(MessageReader.PageSize).Select(message => message.Id),
-            Page.Of(_store.ReadConcerning(user, position, long.MaxValue), long.MaxValue).Messages.Select(message => message.Id));
+            mine.Where(message => message.Id > position).Take(Page.Size).Select(message => message.Id),
+            _store.ReadConcerning(user, position, long.MaxValue).ToBlockingEnumerable().Take(Page.Size).Select(message => message.Id));
     }
 
     /// <summary>As an operator would, behind the server's back.</summary>
@@ -134,10 +134,11 @@ public sealed class MessageIndexTests : IDisposable
     }
 
     private IEnumerable<(string With, long Last)> Conversations(string user, long before) =>
-        _store.ReadConversations(user, before).Select(conversation => (conversation.With, conversation.Last.Message.Id));
+        _store.ReadConversations(user, before).ToBlockingEnumerable()
+            .Select(conversation => (conversation.With, conversation.Last.Message.Id));
 
     private IEnumerable<long> History(string user, string? with, long? after, long before) =>
-        _store.ReadHistory(user, with, after, before, since: 0).Take(50).Select(row => row.Message.Id).Order();
+        _store.ReadHistory(user, with, after, before, since: 0).ToBlockingEnumerable().Take(50).Select(row => row.Message.Id).Order();
 
     private static IEnumerable<long> Newest(List<Message> messages, long before) =>
         messages.Where(message => message.Id < before).TakeLast(50).Select(message => message.Id);

@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using System.Text.RegularExpressions;
-using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Time.Testing;
 
 namespace SimpleChat.Tests;
@@ -281,16 +280,11 @@ public sealed partial class SendTests
     {
         await using var server = await ChatServer.StartNewAsync();
         await using var alice = await ChatClient.ConnectAsync(server.Url, "alice");
-        await using var database = new SqliteConnection($"Data Source={server.DatabasePath};Mode=ReadOnly;Pooling=False");
-        database.Open();
-        await using var count = database.CreateCommand();
-        count.CommandText =
-            "SELECT count(*) FROM MessageDB m JOIN InboxDB i ON i.MessageId = m.Id AND i.Recipient = m.Recipient WHERE m.Id = $id";
-        var id = count.Parameters.Add("$id", SqliteType.Integer);
         for (var i = 0; i < 50; i++)
         {
-            id.Value = (await alice.SendAndConfirmAsync("bob", "hi")).Id;
-            Assert.Equal(1L, await count.ExecuteScalarAsync());
+            var id = (await alice.SendAndConfirmAsync("bob", "hi")).Id;
+            Assert.Equal(1, await server.CountAsync(
+                $"SELECT count(*) FROM MessageDB m JOIN InboxDB i ON i.MessageId = m.Id AND i.Recipient = m.Recipient WHERE m.Id = {id}"));
         }
     }
 
@@ -453,10 +447,8 @@ public sealed partial class SendTests
         await using var server = await new ChatServer { ["Chat:MessagesPerSecond"] = "0" }.StartAsync();
         await using var alice = await ChatClient.ConnectAsync(server.Url, "alice");
         var http = new HttpUser(server.Http, "alice");
-        await using (var stranger = new SqliteConnection($"Data Source={server.DatabasePath};Pooling=False"))
+        await using (server.HoldWrites())
         {
-            stranger.Open();
-            await using var transaction = stranger.BeginTransaction(deferred: false);
             var started = Stopwatch.GetTimestamp();
             var posted = Enumerable.Range(0, 20).Select(i => http.SendAsync("bob", $"posted {i}")).ToArray();
             for (var i = 0; i < 1000; i++)
@@ -484,10 +476,8 @@ public sealed partial class SendTests
         await using var bob = await ChatClient.ConnectAsync(server.Url, "bob");
         var http = new HttpUser(server.Http, "alice");
 
-        await using (var stranger = new SqliteConnection($"Data Source={server.DatabasePath};Pooling=False"))
+        await using (server.HoldWrites())
         {
-            stranger.Open();
-            await using var transaction = stranger.BeginTransaction(deferred: false);
             await alice.SendAsync("bob", "hi", "c1");
             var error = await alice.ExpectAsync("error");
             Assert.Equal(("storage_unavailable", "c1"), (error.Code, error.ClientMessageId));

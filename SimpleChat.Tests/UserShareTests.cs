@@ -25,12 +25,12 @@ public sealed class UserShareTests
     }
 
     [Fact]
-    public void I8_A_user_who_sends_as_fast_and_as_much_as_is_allowed_is_never_in_debt()
+    public async Task I8_A_user_who_sends_as_fast_and_as_much_as_is_allowed_is_never_in_debt()
     {
         var share = new UserShare("alice", _options, _time);
         for (var i = 0; i < 60 * _options.MessagesPerSecond; i++)
         {
-            Assert.True(share.TakeMessage());
+            Assert.True(await share.TakeMessageAsync());
             share.Charge(Work.Frame(_options.MaxMessageBytes, _options.MaxMessageBytes));
             _time.Advance(TimeSpan.FromSeconds(1) / _options.MessagesPerSecond);
             Assert.Equal(TimeSpan.Zero, share.Debt);

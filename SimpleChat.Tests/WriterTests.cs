@@ -3,7 +3,6 @@ using System.Diagnostics.Metrics;
 using System.Text;
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Hosting.Internal;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace SimpleChat.Tests;
@@ -17,7 +16,7 @@ public sealed class WriterTests
     public async Task I9_A_write_that_the_database_refuses_or_that_throws_fails_alone_and_its_neighbours_are_stored(bool isRefused)
     {
         await using var writer = await WriterHost.StartAsync();
-        var alice = writer.Join("alice");
+        var alice = await writer.JoinAsync("alice");
         Assert.True(await writer.Enqueue(transaction => transaction.Insert(new Draft("alice", "bob", "acknowledged"u8.ToArray(), null), 0))
             .OrFail("a commit"));
         var release = await writer.HoldUpAsync(); // so that the next four are one batch
@@ -98,7 +97,7 @@ public sealed class WriterTests
     public async Task I9_A_commit_that_seems_to_fail_and_is_on_disk_all_the_same_is_news_to_everyone_receipts_included()
     {
         await using var writer = await WriterHost.StartAsync();
-        var (alice, bob) = (writer.Join("alice"), writer.Join("bob"));
+        var (alice, bob) = (await writer.JoinAsync("alice"), await writer.JoinAsync("bob"));
         Assert.True(await writer.Enqueue(transaction => transaction.Insert(new Draft("alice", "bob", "one"u8.ToArray(), null), 0))
             .OrFail("a commit"));
         var release = await writer.HoldUpAsync(); // so that the next three are one batch
@@ -160,7 +159,7 @@ public sealed class WriterTests
     {
         const int Sent = Outbox.ReceiptCapacity + 100;
         await using var writer = await WriterHost.StartAsync();
-        var alice = writer.Join("alice");
+        var alice = await writer.JoinAsync("alice");
         using var drain = writer.DrainOf(alice);
         drain.Next();
         Assert.True(await writer.Enqueue(db =>
@@ -208,9 +207,10 @@ public sealed class WriterTests
             _listener.Start();
             var metrics = new Metrics(meters);
             Core = new Writer(_database, metrics, TimeProvider.System, NullLogger<Writer>.Instance);
-            var lifetime = new ApplicationLifetime(NullLogger<ApplicationLifetime>.Instance);
+            var audience = new LocalAudience(_registry, () => Core.LastCommitted);
+            Core.Recovered = audience.Recover;
             _chat = new Chat(
-                _registry, Core, new MessageReader(_database), new PageRoom(16), metrics, TimeProvider.System, lifetime,
+                _registry, audience, Core, new MessageReader(_database), new PageRoom(16), metrics, TimeProvider.System,
                 NullLogger<Drain>.Instance);
         }
 
@@ -248,10 +248,10 @@ public sealed class WriterTests
         public Drain DrainOf(Connection connection) => _chat.DrainOf(connection);
 
         /// <summary>A connection of this user's, to hear what is delivered.</summary>
-        public Connection Join(string user)
+        public async Task<Connection> JoinAsync(string user)
         {
             var connection = new Connection(new UserShare(user));
-            Assert.Null(_chat.Join(connection, position: null));
+            Assert.Null(await _chat.JoinAsync(connection, position: null));
             return connection;
         }
 
@@ -297,7 +297,7 @@ public sealed class WriterTests
         {
             public TaskCompletionSource<bool> Answer { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-            public override void Store(Transaction db) => write(db);
+            public override void Store(ITransaction db) => write((Transaction)db);
 
             public override void Stored()
             {

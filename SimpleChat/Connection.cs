@@ -5,7 +5,7 @@ using SimpleChat.Wire;
 namespace SimpleChat;
 
 /// <summary>
-/// One open connection of a user, over any transport. The writer's thread puts messages and receipts in (<see cref="Offer"/>,
+/// One open connection of a user, over any transport. The audience puts messages and receipts in (<see cref="Offer"/>,
 /// <see cref="Tell"/>), and never waits. One <see cref="Drain"/> takes them out (<see cref="Take"/>).
 /// <para>
 /// Messages come in id order from two sources. Up to the mark they are read from the database; above it they are queued here. A new
@@ -68,13 +68,17 @@ internal sealed class Connection(UserShare share, bool messagesOnly = false)
     }
 
     /// <summary>Something up to <paramref name="committed"/> may not have been offered: it is read from the database.</summary>
-    public void FallBehind(long committed)
+    /// <param name="committed">The highest id.</param>
+    /// <param name="misses">Whether receipts may be missed too, for what the user sent since this connection joined.</param>
+    public void FallBehind(long committed, bool misses = false)
     {
         lock (_gate)
         {
             _waiting?.DropMessages();
             _own?.EndSpan();
             _mark = Math.Max(_mark, committed);
+            if (misses && !messagesOnly)
+                Waiting.Miss(new IdRange(_inboxUpTo + 1, committed));
         }
 
         Signal.Set();
@@ -85,9 +89,7 @@ internal sealed class Connection(UserShare share, bool messagesOnly = false)
     {
         lock (_gate)
         {
-            if (_end is not null)
-                return;
-            if (IsAttended)
+            if (_end is null && IsAttended)
                 Queue(message);
         }
 
@@ -114,9 +116,8 @@ internal sealed class Connection(UserShare share, bool messagesOnly = false)
     {
         lock (_gate)
         {
-            if (_end is not null || messagesOnly)
-                return;
-            Waiting.Add(receipt);
+            if (_end is null && !messagesOnly)
+                Waiting.Add(receipt);
         }
 
         Signal.Set();
@@ -178,10 +179,8 @@ internal sealed class Connection(UserShare share, bool messagesOnly = false)
     /// <summary>Whether the message was sent over this very connection, and so is not sent back.</summary>
     public bool IsOwn(Message message)
     {
-        if (message.From != User || message.To == User)
-            return false;
         lock (_gate)
-            return _own?.Contain(message.Id) == true;
+            return message.From == User && message.To != User && _own?.Contain(message.Id) == true;
     }
 
     private void Queue(Message message)

@@ -15,7 +15,7 @@ namespace SimpleChat;
 /// <param name="room">The room for pages.</param>
 /// <param name="time">The clock.</param>
 /// <param name="log">Hears of reads that fail.</param>
-internal sealed partial class Drain(Connection connection, MessageReader reader, PageRoom room, TimeProvider time, ILogger log)
+internal sealed partial class Drain(Connection connection, IMessageReader reader, PageRoom room, TimeProvider time, ILogger log)
     : IDisposable
 {
     /// <summary>After a failed read the database is left alone for this long.</summary>
@@ -25,6 +25,7 @@ internal sealed partial class Drain(Connection connection, MessageReader reader,
     private Outbox? _outbox; // the transport has it, and may not have written it yet
     private long _upTo; // the position once it is written
     private IdRange? _missedReceipts; // still to be read from the database
+    private Task<Action<Outbox>>? _reading; // a page; once it is there, it puts itself into an outbox
 
     /// <summary>Whether more can be had at once. If not, the transport waits until the connection is woken.</summary>
     public bool HasMore { get; private set; }
@@ -59,30 +60,34 @@ internal sealed partial class Drain(Connection connection, MessageReader reader,
 
     private void GiveBack()
     {
-        room.Return(_place);
+        if (_reading is null)
+            room.Return(_place);
         if (_outbox is not null)
             Outbox.Pool.Return(_outbox);
         _outbox = null;
     }
 
-    /// <summary>Adds a page out of the database, of messages or else of receipts.</summary>
+    /// <summary>Adds a page out of the database, of messages or else of receipts. One that takes long wakes the connection.</summary>
     private void Read(Outbox outbox)
     {
-        var debt = connection.Share.Debt;
-        if (debt > TimeSpan.Zero)
+        if (_reading is null)
         {
-            WakeAfter(debt);
-            return;
+            var debt = connection.Share.Debt;
+            if (debt > TimeSpan.Zero)
+                WakeAfter(debt);
+            if (debt > TimeSpan.Zero || !room.TryTake(_place))
+                return;
+            _reading = outbox.CatchUp is { } range ? ReadMessagesAsync(range) : ReadReceiptsAsync(_missedReceipts!.Value);
+            if (!_reading.IsCompleted)
+                connection.Signal.SetAfter(_reading);
         }
 
-        if (!room.TryTake(_place))
+        if (!_reading.IsCompleted)
             return;
+        (var read, _reading) = (_reading, null);
         try
         {
-            if (outbox.CatchUp is { } catchUp)
-                _upTo = ReadMessages(outbox, catchUp);
-            else
-                ReadReceipts(outbox, _missedReceipts!.Value);
+            read.GetAwaiter().GetResult()(outbox);
             HasMore = true;
         }
         catch (Exception e) when (StorageFault.Is(e))
@@ -95,26 +100,31 @@ internal sealed partial class Drain(Connection connection, MessageReader reader,
             Work.Read(outbox.Messages.Count + outbox.Receipts.Count, outbox.Messages.Sum(message => message.Text.Length)));
     }
 
-    private long ReadMessages(Outbox outbox, CatchUp range)
+    private async Task<Action<Outbox>> ReadMessagesAsync(CatchUp range)
     {
-        var page = Page.Of(range.InboxOnly
+        var page = await Page.OfAsync(range.InboxOnly
             ? reader.ReadInbox(connection.User, range.After, range.UpTo)
             : reader.ReadConcerning(connection.User, range.After, range.UpTo), range.UpTo);
-        outbox.Messages.AddRange(page.Messages.Where(message => !connection.IsOwn(message)));
-        return page.UpTo;
+        return outbox =>
+        {
+            outbox.Messages.AddRange(page.Messages.Where(message => !connection.IsOwn(message)));
+            _upTo = page.UpTo;
+        };
     }
 
-    private void ReadReceipts(Outbox outbox, IdRange range)
+    private async Task<Action<Outbox>> ReadReceiptsAsync(IdRange range)
     {
-        var page = reader.ReadReceipts(connection.User, range.First, range.Last);
-        outbox.Receipts.AddRange(page);
-        _missedReceipts = page.Count == 0 ? null : range with { First = page[^1].Id + 1 };
+        var page = await reader.ReadReceiptsAsync(connection.User, range.First, range.Last);
+        return outbox =>
+        {
+            outbox.Receipts.AddRange(page);
+            if (_missedReceipts == range) // no more were missed meanwhile
+                _missedReceipts = page.Count == 0 ? null : range with { First = page[^1].Id + 1 };
+        };
     }
 
     /// <summary>Wakes the connection later. Nobody waits for this.</summary>
-    private void WakeAfter(TimeSpan pause) => _ = Task.Delay(pause, time).ContinueWith(
-        static (_, signal) => ((Signal)signal!).Set(), connection.Signal, CancellationToken.None,
-        TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+    private void WakeAfter(TimeSpan pause) => connection.Signal.SetAfter(Task.Delay(pause, time));
 
     private static partial class Log
     {

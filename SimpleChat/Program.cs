@@ -1,34 +1,3 @@
 using SimpleChat.Hosting;
-using SimpleChat.Network;
-using SimpleChat.Operations;
-using SimpleChat.Settings;
 
-if (Capacity.FirstLook() is { } tooFew)
-{
-    Console.Error.WriteLine(tooFew);
-    return 1;
-}
-var isStarted = false;
-try
-{
-    var command = Command.Take(ref args); // backup, erase
-    var builder = WebApplication.CreateBuilder([.. Defaults.Arguments, .. args]);
-    builder.AddChat();
-    if (command is not null) return await command.RunAsync(builder.Configuration);
-    await using var app = builder.Build();
-    app.UseChat();
-    await app.StartAsync();
-    isStarted = true;
-    Greeting.Print(app);
-    await app.WaitForShutdownAsync();
-    return 0;
-}
-catch (OperationCanceledException) when (!isStarted) // asked to stop while starting
-{
-    return 0;
-}
-catch (Exception e) when (e is not HostAbortedException) // a tool that only builds the host stops us with it
-{
-    Console.Error.WriteLine(StartException.Explain(e, isStarted));
-    return 1;
-}
+return await Server.RunAsync(args, builder => builder.AddChat());

@@ -6,9 +6,9 @@ using SimpleChat.Wire;
 namespace SimpleChat;
 
 /// <summary>
-/// A message on its way from alice to bob: steps 1 to 4 of five, in order. The writer calls <see cref="Store"/> within its transaction,
-/// again if that has to be repeated. Then it calls <see cref="Stored"/> after the commit, or <see cref="Refused"/> if the message is not
-/// known to be stored. Step 5 is <see cref="Delivery"/>.
+/// A message on its way from alice to bob, steps 1 and 2 of five. The writer calls <see cref="Store"/> within its transaction, again if
+/// that has to be repeated. Then it calls <see cref="Stored"/> after the commit, or <see cref="Refused"/> if the message is not known to
+/// be stored. The <see cref="LocalAudience"/> takes steps 3 and 4, a <see cref="Delivery"/> step 5.
 /// </summary>
 /// <param name="chat">The chat.</param>
 /// <param name="sender">The sender's share of the server.</param>
@@ -18,67 +18,79 @@ namespace SimpleChat;
 /// <param name="origin">The connection it came over; null if it came in a request of its own.</param>
 internal sealed class Send(Chat chat, UserShare sender, Draft draft, long receivedAt, IReply reply, Connection? origin = null) : Write
 {
-    private Message? _message;
+    private readonly PendingMessage _pending = new(draft, receivedAt);
 
     public override UserShare Share => sender;
 
     public override int Cost => 2 + draft.Text.Length / 1024; // two rows, and one for each KiB of text, which takes as long
 
     /// <summary>Whether the sender had sent this message before, under the same clientMessageId.</summary>
-    public bool IsRepeat { get; private set; }
+    public bool IsRepeat => _pending.IsRepeat;
 
     // ── 1. Received: alice's message has come in. It waits for the writer, unless she sends too many.
 
     /// <summary>Hands the message to the writer. The reply comes later.</summary>
-    public ValueTask ReceivedAsync()
+    public async ValueTask ReceivedAsync()
     {
-        if (sender.TakeMessage())
+        if (await sender.TakeMessageAsync())
         {
             sender.Charge(Work.Store(draft.Text.Length));
-            return chat.Writer.EnqueueAsync(this);
+            await chat.Writer.EnqueueAsync(this);
+            return;
         }
 
         Answer(Refusal.RateLimited);
-        return ValueTask.CompletedTask;
     }
 
     // ── 2. Stored: the MessageDB row and the InboxDB row, in one transaction. For a repeat, the message that is there.
 
-    public override void Store(Transaction db)
+    public override void Store(ITransaction db)
     {
-        _message = null;
-        if (IsAnswered)
-            return; // alice was told already that it is not known to be stored
-        var existing = draft.ClientMessageId is { } name ? db.Find(draft.From, name) : null;
-        IsRepeat = existing is not null;
-        _message = existing ?? db.Insert(draft, receivedAt);
+        _pending.Became(null, isRepeat: false);
+        if (!IsAnswered) // otherwise alice was told already that it is not known to be stored
+            db.Store(_pending);
     }
 
     public override void Stored()
     {
-        if (_message is null)
-            return;
-        var isSame = _message.To == draft.To && _message.Text.AsSpan().SequenceEqual(draft.Text);
-        Answer(isSame ? null : Refusal.ClientMessageIdReused);
-        if (IsRepeat)
+        var message = _pending.Message;
+        var isSame = message?.To == draft.To && message.Text.AsSpan().SequenceEqual(draft.Text);
+        Answer(message is null ? Refusal.StorageUnavailable : isSame ? null : Refusal.ClientMessageIdReused);
+        if (message is null || IsRepeat)
             return;
         chat.Metrics.Stored();
-        Push(_message);
+        chat.Audience.Push(message, origin);
     }
 
     public override void Refused() => Answer(Refusal.StorageUnavailable);
 
-    public override void Trace(CommitTrace commit) => commit.Message(IsRepeat ? 0 : _message?.Id ?? 0, Since);
+    public override void Trace(CommitTrace commit) => commit.Message(IsRepeat ? 0 : _pending.Message?.Id ?? 0, Since);
 
+    private void Answer(Refusal? refusal)
+    {
+        if (!TryAnswer())
+            return;
+        if (refusal is null)
+            reply.Done(_pending.Message);
+        else
+            reply.Refused(refusal);
+    }
+}
+
+/// <summary>The audience of a single server: everybody who is there is in the map.</summary>
+/// <param name="map">The map.</param>
+/// <param name="committed">Says what the writer has committed last.</param>
+internal sealed class LocalAudience(Connections map, Func<long> committed) : IAudience
+{
     // ── 3. Looked up: the map has bob's connections. 4. Pushed: each is offered the message. If he is away, it waits in InboxDB.
 
-    private void Push(Message message)
+    public void Push(Message message, Connection? origin)
     {
-        foreach (var connection in chat.Connections.Of(message.To))
+        foreach (var connection in map.Of(message.To))
             connection.Offer(message);
         if (message.From == message.To)
             return;
-        foreach (var connection in chat.Connections.Of(message.From)) // her other connections are shown what she sent
+        foreach (var connection in map.Of(message.From)) // her other connections are shown what she sent
         {
             if (connection == origin)
                 connection.Skip(message.Id);
@@ -87,14 +99,24 @@ internal sealed class Send(Chat chat, UserShare sender, Draft draft, long receiv
         }
     }
 
-    private void Answer(Refusal? refusal)
+    public void Tell(Receipt receipt)
     {
-        if (!TryAnswer())
-            return;
-        if (refusal is null)
-            reply.Done(_message);
-        else
-            reply.Refused(refusal);
+        foreach (var connection in map.Of(receipt.From))
+            connection.Tell(receipt);
+    }
+
+    public long Committed => committed();
+
+    public ValueTask<Refusal?> TryAddAsync(Connection connection) => ValueTask.FromResult(map.TryAdd(connection));
+
+    public void Remove(Connection connection) => map.Remove(connection);
+
+    public ValueTask<bool?> IsOnlineAsync(string user) => ValueTask.FromResult<bool?>(map.Of(user).Any(one => one.IsAttended));
+
+    public void Recover()
+    {
+        foreach (var connection in map.All)
+            connection.FallBehind(Committed);
     }
 }
 
@@ -115,7 +137,7 @@ internal sealed class Delivery(Chat chat, UserShare recipient, IReadOnlyList<IdR
 
     public override int Cost => 1 + count;
 
-    public override void Store(Transaction db)
+    public override void Store(ITransaction db)
     {
         _receipts.Clear();
         foreach (var range in ranges)
@@ -136,7 +158,7 @@ internal sealed class Delivery(Chat chat, UserShare recipient, IReadOnlyList<IdR
     }
 
     /// <summary>The commit seemed to fail, and may have succeeded: rows that are gone from the inbox were delivered.</summary>
-    public override void Recover(Transaction db)
+    public override void Recover(ITransaction db)
     {
         _receipts.RemoveAll(receipt => db.IsInInbox(receipt.To, receipt.Id));
         Tell();
@@ -147,10 +169,6 @@ internal sealed class Delivery(Chat chat, UserShare recipient, IReadOnlyList<IdR
     private void Tell()
     {
         chat.Metrics.Delivered(_receipts.Count);
-        foreach (var receipt in _receipts)
-        {
-            foreach (var connection in chat.Connections.Of(receipt.From))
-                connection.Tell(receipt);
-        }
+        _receipts.ForEach(chat.Audience.Tell);
     }
 }

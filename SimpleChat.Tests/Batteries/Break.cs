@@ -37,7 +37,7 @@ internal sealed record Break(string Name, string Battery, params Break.Edit[] Ed
                 "SELECT MessageId, Sender FROM InboxDB WHERE Recipient = ?1 AND MessageId BETWEEN ?2 AND ?3"
                 """)),
         new("a repeat is a second message", nameof(CrashBattery),
-            new Edit("Steps.cs", "db.Find(draft.From, name)", "db.Find(draft.From, name + Guid.NewGuid())")),
+            new Edit("Transaction.cs", "Find(message.Draft.From, name)", "Find(message.Draft.From, name + Guid.NewGuid())")),
         new("a batch is written backwards", nameof(CrashBattery),
             new Edit("Writer.cs", """
                 foreach (var write in batch)
@@ -71,16 +71,16 @@ internal sealed record Break(string Name, string Battery, params Break.Edit[] Ed
             new Edit("Drain.cs", "WakeAfter(RetryPause);", "")),
         new("/health does not look", nameof(StorageBattery),
             new Edit("HealthProbe.cs", "await writer.EnqueueAsync(probe);", "probe.Stored();"),
-            new Edit("HealthProbe.cs", "reader.Probe();", "")),
+            new Edit("HealthProbe.cs", "await reader.ProbeAsync();", "")),
         new("nothing is synced", nameof(StorageBattery),
             new Edit("Database.cs", "\"synchronous\", \"2\"", "\"synchronous\", \"0\"")),
 
         new("a peer that vanished stays in the map", nameof(NetworkBattery),
-            new Edit("Chat.cs", "public void Leave(Connection connection) => Connections.Remove(connection);", """
+            new Edit("Chat.cs", "public void Leave(Connection connection) => audience.Remove(connection);", """
                 public void Leave(Connection connection)
                 {
                     if (connection.Ending != ConnectionEnd.PeerGone)
-                        Connections.Remove(connection);
+                        audience.Remove(connection);
                 }
                 """)),
         new("a peer that takes nothing is never dropped", nameof(NetworkBattery),
@@ -119,14 +119,14 @@ internal sealed record Break(string Name, string Battery, params Break.Edit[] Ed
         new("the queue repeats what came out of the database", nameof(InterleavingBattery),
             new Edit("Connection.cs", "outbox.DropPassed(_position);", "")),
         new("catching up skips what was committed meanwhile", nameof(InterleavingBattery),
-            new Edit("Drain.cs", "return page.UpTo;",
-                "return page.UpTo == range.UpTo ? Math.Max(page.UpTo, connection.Mark) : page.UpTo;")),
+            new Edit("Drain.cs", "_upTo = page.UpTo;",
+                "_upTo = page.UpTo == range.UpTo ? Math.Max(page.UpTo, connection.Mark) : page.UpTo;")),
         new("the queue is taken while the database is next", nameof(InterleavingBattery),
             new Edit("Connection.cs", "else if (_position < _mark)", "else if (_position < _mark && outbox.Messages.Count == 0)")),
         new("the last commit is read before the connection is in the map", nameof(InterleavingBattery),
-            new Edit("Chat.cs", "if (Connections.TryAdd(connection) is { } refusal)",
-                "var before = Writer.LastCommitted;\nif (Connections.TryAdd(connection) is { } refusal)"),
-            new Edit("Chat.cs", "var committed = Writer.LastCommitted;", "var committed = before;")),
+            new Edit("Chat.cs", "if (await audience.TryAddAsync(connection) is { } refusal)",
+                "var before = audience.Committed;\nif (await audience.TryAddAsync(connection) is { } refusal)"),
+            new Edit("Chat.cs", "var committed = audience.Committed;", "var committed = before;")),
         new("a connection that leaves takes its user's newer one along", nameof(ConnectionTests),
             new Edit("Connections.cs", "_connections.TryRemove(KeyValuePair.Create(connection.User, connections))",
                 "_connections.TryRemove(connection.User, out _)")),
@@ -176,7 +176,7 @@ internal sealed record Break(string Name, string Battery, params Break.Edit[] Ed
                                 _users++;
                 """, "connection.UserRequests = 0;")),
         new("nobody is slowed down", nameof(SecurityBattery),
-            new Edit("Steps.cs", "if (sender.TakeMessage())", "if (sender is not null)")),
+            new Edit("Steps.cs", "if (await sender.TakeMessageAsync())", "if (sender is not null)")),
     ];
 
     public override string ToString() => $"{Battery}: {Name}";

@@ -1,7 +1,6 @@
 using System.Diagnostics.Metrics;
 using System.Text;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Hosting.Internal;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit.Abstractions;
 
@@ -64,7 +63,7 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
             {
                 var connection = new Connection(new UserShare("bob"));
                 Thread.SpinWait(random.Next(2000)); // the commit that ended the join before does not say when the next one comes
-                Assert.Null(core.Chat.Join(connection, position: null));
+                Assert.Null(await core.Chat.JoinAsync(connection, position: null));
                 var read = connection.Mark;
                 connection.Passed(read); // as if the database had been read up to there
                 if (await FirstAsync(connection) is { } first)
@@ -142,7 +141,7 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
             visits++;
             var connection = new Connection(new UserShare(user));
             var came = new List<long>();
-            Assert.Null(core.Chat.Join(connection, fromInbox ? null : seen.Count == 0 ? "0" : $"{seen[^1]}"));
+            Assert.Null(await core.Chat.JoinAsync(connection, fromInbox ? null : seen.Count == 0 ? "0" : $"{seen[^1]}"));
             using var drain = core.Chat.DrainOf(connection);
             for (var looks = random.Next(1, 4); looks > 0 && seen.Count < total; looks--)
             {
@@ -227,9 +226,10 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
             var metrics = new Metrics(_services.GetRequiredService<IMeterFactory>());
             _writer = new Writer(_database, metrics, TimeProvider.System, NullLogger<Writer>.Instance);
             Registry = new Connections(options);
-            var lifetime = new ApplicationLifetime(NullLogger<ApplicationLifetime>.Instance);
+            var audience = new LocalAudience(Registry, () => _writer.LastCommitted);
+            _writer.Recovered = audience.Recover;
             Chat = new Chat(
-                Registry, _writer, new MessageReader(_database), new PageRoom(2), metrics, TimeProvider.System, lifetime,
+                Registry, audience, _writer, new MessageReader(_database), new PageRoom(2), metrics, TimeProvider.System,
                 NullLogger<Drain>.Instance);
         }
 

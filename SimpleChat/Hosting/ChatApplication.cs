@@ -36,16 +36,19 @@ internal static class ChatApplication
         BearerTokens.Register(services);
 
         services.AddSingleton(provider => new Database(provider.GetRequiredService<IConfiguration>().GetConnectionString("Chat")));
-        services.AddSingleton<MessageReader>();
+        services.AddSingleton<IDatabase>(provider => provider.GetRequiredService<Database>());
+        services.AddSingleton<IMessageReader, MessageReader>();
         services.AddSingleton<Writer>();
         services.AddHostedService(provider => provider.GetRequiredService<Writer>());
         services.AddHostedService<Retention>();
         services.AddSingleton<HealthProbe>();
 
         services.AddSingleton<UserShares>();
-        services.AddSingleton(provider => PageRoom.For(MessageReader.PageText, provider.GetRequiredService<ChatOptions>()));
+        services.AddSingleton(provider => PageRoom.For(Page.MaxText, provider.GetRequiredService<ChatOptions>()));
         services.AddSingleton(provider => new Connections(
             provider.GetRequiredService<ChatOptions>(), provider.GetRequiredService<Capacity>().Chat));
+        services.AddSingleton<IAudience>(provider => new LocalAudience(
+            provider.GetRequiredService<Connections>(), () => provider.GetRequiredService<Writer>().LastCommitted));
         services.AddSingleton<Chat>();
 
         HttpFront.Register(services);
@@ -56,7 +59,11 @@ internal static class ChatApplication
     /// <summary>Adds the middleware, in the order in which requests pass it, and then the endpoints.</summary>
     public static void UseChat(this WebApplication app)
     {
-        app.Services.GetRequiredService<Chat>();
+        var chat = app.Services.GetRequiredService<Chat>();
+        var connections = app.Services.GetRequiredService<Connections>();
+        app.Lifetime.ApplicationStopping.Register(chat.Stop);
+        chat.Writer.Recovered = chat.Audience.Recover;
+        chat.Metrics.ObserveConnections(() => connections.Count);
         BearerTokens.CheckSettings(app.Services);
         app.Use(PrivateAnswers.Mark);
         if (Proxies.AreKnown(app.Services))

@@ -30,7 +30,7 @@ internal static class InboxEndpoints
         group.MapPost("/inbox/ack", AckAsync).WithSummary("Marks messages as delivered: they leave the inbox, and their senders are told.")
             .Accepts<AckBody>("application/json").RefusesBodies()
             .Produces(StatusCodes.Status204NoContent);
-        group.MapGet("/users/{id}/presence", Presence).WithSummary("Whether a user has a connection open.")
+        group.MapGet("/users/{id}/presence", PresenceAsync).WithSummary("Whether a user has a connection open.")
             .Produces<PresenceBody>();
     }
 
@@ -62,7 +62,7 @@ internal static class InboxEndpoints
     }
 
     private static async Task<IResult> HistoryAsync(
-        HttpContext context, CurrentUser user, Chat chat, MessageReader reader, TimeProvider time,
+        HttpContext context, CurrentUser user, IMessageReader reader, TimeProvider time,
         string? with = null, long? before = null, string? after = null, int limit = DefaultLimit, int days = DefaultDays)
     {
         if (with is not null && !UserId.IsValid(with))
@@ -75,8 +75,9 @@ internal static class InboxEndpoints
             return InvalidLimit;
         if (days is < 1 or > MaxDays)
             return Invalid($"\"days\" must be from 1 to {MaxDays}.");
-        if (reader.Locate(user.Id, after, chat.Writer.LastCommitted, out var position) is { } lost)
-            return new RefusalResult(lost);
+        var (position, unknown) = await reader.LocateAsync(user.Id, after);
+        if (unknown is not null)
+            return new RefusalResult(unknown);
 
         var since = time.GetUtcNow().AddDays(-days).ToUnixTimeMilliseconds();
         return await PageBody.OfAsync("messages", reader.ReadHistory(user.Id, with, position, before ?? long.MaxValue, since), limit,
@@ -85,7 +86,7 @@ internal static class InboxEndpoints
 
     /// <summary>Answers with the users whom the user has talked with.</summary>
     private static async Task<IResult> ConversationsAsync(
-        HttpContext context, CurrentUser user, MessageReader reader, long? before = null, int limit = DefaultLimit)
+        HttpContext context, CurrentUser user, IMessageReader reader, long? before = null, int limit = DefaultLimit)
     {
         if (before is < 0)
             return InvalidBefore;
@@ -96,9 +97,14 @@ internal static class InboxEndpoints
             (frames, row) => frames.Body(row), user.Share, context.RequestAborted);
     }
 
-    private static IResult Presence(string id, Chat chat) => UserId.IsValid(id)
-        ? TypedResults.Json(new PresenceBody(id, chat.IsOnline(id)), ChatJson.Wire.PresenceBody)
+    private static async Task<IResult> PresenceAsync(string id, IAudience audience) => UserId.IsValid(id)
+        ? await audience.IsOnlineAsync(id) is { } isOnline
+            ? TypedResults.Json(new PresenceBody(id, isOnline), ChatJson.Wire.PresenceBody)
+            : new RefusalResult(Unknown)
         : Invalid($"A user id is 1 to {UserId.MaxLength} characters out of {UserId.Characters}.");
+
+    private static readonly Refusal Unknown = new(null,
+        "Who is online is not known just now. Try again in a moment.", StatusCodes.Status503ServiceUnavailable);
 
     private static RefusalResult InvalidBefore => Invalid("\"before\" must be the id of a message.");
 

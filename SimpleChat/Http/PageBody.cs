@@ -44,7 +44,7 @@ internal sealed class PageBody : IResult
     /// <param name="reversed">Whether the last row comes first in the body.</param>
     /// <param name="saysMore">Whether the body has <c>hasMore</c>.</param>
     public static async Task<PageBody> OfAsync<T>(
-        string name, IEnumerable<T> rows, int limit, Func<FrameWriter, T, ReadOnlyMemory<byte>> serialise, UserShare share,
+        string name, IAsyncEnumerable<T> rows, int limit, Func<FrameWriter, T, ReadOnlyMemory<byte>> serialise, UserShare share,
         CancellationToken cancel,
         bool reversed = false, bool saysMore = true)
     {
@@ -54,7 +54,7 @@ internal sealed class PageBody : IResult
         try
         {
             var hasMore = false;
-            foreach (var row in rows)
+            await foreach (var row in rows)
             {
                 hasMore = page._rows.Count == limit || !page.TryAdd(serialise(frames, row).Span);
                 if (hasMore)

@@ -24,9 +24,10 @@ internal sealed class UserShare
     private readonly TimeProvider _time;
     private readonly int _maxRequests;
     private readonly bool _isLimited;
+    private readonly IRateLimit? _messages; // there if _isLimited
 
     // Guarded by _gate.
-    private TokenBucket _messages, _work; // used if _isLimited
+    private TokenBucket _work; // used if _isLimited
     private SemaphoreSlim? _pages, _body;
     private int _requests, _holders;
     private bool _retired;
@@ -34,16 +35,17 @@ internal sealed class UserShare
     /// <param name="user">Whose share it is.</param>
     /// <param name="options">The limits; null for none.</param>
     /// <param name="time">The clock.</param>
-    public UserShare(string user, ChatOptions? options = null, TimeProvider? time = null)
+    /// <param name="messages">Makes the limit of messages; null for one of its own.</param>
+    public UserShare(string user, ChatOptions? options = null, TimeProvider? time = null, RateLimitOf? messages = null)
     {
         User = user;
         _time = time ?? TimeProvider.System;
         _maxRequests = options?.RequestsPerUser ?? int.MaxValue;
-        if (options?.MessagesPerSecond is > 0 and var messages)
+        if (options?.MessagesPerSecond is > 0 and var perSecond)
         {
             _isLimited = true;
-            _messages = new TokenBucket(messages, burst: 2 * messages, _time.GetTimestamp());
-            var work = Math.Max(LeastWork, WorkPerMessage * messages);
+            _messages = messages?.Invoke(user) ?? new RateLimit(perSecond, _time);
+            var work = Math.Max(LeastWork, WorkPerMessage * perSecond);
             _work = new TokenBucket(work, burst: work / 3, _time.GetTimestamp()); // others would notice a longer burst
         }
     }
@@ -57,11 +59,7 @@ internal sealed class UserShare
     /// <summary>
     /// Takes one message from the allowance: <see cref="ChatOptions.MessagesPerSecond"/>, with bursts of twice that. False if none is left.
     /// </summary>
-    public bool TakeMessage()
-    {
-        lock (_gate)
-            return !_isLimited || _messages.TryTake(_time);
-    }
+    public ValueTask<bool> TakeMessageAsync() => _messages?.TryTakeAsync() ?? ValueTask.FromResult(true);
 
     /// <summary>Charges work that was done for the user.</summary>
     /// <param name="work">1 is a small frame; see <see cref="Work"/>.</param>
@@ -177,7 +175,7 @@ internal sealed class UserShare
     {
         lock (_gate)
         {
-            _retired = _holders == 0 && (!_isLimited || (_messages.IsFull(_time) && _work.IsFull(_time)));
+            _retired = _holders == 0 && (!_isLimited || (_messages!.IsFull && _work.IsFull(_time)));
             return _retired;
         }
     }

@@ -12,12 +12,14 @@ internal sealed class UserShares : IDisposable
     private readonly ConcurrentDictionary<string, UserShare> _shares = new(StringComparer.Ordinal);
     private readonly ChatOptions _options;
     private readonly TimeProvider _time;
+    private readonly RateLimitOf? _messages;
     private readonly ITimer _sweep;
 
-    public UserShares(ChatOptions options, TimeProvider time)
+    public UserShares(ChatOptions options, TimeProvider time, RateLimitOf? messages = null)
     {
         _options = options;
         _time = time;
+        _messages = messages;
         _sweep = time.CreateTimer(_ => LetGo(), null, Sweep, Sweep);
     }
 
@@ -26,7 +28,8 @@ internal sealed class UserShares : IDisposable
     {
         while (true)
         {
-            var share = _shares.GetOrAdd(user, static (name, shares) => new UserShare(name, shares._options, shares._time), this);
+            var share = _shares.GetOrAdd(
+                user, static (name, shares) => new UserShare(name, shares._options, shares._time, shares._messages), this);
             if (share.TryHold())
                 return share;
             _shares.TryRemove(KeyValuePair.Create(user, share));

@@ -27,7 +27,7 @@ internal static class InboxPoll
             .Produces<InboxBody>();
 
     private static async Task<IResult> HandleAsync(
-        HttpContext context, CurrentUser user, Chat chat, MessageReader reader, ChatOptions options, TimeProvider time, int? wait = null)
+        HttpContext context, CurrentUser user, Chat chat, IMessageReader reader, ChatOptions options, TimeProvider time, int? wait = null)
     {
         if (wait is < 0 or > MaxWait)
             return new RefusalResult(new Refusal(null, $"\"wait\" must be a whole number of seconds from 0 to {MaxWait}."));
@@ -38,7 +38,7 @@ internal static class InboxPoll
 
         // A connection like any other, drained by this request. The second look finds what was committed before it joined.
         var connection = new Connection(user.Share, messagesOnly: true);
-        if (chat.Join(connection, position: null) is { } refusal)
+        if (await chat.JoinAsync(connection, position: null) is { } refusal)
             return new RefusalResult(refusal);
         using var peer = PeerSocket.Watch(context, options, time);
         try
@@ -69,8 +69,8 @@ internal static class InboxPoll
     }
 
     /// <summary>The oldest undelivered messages to the user.</summary>
-    private static Task<PageBody> ReadAsync(HttpContext context, CurrentUser user, MessageReader reader) => PageBody.OfAsync(
-        "messages", reader.ReadInbox(user.Id, after: 0, upTo: long.MaxValue), MessageReader.PageSize,
+    private static Task<PageBody> ReadAsync(HttpContext context, CurrentUser user, IMessageReader reader) => PageBody.OfAsync(
+        "messages", reader.ReadInbox(user.Id, after: 0, upTo: long.MaxValue), Page.Size,
         (frames, message) => frames.Body(message),
         user.Share, context.RequestAborted, saysMore: false);
 }

@@ -90,6 +90,9 @@ internal sealed class Outbox : IResettable
         Receipts.Clear();
     }
 
+    /// <summary>Receipts in this range may not have come here: they are <see cref="MissedReceipts"/> too.</summary>
+    public void Miss(IdRange range) => MissedReceipts = IdRange.Around(MissedReceipts, range);
+
     /// <summary>Empties it for its next use. One whose list of receipts became long in a burst is not kept.</summary>
     bool IResettable.TryReset()
     {

@@ -22,6 +22,11 @@ internal sealed class Signal : IValueTaskSource
         _source.SetResult(true);
     }
 
+    /// <summary>Wakes once the task has ended, however it did. Nobody waits for this.</summary>
+    public void SetAfter(Task task) => _ = task.ContinueWith(
+        static (_, signal) => ((Signal)signal!).Set(), this, CancellationToken.None,
+        TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+
     /// <summary>Waits for the next wake. One waiter at a time; await it once.</summary>
     public ValueTask WaitAsync()
     {

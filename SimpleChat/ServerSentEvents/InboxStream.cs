@@ -62,7 +62,7 @@ internal sealed class InboxStream(
     {
         var connection = new Connection(user.Share, messagesOnly: true);
         var last = context.Request.Headers["Last-Event-ID"].ToString();
-        if (chat.Join(connection, last.Length == 0 ? null : last) is { } refusal) // an empty header is none
+        if (await chat.JoinAsync(connection, last.Length == 0 ? null : last) is { } refusal) // an empty header is none
         {
             await new RefusalResult(refusal).ExecuteAsync(context);
             return;

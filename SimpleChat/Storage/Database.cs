@@ -11,7 +11,7 @@ namespace SimpleChat.Storage;
 /// The SQLite file. At the start the server locks it, checks it, and creates the schema (<c>chat.db.sql</c>) if it is missing. Then it
 /// opens connections, each with the same pragmas. Whoever asks for a connection disposes of it.
 /// </summary>
-internal sealed class Database : IDisposable
+internal sealed class Database : IDatabase, IDisposable
 {
     /// <summary>The schema this server reads and writes: <c>PRAGMA user_version</c> in <c>chat.db.sql</c>.</summary>
     public const int SchemaVersion = 2;
@@ -24,7 +24,9 @@ internal sealed class Database : IDisposable
     private readonly DatabaseAddress _address;
     private readonly DamageWatch _damage;
     private DatabaseLock? _lock;
+    private readonly LogEraser _eraser;
     private OpenedFiles? _files;
+    private bool _isDisposed;
 
     /// <param name="connectionString"><c>ConnectionStrings:Chat</c>.</param>
     /// <exception cref="StartException">It names no file, or one that cannot be written.</exception>
@@ -32,6 +34,7 @@ internal sealed class Database : IDisposable
     {
         _address = DatabaseAddress.Parse(connectionString);
         _damage = new DamageWatch(_address.Reader);
+        _eraser = new LogEraser(OpenForWriting);
     }
 
     /// <summary>The file's full path.</summary>
@@ -59,9 +62,22 @@ internal sealed class Database : IDisposable
         _files = new OpenedFiles(_address.Path, _address.Writer);
     });
 
+    ITransaction IDatabase.Open()
+    {
+        Open();
+        Transaction? transaction = null;
+        Start(() => transaction = new Transaction(this));
+        return transaction!;
+    }
+
+    ITransaction IDatabase.Reopen() => new Transaction(this);
+
+    /// <summary>Empties the write-ahead log soon. The database no longer has the secret, but the log still has the old pages.</summary>
+    public void EraseTraces() => _eraser.Erase();
+
     /// <summary>Runs a part of the start that needs the database, and turns any exception into one line.</summary>
     /// <exception cref="StartException">The part failed.</exception>
-    public void Start(Action part)
+    private void Start(Action part)
     {
         try
         {
@@ -147,9 +163,13 @@ internal sealed class Database : IDisposable
         }
     }
 
-    /// <summary>Closes and unlocks the file. Call it after every connection is disposed of.</summary>
+    /// <summary>Closes and unlocks the file. Call it after every connection is disposed of. May be called twice.</summary>
     public void Dispose()
     {
+        if (_isDisposed)
+            return;
+        _isDisposed = true;
+        _eraser.Dispose();
         using (var connection = new SqliteConnection(_address.Reader))
             SqliteConnection.ClearPool(connection);
         _files?.Dispose();

@@ -4,7 +4,7 @@ namespace SimpleChat.Storage;
 /// Tells whether a message can be stored and read. A probe costs a commit, and strangers may ask. So there is at most one probe a second,
 /// and everybody who asks gets its answer.
 /// </summary>
-internal sealed class HealthProbe(Writer writer, MessageReader reader, TimeProvider time)
+internal sealed class HealthProbe(Writer writer, IMessageReader reader, TimeProvider time)
 {
     /// <summary>The least time between the starts of two probes.</summary>
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
@@ -41,7 +41,7 @@ internal sealed class HealthProbe(Writer writer, MessageReader reader, TimeProvi
             return writer.Fault ?? "the disk does not answer in time.";
         try
         {
-            reader.Probe();
+            await reader.ProbeAsync();
             return null;
         }
         catch (Exception e) when (StorageFault.Is(e))
@@ -53,6 +53,6 @@ internal sealed class HealthProbe(Writer writer, MessageReader reader, TimeProvi
     /// <summary>Goes through the queue to the disk like a message, and changes nothing there.</summary>
     private sealed class Probe : AwaitedWrite
     {
-        public override void Store(Transaction db) => db.Touch();
+        public override void Store(ITransaction db) => db.Touch();
     }
 }

@@ -12,8 +12,7 @@ internal sealed partial class MessageReader
     /// </summary>
     public const int RecentMessages = 1024;
 
-    /// <summary>Reads the user's conversations whose last message is below <paramref name="before"/>, the most recent first.</summary>
-    public IEnumerable<Conversation> ReadConversations(string user, long before)
+    private IEnumerable<Conversation> Conversations(string user, long before)
     {
         const string Partner = "m.Id, iif(m.Sender = ?1, m.Recipient, m.Sender)";
         using var connection = database.OpenReader();

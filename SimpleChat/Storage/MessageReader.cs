@@ -1,25 +1,14 @@
-using Dapper;
 using Microsoft.Data.Sqlite;
 using SimpleChat.Wire;
 
 namespace SimpleChat.Storage;
 
 /// <summary>
-/// All SQL that reads MessageDB and InboxDB. Methods that find many rows return them one by one, and the caller stops when its page is
-/// full. The caller must wait for nothing meanwhile: the write-ahead log grows while a read is open. A message that was erased is skipped,
-/// even if another table still names it. Every method throws <see cref="SqliteException"/> when storage fails.
+/// All SQL that reads SQLite's MessageDB and InboxDB. Reads are short, and complete at once. The caller must wait for nothing while one is
+/// open: the write-ahead log grows meanwhile.
 /// </summary>
-internal sealed partial class MessageReader(Database database)
+internal sealed partial class MessageReader(Database database) : IMessageReader
 {
-    /// <summary>The most rows in a page of the inbox, or of catching up.</summary>
-    public const int PageSize = 256;
-
-    /// <summary>
-    /// A page ends early when its texts reach this many bytes. That is enough for a burst of large messages. And it is little to hold for a
-    /// client that reads nothing.
-    /// </summary>
-    public const int PageText = 128 * 1024;
-
     /// <summary>The columns that <see cref="ReadMessage"/> expects.</summary>
     private const string Columns = "m.Id, m.Sender, m.Recipient, m.Text, m.SentAt";
 
@@ -27,10 +16,17 @@ internal sealed partial class MessageReader(Database database)
     private const string HistoryColumns =
         $"{Columns}, NOT EXISTS (SELECT 1 FROM InboxDB WHERE Recipient = m.Recipient AND MessageId = m.Id)";
 
-    /// <summary>
-    /// Reads undelivered messages to the user, above <paramref name="after"/> up to <paramref name="upTo"/>, oldest first.
-    /// </summary>
-    public IEnumerable<Message> ReadInbox(string user, long after, long upTo)
+    public IAsyncEnumerable<Message> ReadInbox(string user, long after, long upTo) => Inbox(user, after, upTo).ToAsyncEnumerable();
+
+    public IAsyncEnumerable<Message> ReadConcerning(string user, long after, long upTo) =>
+        Concerning(user, after, upTo).ToAsyncEnumerable();
+
+    public IAsyncEnumerable<HistoryMessage> ReadHistory(string user, string? with, long? after, long before, long since) =>
+        History(user, with, after, before, since).ToAsyncEnumerable();
+
+    public IAsyncEnumerable<Conversation> ReadConversations(string user, long before) => Conversations(user, before).ToAsyncEnumerable();
+
+    private IEnumerable<Message> Inbox(string user, long after, long upTo)
     {
         using var connection = database.OpenReader();
         using var rows = new Statement(connection,
@@ -43,10 +39,7 @@ internal sealed partial class MessageReader(Database database)
             yield return ReadMessage(rows);
     }
 
-    /// <summary>
-    /// Reads what the user sent or received, delivered or not, above <paramref name="after"/> up to <paramref name="upTo"/>, oldest first.
-    /// </summary>
-    public IEnumerable<Message> ReadConcerning(string user, long after, long upTo)
+    private IEnumerable<Message> Concerning(string user, long after, long upTo)
     {
         using var connection = database.OpenReader();
         using var snapshot = connection.BeginTransaction(deferred: true);
@@ -54,14 +47,7 @@ internal sealed partial class MessageReader(Database database)
             yield return ReadMessage(row);
     }
 
-    /// <summary>Reads the user's history: the newest messages first, or those above <paramref name="after"/>, oldest first.</summary>
-    /// <param name="user">Who reads. The user sees only what that user sent or received.</param>
-    /// <param name="with">The other side of the conversation, or null for all conversations.</param>
-    /// <param name="after">Only above this id, from the oldest on; null to read from the newest on.</param>
-    /// <param name="before">Only below this id.</param>
-    /// <param name="since">Only messages sent at or after this time, in milliseconds since 1970-01-01 UTC. It has no effect if
-    /// <paramref name="after"/> is given.</param>
-    public IEnumerable<HistoryMessage> ReadHistory(string user, string? with, long? after, long before, long since)
+    private IEnumerable<HistoryMessage> History(string user, string? with, long? after, long before, long since)
     {
         using var connection = database.OpenReader();
         using var snapshot = connection.BeginTransaction(deferred: true);
@@ -74,39 +60,23 @@ internal sealed partial class MessageReader(Database database)
         }
     }
 
-    /// <summary>
-    /// Finds a <see cref="Position"/>, which a client wrote, among the user's messages. The long form proves the message; the short form
-    /// can only be checked for range.
-    /// </summary>
-    /// <param name="user">Whose messages.</param>
-    /// <param name="position">What the client wrote, or null.</param>
-    /// <param name="lastCommitted">The highest id that was given out.</param>
-    /// <param name="after">The id; null without a position.</param>
-    /// <returns>Why the position is refused, or null.</returns>
-    public Refusal? Locate(string user, string? position, long lastCommitted, out long? after)
+    public ValueTask<(long? After, Refusal? Refusal)> LocateAsync(string user, string? position)
     {
-        after = null;
         if (position is null)
-            return null;
+            return ValueTask.FromResult<(long?, Refusal?)>((null, null));
         if (!Position.TryParse(position, out var place))
-            return Refusal.InvalidPosition;
-        after = place.Id;
+            return ValueTask.FromResult<(long?, Refusal?)>((null, Refusal.InvalidPosition));
         try
         {
-            var isKnown = place.SentAt is { } sentAt ? Holds(user, place.Id, sentAt) : place.Id <= lastCommitted;
-            return isKnown ? null : Refusal.UnknownPosition;
+            return ValueTask.FromResult<(long?, Refusal?)>((place.Id, IsKnown(user, place) ? null : Refusal.UnknownPosition));
         }
         catch (Exception e) when (StorageFault.Is(e))
         {
-            return Refusal.StorageUnreadable;
+            return ValueTask.FromResult<(long?, Refusal?)>((null, Refusal.StorageUnreadable));
         }
     }
 
-    /// <summary>
-    /// Reads receipts: the user's messages from <paramref name="first"/> to <paramref name="last"/> that have left their inbox. Returns one
-    /// page; an empty page is the last.
-    /// </summary>
-    public List<Receipt> ReadReceipts(string user, long first, long last)
+    public ValueTask<List<Receipt>> ReadReceiptsAsync(string user, long first, long last)
     {
         const string Waits = "EXISTS (SELECT 1 FROM InboxDB WHERE Recipient = m.Recipient AND MessageId = m.Id)";
         var receipts = new List<Receipt>();
@@ -117,18 +87,11 @@ internal sealed partial class MessageReader(Database database)
         {
             if (row.Text(1) == user && row.Int64(3) == 0)
                 receipts.Add(new Receipt(row.Int64(0), user, row.Text(2)));
-            if (receipts.Count == PageSize)
+            if (receipts.Count == Page.Size)
                 break;
         }
 
-        return receipts;
-    }
-
-    /// <summary>Reads a row, to find out whether reads work.</summary>
-    public void Probe()
-    {
-        using var connection = database.OpenReader();
-        connection.ExecuteScalar("SELECT Text FROM MessageDB ORDER BY Id DESC LIMIT 1");
+        return ValueTask.FromResult(receipts);
     }
 
     /// <summary>
@@ -177,13 +140,18 @@ internal sealed partial class MessageReader(Database database)
         return mark.Read() ? mark.Int64(0) : 0;
     }
 
-    /// <summary>Whether the user sent or received a message with this id, and it was sent at this time.</summary>
-    private bool Holds(string user, long id, long sentAt)
+    /// <summary>
+    /// Whether the message was the user's and was sent at this time; or, if the client does not say when, whether the id was given out.
+    /// </summary>
+    private bool IsKnown(string user, Position place)
     {
         using var connection = database.OpenReader();
-        using var row = new Statement(connection,
-            "SELECT 1 FROM MessageDB WHERE Id = ?2 AND SentAt = ?3 AND (Sender = ?1 OR Recipient = ?1)");
-        return row.Bind(1, user).Bind(2, id).Bind(3, sentAt).Exists();
+        using var row = new Statement(connection, place.SentAt is null
+            ? "SELECT 1 WHERE ?2 <= coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'MessageDB'), 0)"
+            : "SELECT 1 FROM MessageDB WHERE Id = ?2 AND SentAt = ?3 AND (Sender = ?1 OR Recipient = ?1)");
+        if (place.SentAt is { } sentAt)
+            row.Bind(1, user).Bind(3, sentAt);
+        return row.Bind(2, place.Id).Exists();
     }
 
     private static HistoryMessage ReadHistoryMessage(Statement row) => new(ReadMessage(row), row.Int64(5) != 0);

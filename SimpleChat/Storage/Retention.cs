@@ -7,8 +7,8 @@ namespace SimpleChat.Storage;
 /// few in each write, so that nobody waits for them for long. An undelivered message is never erased because of its age. The id of an
 /// erased message is never used again.
 /// </summary>
-internal sealed partial class Retention(Database database, Writer writer, ChatOptions options, TimeProvider time, ILogger<Retention> log)
-    : BackgroundService
+internal sealed partial class Retention(
+    IMessageReader reader, Writer writer, ChatOptions options, TimeProvider time, ILogger<Retention> log) : BackgroundService
 {
     /// <summary>Messages in one write: that is some hundred row operations, or about a millisecond.</summary>
     private const int Few = 64;
@@ -40,9 +40,10 @@ internal sealed partial class Retention(Database database, Writer writer, ChatOp
         var (after, erased) = (0L, 0);
         try
         {
-            while (Read(since, ref after) is { } delivered)
+            while (await reader.ReadOldAsync(since, after, Few) is var (delivered, upTo))
             {
                 stoppingToken.ThrowIfCancellationRequested();
+                after = upTo;
                 if (delivered.Count == 0)
                     continue;
                 var erasure = new Erasure(delivered);
@@ -61,37 +62,12 @@ internal sealed partial class Retention(Database database, Writer writer, ChatOp
             Log.Erased(log, erased, options.RetainDays);
     }
 
-    /// <summary>Reads the next few messages that are old enough. A message that was delivered stays delivered.</summary>
-    /// <param name="since">Only messages sent before this time, in milliseconds since 1970-01-01 UTC.</param>
-    /// <param name="after">Only messages above this id; moves on to the last one that was read.</param>
-    /// <returns>Those that were delivered; null if no message is old enough.</returns>
-    private List<long>? Read(long since, ref long after)
-    {
-        using var connection = database.OpenReader();
-        using var rows = new Statement(connection,
-            $"""
-            SELECT Id, SentAt, EXISTS (SELECT 1 FROM InboxDB WHERE Recipient = m.Recipient AND MessageId = m.Id) FROM MessageDB m
-            WHERE Id > ?1 ORDER BY Id LIMIT {Few}
-            """);
-        var (before, delivered) = (after, new List<long>());
-        rows.Bind(1, after);
-        while (rows.Read() && rows.Int64(1) < since)
-        {
-            after = rows.Int64(0);
-            if (rows.Int64(2) == 0)
-                delivered.Add(after);
-        }
-
-        rows.Reset();
-        return after == before ? null : delivered;
-    }
-
     /// <summary>Erases messages.</summary>
     private sealed class Erasure(List<long> ids) : AwaitedWrite
     {
         public override int Cost => 6 * ids.Count; // the message's row, and those that the trigger erases
 
-        public override void Store(Transaction db) => db.Erase(ids);
+        public override void Store(ITransaction db) => db.Erase(ids);
     }
 
     private static partial class Log

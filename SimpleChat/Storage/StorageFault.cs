@@ -1,3 +1,4 @@
+using System.Data.Common;
 using Microsoft.Data.Sqlite;
 using SQLitePCL;
 
@@ -6,8 +7,8 @@ namespace SimpleChat.Storage;
 /// <summary>Tells a fault of storage from other exceptions, and explains it.</summary>
 internal static class StorageFault
 {
-    /// <summary>Whether storage caused the exception.</summary>
-    public static bool Is(Exception e) => e is SqliteException;
+    /// <summary>Whether storage caused the exception. Every database's exceptions are of this kind.</summary>
+    public static bool Is(Exception e) => e is DbException;
 
     /// <summary>Says in words what is wrong, and what an operator can do (https://sqlite.org/rescode.html).</summary>
     public static string Explain(Exception e) => e is not SqliteException sqlite ? e.Message : sqlite.SqliteErrorCode switch

@@ -6,9 +6,9 @@ using SQLitePCL;
 namespace SimpleChat.Storage;
 
 /// <summary>
-/// All SQL that writes: the writer's connection, and its statements, which are prepared once. Only the writer's thread uses it.
+/// All SQL that writes: the writer's connection to SQLite, and its statements, which are prepared once.
 /// </summary>
-internal sealed class Transaction : IDisposable
+internal sealed partial class Transaction : ITransaction
 {
     private readonly Database _database;
     private readonly SqliteConnection _connection;
@@ -52,7 +52,7 @@ internal sealed class Transaction : IDisposable
 
     public void Begin() => _begin.Run();
 
-    /// <summary>Commits. When it returns, everything since <see cref="Begin"/> is on disk, in the file that a restart would open.</summary>
+    /// <summary>Commits. When it returns, everything is on disk, in the file that a restart would open.</summary>
     public void Commit()
     {
         _index.Advance();
@@ -70,8 +70,6 @@ internal sealed class Transaction : IDisposable
         ReadLast();
     }
 
-    /// <summary>Stores a write that SQLite may refuse. If SQLite refuses it, only this write is undone.</summary>
-    /// <returns>False, and the exception, if SQLite refused the write. A fault of storage is thrown.</returns>
     public bool TryStore(Write write, [NotNullWhen(false)] out Exception? fault)
     {
         var (lastId, lastSentAt, indexed) = (LastId, _lastSentAt, _index.OpenCount);
@@ -94,9 +92,14 @@ internal sealed class Transaction : IDisposable
         }
     }
 
-    /// <summary>True if storage failed; false if SQLite refused a single write.</summary>
-    public static bool IsStorageFault(Exception e) =>
+    public bool IsStorageFault(Exception e) =>
         e is SqliteException { SqliteErrorCode: not (raw.SQLITE_CONSTRAINT or raw.SQLITE_TOOBIG or raw.SQLITE_MISMATCH) };
+
+    public void Store(PendingMessage message)
+    {
+        var existing = message.Draft.ClientMessageId is { } name ? Find(message.Draft.From, name) : null;
+        message.Became(existing ?? Insert(message.Draft, message.ReceivedAt), isRepeat: existing is not null);
+    }
 
     /// <summary>
     /// Finds the message that <paramref name="sender"/> sent under this clientMessageId, committed or earlier in this transaction.
@@ -126,10 +129,6 @@ internal sealed class Transaction : IDisposable
         return message;
     }
 
-    /// <summary>Removes the messages of a range from the user's inbox.</summary>
-    /// <param name="user">Whose inbox.</param>
-    /// <param name="range">The messages' ids. Those that are not in the inbox are ignored.</param>
-    /// <param name="receipts">Gets a receipt for each message that was removed.</param>
     public void Remove(string user, IdRange range, List<Receipt> receipts)
     {
         _remove.Bind(1, user).Bind(2, range.First).Bind(3, range.Last);
@@ -145,27 +144,17 @@ internal sealed class Transaction : IDisposable
         ids.ForEach(_index.Erase); // last, because it cannot be undone if a statement fails
     }
 
-    /// <summary>Whether the message waits in the user's inbox.</summary>
     public bool IsInInbox(string user, long id) => _isInInbox.Bind(1, user).Bind(2, id).Exists();
 
-    /// <summary>Runs a statement that is not prepared, for rare writes. The values are those of ?1, ?2 and so on.</summary>
-    public void Execute(string sql, params ReadOnlySpan<string> values)
-    {
-        using var statement = new Statement(_connection, sql);
-        for (var i = 0; i < values.Length; i++)
-            statement.Bind(i + 1, values[i]);
-        statement.Run();
-    }
-
     /// <summary>Copies the write-ahead log into the database, and empties it.</summary>
-    public void Checkpoint()
+    public void Finish()
     {
         _database.RequireSound();
         using var checkpoint = new Statement(_connection, "PRAGMA wal_checkpoint(TRUNCATE)");
         checkpoint.Run();
     }
 
-    /// <summary>Writes a page without changing it. Its commit proves that the disk can be written.</summary>
+    /// <summary>Writes a page without changing it.</summary>
     public void Touch() => _touch.Run();
 
     public void Dispose()

@@ -24,8 +24,11 @@ internal abstract class Write
     /// <summary>Whether <see cref="TryAnswer"/> was called.</summary>
     protected bool IsAnswered => Volatile.Read(ref _answered) != 0;
 
-    /// <summary>Writes within the open transaction. Called on the writer's thread, and again if the transaction is repeated.</summary>
-    public abstract void Store(Transaction db);
+    /// <summary>
+    /// Writes within the open transaction. Results are there when it is committed. Called on the writer's thread, and again if the
+    /// transaction is repeated.
+    /// </summary>
+    public abstract void Store(ITransaction db);
 
     /// <summary>Called when the write is on disk, on the writer's thread and in commit order. Must not wait.</summary>
     public abstract void Stored();
@@ -37,7 +40,7 @@ internal abstract class Write
     /// Called when the commit failed and storage works again, on the writer's thread. The write may be on disk all the same, and can find
     /// out now.
     /// </summary>
-    public virtual void Recover(Transaction db)
+    public virtual void Recover(ITransaction db)
     {
     }
 

@@ -17,7 +17,7 @@ internal sealed partial class Writer : IHostedService, IDisposable
     /// <summary>How often the writer checks the files while nobody writes. So a fault is noticed before somebody sends a message.</summary>
     private static readonly TimeSpan Look = TimeSpan.FromSeconds(1);
 
-    private readonly Database _database;
+    private readonly IDatabase _database;
     private readonly Metrics _metrics;
     private readonly Traces _traces;
     private readonly ILogger<Writer> _log;
@@ -28,10 +28,10 @@ internal sealed partial class Writer : IHostedService, IDisposable
 
     // Used by the writer's thread alone.
     private readonly Queue<Write> _unsure = []; // their commit failed, but they may be on disk
-    private Transaction? _transaction;
+    private ITransaction? _transaction;
     private long _lastCommitted;
 
-    public Writer(Database database, Metrics metrics, TimeProvider time, ILogger<Writer> log)
+    public Writer(IDatabase database, Metrics metrics, TimeProvider time, ILogger<Writer> log)
     {
         _database = database;
         _metrics = metrics;
@@ -63,9 +63,8 @@ internal sealed partial class Writer : IHostedService, IDisposable
     /// <exception cref="StartException">The database cannot be served.</exception>
     public Task StartAsync(CancellationToken cancellationToken)
     {
-        _database.Open();
-        _database.Start(() => _transaction = new Transaction(_database));
-        _lastCommitted = _transaction!.LastId;
+        _transaction = _database.Open();
+        _lastCommitted = _transaction.LastId;
         _thread.Start();
         _watchdog.Change(TimeSpan.FromMilliseconds(250), TimeSpan.FromMilliseconds(250));
         return Task.CompletedTask;
@@ -91,7 +90,7 @@ internal sealed partial class Writer : IHostedService, IDisposable
                     _queue.Rest(Pause);
             }
 
-            _transaction?.Checkpoint();
+            _transaction?.Finish();
         }
         catch (Exception e) when (StorageFault.Is(e))
         {
@@ -106,7 +105,7 @@ internal sealed partial class Writer : IHostedService, IDisposable
 
     /// <summary>Stores and commits the batch, then confirms each of its writes. Returns false if storage failed.</summary>
     /// <param name="batch">The writes.</param>
-    /// <param name="eachAlone">Whether to give each write a savepoint, so that one that SQLite refuses is undone alone.</param>
+    /// <param name="eachAlone">Whether to give each write a savepoint, so that one that the database refuses is undone alone.</param>
     private bool TryCommit(List<Write> batch, bool eachAlone = false)
     {
         var started = Stopwatch.GetTimestamp();
@@ -160,12 +159,12 @@ internal sealed partial class Writer : IHostedService, IDisposable
     }
 
     /// <summary>
-    /// Handles a failed batch. If storage failed, it refuses the batch and every write that waits. If SQLite refused a single write, it
-    /// stores the batch again with savepoints. Then that write alone fails.
+    /// Handles a failed batch. If storage failed, it refuses the batch and every write that waits. If the database refused a single write,
+    /// it stores the batch again with savepoints. Then that write alone fails.
     /// </summary>
     private bool Recover(List<Write> batch, Exception e, bool eachAlone)
     {
-        var isStorage = _transaction is null || eachAlone || Transaction.IsStorageFault(e);
+        var isStorage = _transaction is null || eachAlone || _transaction.IsStorageFault(e);
         try
         {
             _transaction?.Rollback();
@@ -188,9 +187,9 @@ internal sealed partial class Writer : IHostedService, IDisposable
     }
 
     /// <summary>Opens a new connection after a fault.</summary>
-    private Transaction Reopen()
+    private ITransaction Reopen()
     {
-        var transaction = new Transaction(_database);
+        var transaction = _database.Reopen();
         try
         {
             Volatile.Write(ref _lastCommitted, transaction.LastId);
@@ -233,7 +232,7 @@ internal sealed partial class Writer : IHostedService, IDisposable
 
     private static partial class Log
     {
-        [LoggerMessage(3, LogLevel.Error, "SQLite refused a single write; its sender is told, its neighbours are stored.")]
+        [LoggerMessage(3, LogLevel.Error, "The database refused a single write; its sender is told, its neighbours are stored.")]
         public static partial void WriteRefused(ILogger log, Exception e);
 
         [LoggerMessage(4, LogLevel.Error, "Whoever waits for a write could not be told; the others are.")]

@@ -104,7 +104,7 @@ internal sealed class WebSocketEndpoint(WebSocketServices services, IHostEnviron
         Refusal? refusal;
         try
         {
-            refusal = services.Chat.Join(connection, context.Request.Query["after"]);
+            refusal = await services.Chat.JoinAsync(connection, context.Request.Query["after"]);
         }
         finally
         {

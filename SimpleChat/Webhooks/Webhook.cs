@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
+using SimpleChat.Storage;
 
 namespace SimpleChat.Webhooks;
 
@@ -31,6 +32,10 @@ internal sealed record Webhook(string User, string Url, string Secret)
             ? key[..length].ToArray()
             : null;
     }
+
+    /// <summary>Returns its row in the database.</summary>
+    /// <param name="skippedUpTo">Messages in the inbox up to this id were not taken.</param>
+    public WebhookRow Row(long skippedUpTo = 0) => new(User, Url, Secret, skippedUpTo);
 
     /// <summary>Returns the id of a call. It is the same for every attempt, so that the receiver can recognise a repeat.</summary>
     public static string Id(Message message) => string.Create(CultureInfo.InvariantCulture, $"msg_{message.Id}");

@@ -13,7 +13,6 @@ internal static class WebhookEndpoints
     {
         WebhookOptions.Register(services);
         services.AddSingleton<WebhookCaller>();
-        services.AddSingleton<WebhookEraser>();
         services.AddSingleton<WebhookRegistry>();
         // Registered after the writer, which opens the database first and stops last.
         services.AddHostedService(provider => provider.GetRequiredService<WebhookRegistry>());
@@ -27,7 +26,7 @@ internal static class WebhookEndpoints
             .Accepts<WebhookRequest>("application/json")
             .Produces<WebhookBody>(StatusCodes.Status201Created).Produces<WebhookBody>()
             .RefusesBodies();
-        group.MapGet("", Get).WithSummary("Where the user's messages go, why the last call failed, if it did, and what was not taken.")
+        group.MapGet("", GetAsync).WithSummary("Where the user's messages go, why the last call failed, if it did, and what was not taken.")
             .Produces<WebhookBody>().ProducesProblem(StatusCodes.Status404NotFound);
         group.MapDelete("", DeleteAsync).WithSummary("No more calls; undelivered messages stay in the inbox.")
             .Produces(StatusCodes.Status204NoContent);
@@ -51,11 +50,11 @@ internal static class WebhookEndpoints
             : new RefusalResult(error);
     }
 
-    private static IResult Get(CurrentUser user, WebhookRegistry webhooks)
+    private static async Task<IResult> GetAsync(CurrentUser user, WebhookRegistry webhooks)
     {
         if (webhooks.Of(user.Id) is not { } line)
             return new RefusalResult(None);
-        var (count, oldestId) = webhooks.DeadLetters(line);
+        var (count, oldestId) = await webhooks.DeadLettersAsync(line);
         return TypedResults.Json(
             new WebhookBody(line.Webhook.Url, line.Failure, count == 0 ? null : new DeadLettersBody(count, oldestId, WhatToDo)),
             WebhookJson.Default.WebhookBody);

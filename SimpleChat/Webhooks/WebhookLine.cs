@@ -11,7 +11,7 @@ namespace SimpleChat.Webhooks;
 /// </summary>
 internal sealed partial class WebhookLine(
     Webhook webhook, UserShare share, long skippedUpTo, WebhookRegistry registry, WebhookPace pace, WebhookCaller caller, Chat chat,
-    MessageReader store, WebhookOptions options, TimeProvider time, ILogger log) : IDisposable
+    IMessageReader reader, WebhookOptions options, TimeProvider time, ILogger log) : IDisposable
 {
     /// <summary>
     /// A message is skipped after so many refusals, which take about 11 s with the default pauses. A 4xx means that the same request will
@@ -66,7 +66,7 @@ internal sealed partial class WebhookLine(
         try
         {
             using var stopping = _stop.Token.Register(_connection.Signal.Set);
-            while (chat.Join(_connection, position: null) is not null)
+            while (await chat.JoinAsync(_connection, position: null) is not null)
                 await Task.Delay(options.FirstRetry, time, _stop.Token);
             while (true)
                 await CarryAsync();
@@ -88,7 +88,7 @@ internal sealed partial class WebhookLine(
         try
         {
             var from = SkippedUpTo;
-            var messages = Page.Of(store.ReadInbox(Webhook.User, from, long.MaxValue), long.MaxValue).Messages;
+            var messages = (await Page.OfAsync(reader.ReadInbox(Webhook.User, from, long.MaxValue), long.MaxValue)).Messages;
             foreach (var message in messages)
                 await DeliverAsync(message, from);
             if (messages.Count == 0)
@@ -113,7 +113,7 @@ internal sealed partial class WebhookLine(
         while (true)
         {
             await pace.WaitAsync(_stop.Token);
-            if (SkippedUpTo != from || !store.ReadInbox(Webhook.User, message.Id - 1, message.Id).Any())
+            if (SkippedUpTo != from || !await reader.ReadInbox(Webhook.User, message.Id - 1, message.Id).AnyAsync())
                 return;
             pace.Begin();
             var answer = await caller.CallAsync(Webhook, message, _stop.Token);

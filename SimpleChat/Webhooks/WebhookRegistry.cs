@@ -1,4 +1,3 @@
-using Dapper;
 using SimpleChat.Limits;
 using SimpleChat.Storage;
 using SimpleChat.Wire;
@@ -10,7 +9,7 @@ namespace SimpleChat.Webhooks;
 /// (<see cref="PendingChange"/>), and take effect in commit order.
 /// </summary>
 internal sealed class WebhookRegistry(
-    Database database, Writer writer, UserShares shares, WebhookEraser eraser, WebhookCaller caller, Chat chat, MessageReader store,
+    IDatabase database, Writer writer, UserShares shares, WebhookCaller caller, Chat chat, IMessageReader reader,
     WebhookOptions options, TimeProvider time, ILogger<WebhookLine> log) : IHostedService
 {
     private readonly Lock _gate = new();
@@ -33,22 +32,20 @@ internal sealed class WebhookRegistry(
     public async Task<(Refusal? Error, bool Replaced)> PutAsync(Webhook webhook, UserShare share)
     {
         var replaced = false;
-        var error = await WriteAsync(
-            share, () => replaced = Set(webhook),
-            "INSERT OR REPLACE INTO WebhookDB (User, Url, Secret) VALUES (?1, ?2, ?3)", webhook.User, webhook.Url, webhook.Secret);
+        var error = await WriteAsync(share, db => db.Put(webhook.Row()), () => replaced = Set(webhook));
         return (error, replaced);
     }
 
     /// <summary>Deletes the user's webhook, if there is one.</summary>
     /// <returns>The refusal, or null.</returns>
     public Task<Refusal?> DeleteAsync(UserShare share) =>
-        WriteAsync(share, () => Remove(share.User, line => true), "DELETE FROM WebhookDB WHERE User = ?1", share.User);
+        WriteAsync(share, db => db.DeleteWebhook(share.User, only: null), () => Remove(share.User, line => true));
 
     /// <summary>Deletes a webhook whose receiver wants no more calls. One that was registered meanwhile stays.</summary>
     /// <returns>The refusal, or null.</returns>
     public Task<Refusal?> EndAsync(WebhookLine line) => WriteAsync(
-        line.Share, () => Remove(line.Webhook.User, other => other == line),
-        "DELETE FROM WebhookDB WHERE User = ?1 AND Url = ?2 AND Secret = ?3", line.Webhook.User, line.Webhook.Url, line.Webhook.Secret);
+        line.Share, db => db.DeleteWebhook(line.Webhook.User, line.Webhook.Row()),
+        () => Remove(line.Webhook.User, other => other == line));
 
     /// <summary>
     /// Skips the user's messages above <paramref name="from"/> up to <paramref name="upTo"/>. Does nothing if the user meanwhile wanted all
@@ -56,28 +53,16 @@ internal sealed class WebhookRegistry(
     /// </summary>
     /// <returns>The refusal, or null.</returns>
     public Task<Refusal?> SkipAsync(WebhookLine line, long from, long upTo) => WriteAsync(
-        line.Share, () => line.Skipped(from, upTo),
-        FormattableString.Invariant(
-            $"UPDATE WebhookDB SET SkippedUpTo = {upTo} WHERE User = ?1 AND Url = ?2 AND Secret = ?3 AND SkippedUpTo = {from}"),
-        line.Webhook.User, line.Webhook.Url, line.Webhook.Secret);
+        line.Share, db => db.SkipWebhook(line.Webhook.Row(from), upTo), () => line.Skipped(from, upTo));
 
     /// <summary>Counts the dead letters of the user's webhook, and finds the oldest one's id, or 0.</summary>
-    public (long Count, long OldestId) DeadLetters(WebhookLine line)
-    {
-        using var connection = database.OpenReader();
-        return connection.QuerySingle<(long, long)>(
-            """
-            SELECT count(*), coalesce(min(m.Id), 0) FROM InboxDB i CROSS JOIN MessageDB m ON m.Id = i.MessageId
-            WHERE i.Recipient = @User AND i.MessageId <= @SkippedUpTo
-            """, new { line.Webhook.User, line.SkippedUpTo });
-    }
+    public ValueTask<(long Count, long OldestId)> DeadLettersAsync(WebhookLine line) =>
+        reader.CountInboxAsync(line.Webhook.User, line.SkippedUpTo);
 
     /// <summary>Starts a line for every registered webhook. The database is open by now.</summary>
     public async Task StartAsync(CancellationToken cancellationToken)
     {
-        using var connection = database.OpenReader();
-        foreach (var row in connection.Query<(string User, string Url, string Secret, long SkippedUpTo)>(
-            "SELECT User, Url, Secret, SkippedUpTo FROM WebhookDB"))
+        foreach (var row in await reader.ReadWebhooksAsync())
             Start(new Webhook(row.User, row.Url, row.Secret), row.SkippedUpTo);
     }
 
@@ -93,7 +78,7 @@ internal sealed class WebhookRegistry(
 
         foreach (var line in lines)
             line.Stop();
-        await Task.WhenAll([eraser.StopAsync(), .. lines.Select(line => line.Running)]).WaitAsync(cancellationToken)
+        await Task.WhenAll(lines.Select(line => line.Running)).WaitAsync(cancellationToken)
             .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         foreach (var line in lines)
             line.Dispose();
@@ -124,7 +109,7 @@ internal sealed class WebhookRegistry(
                 _paces[webhook.User] = pace = new WebhookPace(options, time);
             pace.Hurry();
             var line = new WebhookLine(
-                webhook, shares.Hold(webhook.User), skippedUpTo, this, pace, caller, chat, store, options, time, log);
+                webhook, shares.Hold(webhook.User), skippedUpTo, this, pace, caller, chat, reader, options, time, log);
             _lines[webhook.User] = line;
             line.Start();
         }
@@ -144,26 +129,23 @@ internal sealed class WebhookRegistry(
             line.Stop();
         }
 
-        eraser.Erase();
+        database.EraseTraces();
         return true;
     }
 
-    private async Task<Refusal?> WriteAsync(UserShare? share, Action committed, string sql, params string[] values)
+    private async Task<Refusal?> WriteAsync(UserShare? share, Action<ITransaction> write, Action committed)
     {
-        var change = new PendingChange(share, sql, values, committed);
+        var change = new PendingChange(share, write, committed);
         await writer.EnqueueAsync(change);
         return await change.Written;
     }
 }
 
-/// <summary>
-/// A change of WebhookDB that waits to be written. SQLite overwrites in the file what it deletes or replaces, because that is a secret.
-/// </summary>
+/// <summary>A change of WebhookDB that waits to be written.</summary>
 /// <param name="share">What the user may use of the server; null if the change is the server's own.</param>
-/// <param name="sql">The statement.</param>
-/// <param name="values">Its values for ?1, ?2 and so on.</param>
+/// <param name="write">The change.</param>
 /// <param name="committed">Called when the change is on disk. Must not wait.</param>
-internal sealed class PendingChange(UserShare? share, string sql, string[] values, Action committed) : Write
+internal sealed class PendingChange(UserShare? share, Action<ITransaction> write, Action committed) : Write
 {
     private static readonly Refusal NotStored = Refusal.StorageUnavailable with { Message = "Not known to be stored. Repeat it." };
     private readonly TaskCompletionSource<Refusal?> _written = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -173,12 +155,7 @@ internal sealed class PendingChange(UserShare? share, string sql, string[] value
 
     public override UserShare? Share => share;
 
-    public override void Store(Transaction db)
-    {
-        db.Execute("PRAGMA secure_delete = ON"); // https://sqlite.org/pragma.html#pragma_secure_delete
-        db.Execute(sql, values);
-        db.Execute("PRAGMA secure_delete = OFF"); // inbox rows are not secret, and are deleted faster without it
-    }
+    public override void Store(ITransaction db) => write(db);
 
     public override void Stored()
     {

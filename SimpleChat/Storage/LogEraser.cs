@@ -1,14 +1,14 @@
 using Dapper;
 using Microsoft.Data.Sqlite;
-using SimpleChat.Storage;
 
-namespace SimpleChat.Webhooks;
+namespace SimpleChat.Storage;
 
 /// <summary>
 /// Empties SQLite's write-ahead log soon after a secret was deleted. The database no longer has the secret then, but the log still has the
 /// old pages (https://sqlite.org/wal.html#ckpt). It uses a connection of its own, so that the writer goes on meanwhile.
 /// </summary>
-internal sealed class WebhookEraser(Database database, TimeProvider time) : IDisposable
+/// <param name="open">Opens a connection that may write.</param>
+internal sealed class LogEraser(Func<SqliteConnection> open) : IDisposable
 {
     /// <summary>
     /// The log is emptied at most once in this time, however many secrets are deleted. If a reader prevents it, it is tried again after
@@ -34,14 +34,16 @@ internal sealed class WebhookEraser(Database database, TimeProvider time) : IDis
         }
     }
 
-    /// <summary>Stops it. The writer itself empties the log when it stops.</summary>
-    public async Task StopAsync()
+    /// <summary>Stops it. The writer itself has emptied the log when it stopped.</summary>
+    public void Dispose()
     {
-        await _stop.CancelAsync();
-        await _running;
+        _stop.Cancel();
+        Task running;
+        lock (_gate)
+            running = _running;
+        running.Wait();
+        _stop.Dispose();
     }
-
-    public void Dispose() => _stop.Dispose();
 
     private async Task RunAsync()
     {
@@ -49,7 +51,7 @@ internal sealed class WebhookEraser(Database database, TimeProvider time) : IDis
         {
             if (!TryEmptyLog())
                 Erase();
-            await Task.Delay(Interval, time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.Delay(Interval, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
@@ -69,7 +71,7 @@ internal sealed class WebhookEraser(Database database, TimeProvider time) : IDis
     {
         try
         {
-            using var connection = database.OpenForWriting();
+            using var connection = open();
             // In milliseconds: a reader that is in the way delays the writer for no longer.
             connection.Execute("PRAGMA busy_timeout = 100; PRAGMA wal_checkpoint(PASSIVE)");
             return connection.QueryFirst<long>("PRAGMA wal_checkpoint(TRUNCATE)") == 0;

@@ -1,0 +1,116 @@
+using System.Diagnostics.CodeAnalysis;
+using SimpleChat.Wire;
+
+namespace SimpleChat.Storage;
+
+/// <summary>
+/// All that is written in one commit. The writer's thread alone uses it: <see cref="Begin"/>, then the writes, then <see cref="Commit"/>.
+/// What a write asks for is there when Commit returns, and may not be there earlier. Every method throws what
+/// <see cref="StorageFault"/> knows when storage fails. SQLite's is <see cref="Transaction"/>.
+/// </summary>
+internal interface ITransaction : IDisposable
+{
+    /// <summary>The highest id given out by the last commit that this process knows of.</summary>
+    long LastId { get; }
+
+    /// <summary>Begins a transaction.</summary>
+    void Begin();
+
+    /// <summary>
+    /// Stores a message: its MessageDB row and its InboxDB row. If the sender has sent it before, the message that is there is found
+    /// instead.
+    /// </summary>
+    void Store(PendingMessage message);
+
+    /// <summary>Removes the messages of a range from the user's inbox.</summary>
+    /// <param name="user">Whose inbox.</param>
+    /// <param name="range">The messages' ids. Those that are not in the inbox are ignored.</param>
+    /// <param name="receipts">Gets a receipt for each message that was removed.</param>
+    void Remove(string user, IdRange range, List<Receipt> receipts);
+
+    /// <summary>Erases messages, and what stands beside them in other tables.</summary>
+    void Erase(List<long> ids);
+
+    /// <summary>Stores a webhook, which replaces the user's earlier one.</summary>
+    void Put(WebhookRow row);
+
+    /// <summary>Deletes the user's webhook.</summary>
+    /// <param name="user">Whose.</param>
+    /// <param name="only">Only if it has this URL and this secret; null for any.</param>
+    void DeleteWebhook(string user, WebhookRow? only);
+
+    /// <summary>Moves <see cref="WebhookRow.SkippedUpTo"/> on, if the row is still as it is given.</summary>
+    void SkipWebhook(WebhookRow row, long upTo);
+
+    /// <summary>Changes nothing. But its commit proves that storage can be written.</summary>
+    void Touch();
+
+    /// <summary>Stores a write that the database may refuse. If the database refuses it, only this write is undone.</summary>
+    /// <returns>False, and the exception, if the write was refused. A fault of storage is thrown.</returns>
+    bool TryStore(Write write, [NotNullWhen(false)] out Exception? fault);
+
+    /// <summary>Commits. When it returns, everything since <see cref="Begin"/> is on disk, and every result is there.</summary>
+    void Commit();
+
+    /// <summary>Undoes everything since <see cref="Begin"/>, as far as it is not undone already.</summary>
+    void Rollback();
+
+    /// <summary>Whether the message waits in the user's inbox. Asked outside a transaction, after a fault.</summary>
+    bool IsInInbox(string user, long id);
+
+    /// <summary>Whether storage failed, rather than refused a single write.</summary>
+    bool IsStorageFault(Exception e);
+
+    /// <summary>Called when the server stops, after the last commit.</summary>
+    void Finish();
+}
+
+/// <summary>Where the writer's transactions come from. SQLite's is <see cref="Database"/>.</summary>
+internal interface IDatabase
+{
+    /// <summary>Opens the database at the start of the server.</summary>
+    /// <exception cref="Settings.StartException">It cannot be served; the message says why and what to do.</exception>
+    ITransaction Open();
+
+    /// <summary>Opens it again after a fault.</summary>
+    ITransaction Reopen();
+
+    /// <summary>Throws if storage has a fault that only a look can show. Called on the writer's thread while nobody writes.</summary>
+    void RequireSound();
+
+    /// <summary>Called when a secret was deleted: the database should keep no copy of it for long. Does not wait.</summary>
+    void EraseTraces();
+}
+
+/// <summary>A message that is to be stored, and then what became of it.</summary>
+/// <param name="draft">What was sent.</param>
+/// <param name="receivedAt">When, in milliseconds since 1970-01-01 UTC. A time before the last message's becomes the last
+/// message's.</param>
+internal sealed class PendingMessage(Draft draft, long receivedAt)
+{
+    /// <summary>What was sent.</summary>
+    public Draft Draft => draft;
+
+    /// <summary>When it was received, in milliseconds since 1970-01-01 UTC.</summary>
+    public long ReceivedAt => receivedAt;
+
+    /// <summary>The stored message; null before the commit, or if it was not given to a transaction.</summary>
+    public Message? Message { get; private set; }
+
+    /// <summary>Whether <see cref="Message"/> was there before: this was a repeat.</summary>
+    public bool IsRepeat { get; private set; }
+
+    /// <summary>Called by the transaction, or with null before the message is given to another one.</summary>
+    public void Became(Message? message, bool isRepeat) => (Message, IsRepeat) = (message, isRepeat);
+}
+
+/// <summary>A row of WebhookDB.</summary>
+/// <param name="User">Whose messages are sent.</param>
+/// <param name="Url">Where to.</param>
+/// <param name="Secret">What they are signed with.</param>
+/// <param name="SkippedUpTo">Messages in the inbox up to this id were not taken, and are not tried again.</param>
+internal sealed record WebhookRow(string User, string Url, string Secret, long SkippedUpTo = 0)
+{
+    /// <summary>Leaves out the secret, so that no log prints it.</summary>
+    public override string ToString() => $"{User} at {Url}";
+}

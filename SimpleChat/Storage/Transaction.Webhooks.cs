@@ -1,0 +1,40 @@
+namespace SimpleChat.Storage;
+
+// Changes of WebhookDB, and other rare writes.
+internal sealed partial class Transaction
+{
+    public void Put(WebhookRow row) => ExecuteSecretly(
+        "INSERT OR REPLACE INTO WebhookDB (User, Url, Secret) VALUES (?1, ?2, ?3)", row.User, row.Url, row.Secret);
+
+    public void DeleteWebhook(string user, WebhookRow? only)
+    {
+        if (only is null)
+            ExecuteSecretly("DELETE FROM WebhookDB WHERE User = ?1", user);
+        else
+            ExecuteSecretly("DELETE FROM WebhookDB WHERE User = ?1 AND Url = ?2 AND Secret = ?3", user, only.Url, only.Secret);
+    }
+
+    public void SkipWebhook(WebhookRow row, long upTo) => Execute(
+        FormattableString.Invariant(
+            $"""
+            UPDATE WebhookDB SET SkippedUpTo = {upTo}
+            WHERE User = ?1 AND Url = ?2 AND Secret = ?3 AND SkippedUpTo = {row.SkippedUpTo}
+            """), row.User, row.Url, row.Secret);
+
+    /// <summary>Overwrites in the file what it deletes or replaces, because that is a secret.</summary>
+    private void ExecuteSecretly(string sql, params ReadOnlySpan<string> values)
+    {
+        Execute("PRAGMA secure_delete = ON"); // https://sqlite.org/pragma.html#pragma_secure_delete
+        Execute(sql, values);
+        Execute("PRAGMA secure_delete = OFF"); // inbox rows are not secret, and are deleted faster without it
+    }
+
+    /// <summary>Runs a statement that is not prepared. The values are those of ?1, ?2 and so on.</summary>
+    public void Execute(string sql, params ReadOnlySpan<string> values)
+    {
+        using var statement = new Statement(_connection, sql);
+        for (var i = 0; i < values.Length; i++)
+            statement.Bind(i + 1, values[i]);
+        statement.Run();
+    }
+}
