@@ -35,7 +35,12 @@ internal static class ChatApplication
         Door.Register(services);
         BearerTokens.Register(services);
 
-        services.AddSingleton(provider => new Database(provider.GetRequiredService<IConfiguration>().GetConnectionString("Chat")));
+        services.AddSingleton(provider =>
+        {
+            var database = new Database(provider.GetRequiredService<IConfiguration>().GetConnectionString("Chat"));
+            provider.GetRequiredService<Metrics>().ObserveFiles(database.Path);
+            return database;
+        });
         services.AddSingleton<IDatabase>(provider => provider.GetRequiredService<Database>());
         services.AddSingleton<IMessageReader, MessageReader>();
         services.AddSingleton<Writer>();

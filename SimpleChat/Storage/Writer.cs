@@ -41,7 +41,6 @@ internal sealed partial class Writer : IHostedService, IDisposable
         _thread = new Thread(Run) { IsBackground = true, Name = "SimpleChat writer" };
         _watchdog = time.CreateTimer(_ => RefuseOverdue(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         metrics.ObserveWaiting(() => _queue.Count);
-        metrics.ObserveFiles(database.Path);
     }
 
     /// <summary>

@@ -1,0 +1,183 @@
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Mvc.Testing;
+using Microsoft.AspNetCore.TestHost;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+
+namespace SimpleChat.Tests;
+
+/// <summary>
+/// What the contract's tests call the server: two nodes on a database of their own. Whoever asks for <see cref="Url"/>, or makes a request
+/// over <see cref="Http"/>, gets one of them, in turn. A test that opens two connections has one on each.
+/// </summary>
+internal sealed class ChatServer : IAsyncDisposable
+{
+    private const int Count = 2;
+
+    /// <summary>A database with the schema in it, which is copied for each server.</summary>
+    private static readonly Lazy<string> s_template = new(() =>
+    {
+        using var stream = typeof(PostgresDatabase).Assembly.GetManifestResourceStream("chat.postgres.sql")!;
+        using var schema = new StreamReader(stream);
+        Engines.Shared.Execute("chat", schema.ReadToEnd());
+        return "chat";
+    });
+
+    private static readonly SemaphoreSlim s_copying = new(1);
+
+    private readonly Dictionary<string, string> _settings = [];
+    private Factory[] _nodes = [];
+    private Uri[] _urls = [];
+    private HttpClient? _http;
+    private string? _postgres, _redis;
+    private int _turn;
+
+    public string Environment { get; init; } = "Development";
+
+    /// <summary>The nodes' clock; null for the real one. Another one may be set while they are stopped.</summary>
+    public TimeProvider? Time { get; set; }
+
+    /// <summary>Two nodes always have sockets.</summary>
+    public bool InMemory { get; init; }
+
+    /// <summary>The next node's.</summary>
+    public Uri Url => _urls[Interlocked.Increment(ref _turn) % Count];
+
+    public HttpClient Http => _http ?? throw new InvalidOperationException("The nodes are not running.");
+
+    /// <summary>The first node's own.</summary>
+    public IServiceProvider Services => _nodes[0].Services;
+
+    /// <summary>What was logged by both, restarts included.</summary>
+    public CapturedLog Log { get; } = new();
+
+    public string this[string key]
+    {
+        set => _settings[key] = value;
+    }
+
+    public static Task<ChatServer> StartNewAsync() => new ChatServer().StartAsync();
+
+    public async Task<ChatServer> StartAsync()
+    {
+        await s_copying.WaitAsync();
+        try
+        {
+            _postgres ??= Engines.Shared.NewDatabase(s_template.Value);
+            _redis ??= Engines.Shared.NewRedis();
+        }
+        finally
+        {
+            s_copying.Release();
+        }
+
+        try
+        {
+            _nodes = [.. Enumerable.Range(0, Count).Select(_ => new Factory(this))];
+            foreach (var node in _nodes)
+            {
+                node.UseKestrel();
+                node.StartServer();
+            }
+
+            _urls = [.. _nodes.Select(node => new Uri(
+                node.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single()))];
+            _http = new HttpClient(new InTurn(this)) { BaseAddress = _urls[0] };
+            return this;
+        }
+        catch
+        {
+            await DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Stops both in an orderly way. The database stays.</summary>
+    public async Task StopAsync()
+    {
+        _http?.Dispose();
+        _http = null;
+        var nodes = _nodes;
+        _nodes = [];
+        await Task.WhenAll(nodes.Select(node => node.DisposeAsync().AsTask()));
+    }
+
+    public async Task RestartAsync()
+    {
+        await StopAsync();
+        await StartAsync();
+    }
+
+    /// <summary>Does what an operator does behind the nodes' back.</summary>
+    public async Task ExecuteAsync(string sql)
+    {
+        await using var connection = await OpenAsync();
+        await using var command = new NpgsqlCommand(sql, connection);
+        await command.ExecuteNonQueryAsync();
+    }
+
+    /// <summary>Looks into the database past the nodes.</summary>
+    public async Task<long> CountAsync(string sql)
+    {
+        await using var connection = await OpenAsync();
+        await using var command = new NpgsqlCommand(sql, connection);
+        return (long)(await command.ExecuteScalarAsync())!;
+    }
+
+    /// <summary>Keeps the nodes from writing until it is disposed of: holds the pen.</summary>
+    public IAsyncDisposable HoldWrites()
+    {
+        var stranger = new NpgsqlConnection($"{_postgres};Pooling=false");
+        stranger.Open();
+        using var command = new NpgsqlCommand("SELECT pg_advisory_lock(5080)", stranger);
+        command.ExecuteNonQuery();
+        return stranger;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync();
+        if (_postgres is null)
+            return;
+        var database = new NpgsqlConnectionStringBuilder(_postgres).Database!;
+        Engines.Shared.Execute("postgres", $"DROP DATABASE {database} WITH (FORCE)");
+        _postgres = null;
+    }
+
+    private async Task<NpgsqlConnection> OpenAsync()
+    {
+        var connection = new NpgsqlConnection($"{_postgres};Pooling=false");
+        await connection.OpenAsync();
+        return connection;
+    }
+
+    /// <summary>Sends each request to the next node.</summary>
+    private sealed class InTurn(ChatServer server) : DelegatingHandler(new SocketsHttpHandler { AllowAutoRedirect = false })
+    {
+        protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+        {
+            request.RequestUri = new Uri(server.Url, request.RequestUri!.PathAndQuery);
+            return base.SendAsync(request, cancellationToken);
+        }
+    }
+
+    private sealed class Factory(ChatServer server) : WebApplicationFactory<ScaleOutOptions>
+    {
+        protected override void ConfigureWebHost(IWebHostBuilder builder)
+        {
+            builder.UseEnvironment(server.Environment);
+            builder.UseSetting(WebHostDefaults.ServerUrlsKey, "http://127.0.0.1:0");
+            builder.UseSetting("hostBuilder:reloadConfigOnChange", "false"); // a machine has few file watchers to give
+            builder.UseSetting("ConnectionStrings:Postgres", server._postgres);
+            builder.UseSetting("ConnectionStrings:Redis", server._redis);
+            foreach (var (key, value) in server._settings)
+                builder.UseSetting(key, value);
+            builder.ConfigureLogging(logging => logging.ClearProviders().AddProvider(server.Log));
+            if (server.Time is { } time)
+                builder.ConfigureTestServices(services => services.AddSingleton(time));
+        }
+    }
+}

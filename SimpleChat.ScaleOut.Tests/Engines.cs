@@ -1,0 +1,218 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using Npgsql;
+
+namespace SimpleChat.Tests;
+
+/// <summary>
+/// PostgreSQL and Redis of the tests' own, from Debian's packages, on ports of 127.0.0.1 that were free. One of each serves a whole run; a
+/// test that kills one has its own.
+/// </summary>
+internal sealed class Engines : IDisposable
+{
+    private static readonly Lazy<Engines> s_shared = new(() =>
+    {
+        var engines = new Engines();
+        AppDomain.CurrentDomain.ProcessExit += (_, _) => engines.Dispose();
+        return engines;
+    });
+
+    private static int s_databases;
+
+    private readonly DirectoryInfo _folder;
+    private Process? _postgres, _redis;
+
+    /// <summary>Makes a database cluster and starts both.</summary>
+    public Engines()
+    {
+        // In memory, where there is room: how durable a disk is, is not what these tests are about.
+        _folder = Directory.Exists("/dev/shm")
+            ? Directory.CreateDirectory($"/dev/shm/simplechat-{Guid.NewGuid():N}")
+            : Directory.CreateTempSubdirectory("simplechat-");
+        (PostgresPort, RedisPort) = (FreePort(), FreePort());
+        if (Environment.IsPrivilegedProcess)
+            Run("chown", "postgres", _folder.FullName);
+        RunPostgres("initdb", "-D", Data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "-N");
+        StartPostgres();
+        StartRedis();
+        Execute("postgres", "CREATE DATABASE chat");
+    }
+
+    /// <summary>Those of the whole run.</summary>
+    public static Engines Shared => s_shared.Value;
+
+    /// <summary>Why they cannot be started; null if they can. In CI nothing may be missing.</summary>
+    public static string? Missing { get; } = Environment.GetEnvironmentVariable("CI") == "true" ? null
+        : Binary("postgres") is null ? "PostgreSQL is missing: apt-get install postgresql"
+        : !File.Exists("/usr/bin/redis-server") ? "Redis is missing: apt-get install redis-server"
+        : null;
+
+    public int PostgresPort { get; }
+
+    public int RedisPort { get; }
+
+    private string Data => Path.Combine(_folder.FullName, "data");
+
+    /// <summary>A new, empty database. What it returns is <c>ConnectionStrings:Postgres</c>.</summary>
+    public string NewDatabase(string? template = null)
+    {
+        var name = string.Create(CultureInfo.InvariantCulture, $"chat{Interlocked.Increment(ref s_databases)}");
+        Execute("postgres", $"CREATE DATABASE {name}{(template is null ? "" : $" TEMPLATE {template}")}");
+        return PostgresOf(name);
+    }
+
+    /// <summary><c>ConnectionStrings:Postgres</c> of a database.</summary>
+    public string PostgresOf(string database, int? port = null) =>
+        $"Host=127.0.0.1;Port={port ?? PostgresPort};Username=postgres;Database={database}";
+
+    /// <summary><c>ConnectionStrings:Redis</c> of nodes that belong together.</summary>
+    public string NewRedis() =>
+        string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{RedisPort},defaultDatabase={Interlocked.Increment(ref s_databases)}");
+
+    public void StartPostgres()
+    {
+        // As in production, but for the sizes: fsync, full_page_writes and synchronous_commit are on.
+        _postgres = Start(AsPostgres(Binary("postgres")!, "-D", Data, "-k", _folder.FullName, "-h", "127.0.0.1",
+            "-p", $"{PostgresPort}", "-c", "max_connections=400", "-c", "shared_buffers=64MB", "-c", "max_wal_size=256MB"));
+        Until(() => Execute("postgres", "SELECT 1"), "PostgreSQL");
+    }
+
+    /// <summary>SIGKILL to the postmaster and, as after a power cut, to all of its processes.</summary>
+    public void KillPostgres()
+    {
+        _postgres!.Kill(entireProcessTree: true);
+        _postgres.WaitForExit();
+        File.Delete(Path.Combine(Data, "postmaster.pid"));
+        NpgsqlConnection.ClearAllPools();
+    }
+
+    public void StartRedis()
+    {
+        _redis = Start(["redis-server", "--port", $"{RedisPort}", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+            "--databases", "1000", "--dir", _folder.FullName]);
+        Until(() =>
+        {
+            using var socket = new TcpClient("127.0.0.1", RedisPort);
+        }, "Redis");
+    }
+
+    public void KillRedis()
+    {
+        _redis!.Kill();
+        _redis.WaitForExit();
+    }
+
+    /// <summary>A command to Redis.</summary>
+    public void TellRedis(params string[] command) => Run("redis-cli", ["-h", "127.0.0.1", "-p", $"{RedisPort}", .. command]);
+
+    public void Execute(string database, string sql)
+    {
+        using var connection = new NpgsqlConnection($"{PostgresOf(database)};Pooling=false;Timeout=5");
+        connection.Open();
+        using var command = new NpgsqlCommand(sql, connection);
+        command.ExecuteNonQuery();
+    }
+
+    public void Dispose()
+    {
+        foreach (var process in new[] { _postgres, _redis })
+        {
+            if (process is { HasExited: false })
+            {
+                process.Kill(entireProcessTree: true);
+                process.WaitForExit(5000);
+            }
+        }
+
+        try
+        {
+            _folder.Delete(recursive: true);
+        }
+        catch (IOException)
+        {
+            // A process that is going still writes.
+        }
+    }
+
+    private static string? Binary(string name) => Directory.Exists("/usr/lib/postgresql")
+        ? Directory.GetDirectories("/usr/lib/postgresql").Order(StringComparer.Ordinal)
+            .Select(version => Path.Combine(version, "bin", name)).LastOrDefault(File.Exists)
+        : null;
+
+    /// <summary>PostgreSQL refuses to run as root.</summary>
+    private static string[] AsPostgres(params string[] command) => Environment.IsPrivilegedProcess
+        ? ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", .. command]
+        : command;
+
+    private static void RunPostgres(string name, params string[] arguments)
+    {
+        var command = AsPostgres([Binary(name)!, .. arguments]);
+        Run(command[0], command[1..]);
+    }
+
+    private static void Run(string command, params string[] arguments)
+    {
+        using var process = Start([command, .. arguments]);
+        process.WaitForExit();
+        if (process.ExitCode != 0)
+            throw new InvalidOperationException($"{command} {string.Join(' ', arguments)} ended with {process.ExitCode}.");
+    }
+
+    private static Process Start(string[] command)
+    {
+        var start = new ProcessStartInfo(command[0], command[1..])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            WorkingDirectory = "/",
+        };
+        var process = Process.Start(start)!;
+        process.OutputDataReceived += (_, _) => { };
+        process.ErrorDataReceived += (_, _) => { };
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
+        return process;
+    }
+
+    private static void Until(Action works, string what)
+    {
+        var started = Stopwatch.GetTimestamp();
+        while (true)
+        {
+            try
+            {
+                works();
+                return;
+            }
+            catch (Exception e) when (e is NpgsqlException or SocketException && Stopwatch.GetElapsedTime(started) < Deadline.Time)
+            {
+                Thread.Yield();
+            }
+            catch (Exception e) when (e is NpgsqlException or SocketException)
+            {
+                throw new TimeoutException($"{what} does not start.", e);
+            }
+        }
+    }
+
+    private static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+}
+
+/// <summary>A test of two nodes: skipped with a reason where the engines are missing.</summary>
+internal sealed class FactAttribute : Xunit.FactAttribute
+{
+    public FactAttribute() => Skip = Engines.Missing;
+}
+
+/// <summary>The same with cases.</summary>
+internal sealed class TheoryAttribute : Xunit.TheoryAttribute
+{
+    public TheoryAttribute() => Skip = Engines.Missing;
+}

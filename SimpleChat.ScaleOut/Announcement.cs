@@ -1,0 +1,78 @@
+using System.Text;
+
+namespace SimpleChat.ScaleOut;
+
+/// <summary>What one node tells another: what was committed, and what was delivered.</summary>
+/// <param name="Publisher">Who tells it: the node's incarnation.</param>
+/// <param name="Number">
+/// Counts what the publisher has told this node. A number that is left out is an announcement that was lost. One that tells nothing has the
+/// number of the one before.
+/// </param>
+/// <param name="Commits">Messages, ids rising; those without a text concern nobody at the receiver, as far as the publisher knows.</param>
+/// <param name="Receipts">Messages that have left their inboxes.</param>
+internal sealed record Announcement(string Publisher, long Number, IReadOnlyList<Commit> Commits, IReadOnlyList<Receipt> Receipts)
+{
+    /// <summary>Whether it says nothing but its number.</summary>
+    public bool IsEmpty => Commits.Count == 0 && Receipts.Count == 0;
+
+    /// <summary>Writes it.</summary>
+    /// <param name="isThere">Whether the receiver has a connection of this user.</param>
+    public byte[] Write(Predicate<string> isThere)
+    {
+        using var bytes = new MemoryStream();
+        using var writer = new BinaryWriter(bytes, Encoding.UTF8);
+        writer.Write(Publisher);
+        writer.Write7BitEncodedInt64(Number);
+        writer.Write7BitEncodedInt(Commits.Count);
+        foreach (var commit in Commits)
+        {
+            var text = isThere(commit.From) || isThere(commit.To) ? commit.Message : null;
+            writer.Write7BitEncodedInt64(commit.Id);
+            writer.Write(commit.From);
+            writer.Write(commit.To);
+            writer.Write(text is not null);
+            if (text is null)
+                continue;
+            writer.Write7BitEncodedInt64(text.SentAt);
+            writer.Write7BitEncodedInt(text.Text.Length);
+            writer.Write(text.Text);
+        }
+
+        writer.Write7BitEncodedInt(Receipts.Count);
+        foreach (var receipt in Receipts)
+        {
+            writer.Write7BitEncodedInt64(receipt.Id);
+            writer.Write(receipt.From);
+            writer.Write(receipt.To);
+        }
+
+        writer.Flush();
+        return bytes.ToArray();
+    }
+
+    /// <summary>Reads what <see cref="Write"/> has written.</summary>
+    /// <exception cref="IOException">It is cut off.</exception>
+    public static Announcement Read(byte[] bytes)
+    {
+        using var reader = new BinaryReader(new MemoryStream(bytes), Encoding.UTF8);
+        var (publisher, number) = (reader.ReadString(), reader.Read7BitEncodedInt64());
+        var commits = new Commit[reader.Read7BitEncodedInt()];
+        for (var i = 0; i < commits.Length; i++)
+        {
+            var (id, from, to) = (reader.Read7BitEncodedInt64(), reader.ReadString(), reader.ReadString());
+            if (!reader.ReadBoolean())
+            {
+                commits[i] = new Commit(id, from, to, null);
+                continue;
+            }
+
+            var (sentAt, length) = (reader.Read7BitEncodedInt64(), reader.Read7BitEncodedInt());
+            commits[i] = new Commit(new Message(id, from, to, reader.ReadBytes(length), sentAt));
+        }
+
+        var receipts = new Receipt[reader.Read7BitEncodedInt()];
+        for (var i = 0; i < receipts.Length; i++)
+            receipts[i] = new Receipt(reader.Read7BitEncodedInt64(), reader.ReadString(), reader.ReadString());
+        return new Announcement(publisher, number, commits, receipts);
+    }
+}

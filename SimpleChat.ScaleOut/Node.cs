@@ -1,0 +1,45 @@
+using SimpleChat.Limits;
+using SimpleChat.Settings;
+using SimpleChat.Storage;
+
+namespace SimpleChat.ScaleOut;
+
+/// <summary>Makes the single server a node of several: the same chat, with five of its services replaced.</summary>
+internal static class Node
+{
+    /// <summary>Replaces the database, the reader, the audience and the rate limit, and adds what keeps the nodes together.</summary>
+    public static void AddNode(this WebApplicationBuilder builder)
+    {
+        var services = builder.Services;
+        ScaleOutOptions.Register(services);
+
+        services.AddSingleton<PostgresDatabase>();
+        services.AddSingleton<IDatabase>(provider => provider.GetRequiredService<PostgresDatabase>());
+        services.AddSingleton<PostgresReader>();
+        services.AddSingleton<IMessageReader>(provider => provider.GetRequiredService<PostgresReader>());
+
+        services.AddSingleton<RedisServer>();
+        services.AddSingleton<RedisMap>();
+        services.AddSingleton<RateLimitOf>(provider => user => new RedisRateLimit(
+            provider.GetRequiredService<RedisServer>(), user, provider.GetRequiredService<ChatOptions>().MessagesPerSecond,
+            provider.GetRequiredService<TimeProvider>()));
+
+        services.AddSingleton(provider =>
+        {
+            var here = provider.GetRequiredService<Connections>();
+            var audience = new LocalAudience(here, () => 0);
+            return new CommitChain(
+                commit => ClusterAudience.Offer(audience, here, commit), provider.GetRequiredService<TimeProvider>());
+        });
+        services.AddSingleton<Announcer>();
+        services.AddSingleton<ClusterAudience>();
+        services.AddSingleton<IAudience>(provider => provider.GetRequiredService<ClusterAudience>());
+        services.AddSingleton(provider =>
+        {
+            var audience = provider.GetRequiredService<ClusterAudience>();
+            return new Hearing(provider.GetRequiredService<CommitChain>(), audience.TellHere, audience.MissReceipts);
+        });
+        services.AddHostedService<Membership>();
+        services.AddHostedService<TailLook>();
+    }
+}

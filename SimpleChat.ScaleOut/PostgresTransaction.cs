@@ -1,0 +1,263 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Text;
+using Npgsql;
+using NpgsqlTypes;
+using SimpleChat.Storage;
+using SimpleChat.Wire;
+
+namespace SimpleChat.ScaleOut;
+
+/// <summary>
+/// Gathers what is written, and commits it with one <c>CALL chat_append</c>. Until then it does nothing, so that there is nothing to undo.
+/// After a call that failed it is not known what was committed.
+/// </summary>
+internal sealed class PostgresTransaction : ITransaction
+{
+    /// <summary>How often a batch is repeated that another node was in the way of.</summary>
+    private const int Attempts = 5;
+
+    private readonly NpgsqlConnection _connection;
+    private readonly CommitChain _chain;
+    private readonly NpgsqlCommand _append;
+
+    // What the open transaction has gathered.
+    private readonly List<PendingMessage> _messages = [];
+    private readonly List<(PendingMessage Twin, int Of)> _twins = []; // repeats within the transaction
+    private readonly Dictionary<(string Sender, string Name), int> _named = [];
+    private readonly List<(string User, IdRange Range, List<Receipt> Receipts)> _removals = [];
+    private readonly List<long> _erasing = [];
+    private readonly List<Action> _others = [];
+
+    /// <param name="connection">The writer's connection, which it closes.</param>
+    /// <param name="chain">Hears when a commit of this node begins and ends.</param>
+    public PostgresTransaction(NpgsqlConnection connection, CommitChain chain)
+    {
+        _connection = connection;
+        _chain = chain;
+        try
+        {
+            _append = new NpgsqlCommand(
+                "CALL chat_append($1, $2, $3, $4, $5, $6, $7, $8, $9, NULL, NULL, NULL, NULL, NULL, NULL)", connection);
+            Add(NpgsqlDbType.Text); // inboxes
+            Add(NpgsqlDbType.Bigint); // firsts
+            Add(NpgsqlDbType.Bigint); // lasts
+            Add(NpgsqlDbType.Bigint); // erasing
+            Add(NpgsqlDbType.Text); // senders
+            Add(NpgsqlDbType.Text); // recipients
+            Add(NpgsqlDbType.Bytea); // texts
+            Add(NpgsqlDbType.Bigint); // received
+            Add(NpgsqlDbType.Bytea); // names
+            _append.Prepare();
+            using var last = new NpgsqlCommand(PostgresReader.LastId, connection);
+            LastId = (long)last.ExecuteScalar()!;
+        }
+        catch
+        {
+            connection.Dispose();
+            throw;
+        }
+
+        void Add(NpgsqlDbType type) => _append.Parameters.Add(new NpgsqlParameter { NpgsqlDbType = NpgsqlDbType.Array | type });
+    }
+
+    public long LastId { get; private set; }
+
+    public void Begin()
+    {
+        _messages.Clear();
+        _twins.Clear();
+        _named.Clear();
+        _removals.Clear();
+        _erasing.Clear();
+        _others.Clear();
+    }
+
+    public void Store(PendingMessage message)
+    {
+        if (message.Draft.ClientMessageId is { } name)
+        {
+            if (_named.TryGetValue((message.Draft.From, name), out var first))
+            {
+                _twins.Add((message, first));
+                return;
+            }
+
+            _named.Add((message.Draft.From, name), _messages.Count);
+        }
+
+        _messages.Add(message);
+    }
+
+    public void Remove(string user, IdRange range, List<Receipt> receipts) => _removals.Add((user, range, receipts));
+
+    public void Erase(List<long> ids) => _erasing.AddRange(ids);
+
+    public void Put(WebhookRow row) => Later(
+        """
+        INSERT INTO WebhookDB VALUES ($1, $2, $3, 0)
+        ON CONFLICT ("User") DO UPDATE SET Url = excluded.Url, Secret = excluded.Secret, SkippedUpTo = 0
+        """, row.User, row.Url, row.Secret);
+
+    public void DeleteWebhook(string user, WebhookRow? only)
+    {
+        if (only is null)
+            Later("DELETE FROM WebhookDB WHERE \"User\" = $1", user);
+        else
+            Later("DELETE FROM WebhookDB WHERE \"User\" = $1 AND Url = $2 AND Secret = $3", user, only.Url, only.Secret);
+    }
+
+    public void SkipWebhook(WebhookRow row, long upTo) => Later(
+        "UPDATE WebhookDB SET SkippedUpTo = $5 WHERE \"User\" = $1 AND Url = $2 AND Secret = $3 AND SkippedUpTo = $4",
+        row.User, row.Url, row.Secret, row.SkippedUpTo, upTo);
+
+    /// <summary>Nothing to gather: a batch of nothing is committed too.</summary>
+    public void Touch()
+    {
+    }
+
+    /// <summary>PostgreSQL refuses no single write: whatever can be wrong with one was checked before.</summary>
+    public bool TryStore(Write write, [NotNullWhen(false)] out Exception? fault)
+    {
+        write.Store(this);
+        fault = null;
+        return true;
+    }
+
+    public void Commit()
+    {
+        try
+        {
+            foreach (var other in _others)
+                other();
+            for (var attempt = 1; !TryAppend(attempt < Attempts); attempt++)
+                ;
+        }
+        catch (Exception e) when (e is NpgsqlException or InvalidOperationException or IOException)
+        {
+            throw new PostgresFault(e);
+        }
+    }
+
+    public void Rollback()
+    {
+    }
+
+    /// <summary>Receipts come with the commit, or are read again by whoever may have missed them.</summary>
+    public bool IsInInbox(string user, long id) => true;
+
+    public bool IsStorageFault(Exception e) => true;
+
+    public void Finish()
+    {
+    }
+
+    public void Dispose()
+    {
+        _append.Dispose();
+        _connection.Dispose();
+    }
+
+    /// <returns>False if another node was in the way, and the batch may be repeated.</returns>
+    private bool TryAppend(bool mayRepeat)
+    {
+        SetParameters();
+        _chain.CommitBegins();
+        var last = 0L;
+        try
+        {
+            using var row = _append.ExecuteReader();
+            row.Read();
+            last = Take(row);
+            while (row.NextResult())
+                ;
+        }
+        catch (Exception e) when (mayRepeat && PostgresFault.MayPass(e))
+        {
+            return false;
+        }
+        finally
+        {
+            _chain.CommitEnds(last);
+        }
+
+        FindRepeats();
+        return true;
+    }
+
+    private void SetParameters()
+    {
+        var latest = 0L;
+        Set(0, _removals.Select(removal => removal.User));
+        Set(1, _removals.Select(removal => removal.Range.First));
+        Set(2, _removals.Select(removal => removal.Range.Last));
+        Set(3, _erasing);
+        Set(4, _messages.Select(message => message.Draft.From));
+        Set(5, _messages.Select(message => message.Draft.To));
+        Set(6, _messages.Select(message => message.Draft.Text));
+        Set(7, _messages.Select(message => latest = Math.Max(latest, message.ReceivedAt))); // a clock may have been set back
+        Set(8, _messages.Select(message => Utf8(message.Draft.ClientMessageId)));
+
+        void Set<T>(int index, IEnumerable<T> values) => _append.Parameters[index].Value = values.ToArray();
+    }
+
+    /// <summary>Gives everybody what the procedure returned.</summary>
+    /// <returns>The highest id of a new message, or 0.</returns>
+    private long Take(NpgsqlDataReader row)
+    {
+        if (!row.IsDBNull(3))
+        {
+            var (of, ids, from) = (row.GetFieldValue<int[]>(3), row.GetFieldValue<long[]>(4), row.GetFieldValue<string[]>(5));
+            for (var i = 0; i < of.Length; i++)
+            {
+                var removal = _removals[of[i] - 1];
+                removal.Receipts.Add(new Receipt(ids[i], from[i], removal.User));
+            }
+        }
+
+        if (row.IsDBNull(1))
+            return 0;
+        var id = row.GetInt64(0);
+        var (fresh, times) = (row.GetFieldValue<int[]>(1), row.GetFieldValue<long[]>(2));
+        for (var i = 0; i < fresh.Length; i++)
+        {
+            var pending = _messages[fresh[i] - 1];
+            var draft = pending.Draft;
+            pending.Became(new Message(++id, draft.From, draft.To, draft.Text, times[i]), isRepeat: false);
+        }
+
+        LastId = id;
+        return id;
+    }
+
+    /// <summary>Finds the messages that were there before. If one was erased since, its sender is told nothing, and repeats it.</summary>
+    private void FindRepeats()
+    {
+        foreach (var message in _messages.Where(message => message.Message is null))
+        {
+            using var find = new NpgsqlCommand(
+                "SELECT Id, Recipient, Text, SentAt FROM MessageDB WHERE Sender = $1 AND ClientMessageId = $2", _connection);
+            find.Parameters.Add(new NpgsqlParameter<string> { TypedValue = message.Draft.From });
+            find.Parameters.Add(new NpgsqlParameter<byte[]> { TypedValue = Utf8(message.Draft.ClientMessageId)! });
+            using var row = find.ExecuteReader();
+            if (row.Read())
+            {
+                message.Became(new Message(
+                    row.GetInt64(0), message.Draft.From, row.GetString(1), row.GetFieldValue<byte[]>(2), row.GetInt64(3)), isRepeat: true);
+            }
+        }
+
+        foreach (var (twin, of) in _twins)
+            twin.Became(_messages[of].Message, isRepeat: true);
+    }
+
+    /// <summary>A rare statement, which is committed by itself before the batch.</summary>
+    private void Later(string sql, params object[] values) => _others.Add(() =>
+    {
+        using var command = new NpgsqlCommand(sql, _connection);
+        foreach (var value in values)
+            command.Parameters.Add(new NpgsqlParameter { Value = value });
+        command.ExecuteNonQuery();
+    });
+
+    private static byte[]? Utf8(string? name) => name is null ? null : Encoding.UTF8.GetBytes(name);
+}

@@ -1,0 +1,8 @@
+using SimpleChat.Hosting;
+using SimpleChat.ScaleOut;
+
+return await Server.RunAsync(args, builder =>
+{
+    builder.AddChat();
+    builder.AddNode();
+});

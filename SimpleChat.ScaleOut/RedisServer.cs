@@ -1,0 +1,74 @@
+using SimpleChat.Settings;
+using StackExchange.Redis;
+
+namespace SimpleChat.ScaleOut;
+
+/// <summary>
+/// The Redis that all nodes share. Nothing in it is needed for what the chat promises: it says where users are, and carries announcements.
+/// The client connects again by itself.
+/// </summary>
+internal sealed class RedisServer : IAsyncDisposable
+{
+    private readonly string? _connectionString;
+    private readonly string _node;
+    private ConnectionMultiplexer? _redis;
+
+    public RedisServer(IConfiguration configuration, ScaleOutOptions options) =>
+        (_connectionString, _node) = (configuration.GetConnectionString("Redis"), options.Node);
+
+    /// <summary>Commands go here. They fail at once while Redis is away.</summary>
+    public IDatabase Commands => _redis!.GetDatabase();
+
+    /// <summary>What is heard from other nodes comes from here.</summary>
+    public ISubscriber Subscriber => _redis!.GetSubscriber();
+
+    /// <summary>Called when Redis is there again. It may be empty.</summary>
+    public event Action? Restored;
+
+    /// <summary>Connects.</summary>
+    /// <exception cref="StartException">It cannot be reached.</exception>
+    public async Task ConnectAsync()
+    {
+        const string Example = "'redis.example.org:6379,password=…'";
+        if (string.IsNullOrWhiteSpace(_connectionString))
+            throw new StartException($"ConnectionStrings:Redis is missing; expected something like {Example}.");
+        try
+        {
+            var options = ConfigurationOptions.Parse(_connectionString);
+            options.ClientName = $"SimpleChat-{_node}";
+            options.AbortOnConnectFail = true;
+            options.ConnectTimeout = 2000; // milliseconds, as below
+            options.AsyncTimeout = 1000;
+            options.SyncTimeout = 1000;
+            options.BacklogPolicy = BacklogPolicy.FailFast;
+            options.ReconnectRetryPolicy = new LinearRetry(250);
+            options.HeartbeatInterval = TimeSpan.FromMilliseconds(250);
+            options.KeepAlive = 2; // seconds
+            _redis = await ConnectionMultiplexer.ConnectAsync(options);
+            _redis.ConnectionRestored += (_, _) => Restored?.Invoke();
+        }
+        catch (ArgumentException e)
+        {
+            throw new StartException($"ConnectionStrings:Redis cannot be read: {e.Message} Expected something like {Example}.", e);
+        }
+        catch (RedisException e)
+        {
+            throw new StartException($"Redis cannot be reached where ConnectionStrings:Redis says: {Explain(e)}", e);
+        }
+    }
+
+    /// <summary>Whether an exception says that Redis is away.</summary>
+    public static bool IsAway(Exception e) => e is RedisException or TimeoutException or ObjectDisposedException;
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_redis is not null)
+            await _redis.DisposeAsync();
+    }
+
+    private static string Explain(RedisException e)
+    {
+        var reason = e.InnerException?.Message ?? e.Message;
+        return $"{reason.ReplaceLineEndings(" ").TrimEnd('.')}.";
+    }
+}
