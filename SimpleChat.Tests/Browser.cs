@@ -26,8 +26,8 @@ public sealed class BrowserTheoryAttribute : TheoryAttribute
 }
 
 /// <summary>
-/// Debian's Chromium without a window (<c>apt-get install chromium-headless-shell</c>: it takes half the time of the whole browser), the whole
-/// browser, or the one at CHROMIUM_PATH; driven by Playwright, one for all tests of a class.
+/// Debian's Chromium without a window (<c>apt-get install chromium-headless-shell</c>), which takes half the time of the whole browser; or
+/// the whole browser, or the one at CHROMIUM_PATH. Driven by Playwright, one for all tests of a class.
 /// And axe-core, out of <c>npm ci</c> in this folder.
 /// </summary>
 public sealed class Browser : IAsyncLifetime
