@@ -51,6 +51,44 @@ public sealed partial class DocumentsTests
     }
 
     [Fact]
+    public async Task The_two_terminals_of_the_README_show_what_they_show_there()
+    {
+        await using var server = await ChatServer.StartNewAsync();
+        Dictionary<string, ChatClient> terminals = [];
+        var (user, frames) = ("", 0);
+        foreach (Match line in Terminal().Matches(Read("README.md")))
+        {
+            if (line.Groups["user"] is { Success: true, Value: var connects })
+            {
+                terminals[user = connects] = await ChatClient.ConnectAsync(server.Url, user);
+            }
+            else if (line.Groups["sends"].Success)
+            {
+                await terminals[user].RawTextAsync(line.Groups["sends"].Value);
+            }
+            else if (line.Groups["stops"].Success)
+            {
+                await terminals["bob"].CloseAsync();
+            }
+            else
+            {
+                var (whose, shown) = line.Groups["sees"].Success
+                    ? (user, line.Groups["sees"].Value)
+                    : (line.Groups["whose"].Value.Contains("ob", StringComparison.Ordinal) ? "bob" : "alice", line.Groups["shows"].Value);
+                var frame = shown.Contains("\"connected\"", StringComparison.Ordinal)
+                    ? terminals[whose].Connected
+                    : await terminals[whose].ReceiveAsync();
+                Assert.Equal(Time().Replace(shown, "…"), Time().Replace($"{frame}", "…"));
+                frames++;
+            }
+        }
+
+        Assert.True(frames >= 9, $"Only {frames} frames were found.");
+        foreach (var terminal in terminals.Values)
+            await terminal.DisposeAsync();
+    }
+
+    [Fact]
     public async Task Each_call_over_HTTP_that_the_contract_shows_does_what_it_says()
     {
         await using var server = await new ChatServer { ["Chat:MessagesPerSecond"] = "0" }.StartAsync();
@@ -91,6 +129,11 @@ public sealed partial class DocumentsTests
 
     [GeneratedRegex(@"^/// <summary>.*</summary>\n", RegexOptions.Multiline)]
     private static partial Regex Summary();
+
+    /// <summary>What is typed into a terminal, or seen there; in the text between them too.</summary>
+    [GeneratedRegex(@"^\$ npx wscat -c ""[^""]*user=(?<user>\w+)""|^> (?<sends>\{.*)|^< (?<sees>\{.*)|(?<stops>stop bob)|" +
+        @"(?<whose>Bob's terminal shows|alice, if she is still connected, is told) `(?<shows>\{.*?\})`", RegexOptions.Multiline)]
+    private static partial Regex Terminal();
 
     /// <summary>A call, and what it prints.</summary>
     [GeneratedRegex(@"^\$ curl (.+)\n((?:(?!\$ |```).*\n)*)", RegexOptions.Multiline)]
