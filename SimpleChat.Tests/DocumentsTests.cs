@@ -51,6 +51,21 @@ public sealed partial class DocumentsTests
     }
 
     [Fact]
+    public void Each_reason_for_a_refusal_and_each_line_of_the_log_is_explained_to_the_operator()
+    {
+        var sources = Directory.GetFiles(Path.Combine(ArchitectureTests.Root, "SimpleChat"), "*.cs", SearchOption.AllDirectories)
+            .Where(file => !file.Contains($"{Path.DirectorySeparatorChar}obj{Path.DirectorySeparatorChar}", StringComparison.Ordinal))
+            .Select(File.ReadAllText).ToList();
+        var page = Read(Path.Combine("docs", "operating.md"));
+        var reasons = sources.SelectMany(source => Reason().Matches(source)).Select(reason => reason.Groups["word"].Value).ToHashSet();
+        Assert.Superset((HashSet<string>)["no_identity", "rate_limited", "foreign_origin", "no_request"], reasons);
+        Assert.All(reasons, reason => Assert.Contains($"`{reason}`", page, StringComparison.Ordinal));
+        var lines = sources.SelectMany(source => Line().Matches(source)).Select(line => line.Groups["text"].Value.Trim()).ToList();
+        Assert.True(lines.Count > 12, $"Only {lines.Count} lines were found.");
+        Assert.All(lines, line => Assert.Contains(line, page, StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task The_two_terminals_of_the_README_show_what_they_show_there()
     {
         await using var server = await ChatServer.StartNewAsync();
@@ -129,6 +144,14 @@ public sealed partial class DocumentsTests
 
     [GeneratedRegex(@"^/// <summary>.*</summary>\n", RegexOptions.Multiline)]
     private static partial Regex Summary();
+
+    /// <summary>A word for the log and the metrics.</summary>
+    [GeneratedRegex(@"(?:Reason = |StatusCodes\.\w+ => |Refusal \w+ = new\(|Close\(\w+, \w+, )""(?<word>[a-z_]+)""")]
+    private static partial Regex Reason();
+
+    /// <summary>The fixed part at a line's beginning, behind a name, of those that are logged by default.</summary>
+    [GeneratedRegex(@"LoggerMessage\((?:EventId = )?\d+, (?:LogLevel\.(?!Debug)\w+,|Message =)\s*""(?:\{\w+\} )?(?<text>[^{""]+)")]
+    private static partial Regex Line();
 
     /// <summary>What is typed into a terminal, or seen there; in the text between them too.</summary>
     [GeneratedRegex(@"^\$ npx wscat -c ""[^""]*user=(?<user>\w+)""|^> (?<sends>\{.*)|^< (?<sees>\{.*)|(?<stops>stop bob)|" +
