@@ -1,6 +1,6 @@
 using System.Reflection;
 using System.Runtime.CompilerServices;
-using System.Text.Json;
+using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 
 namespace SimpleChat.Tests;
@@ -91,11 +91,12 @@ public sealed partial class ArchitectureTests
         Server, Assert.Single(Sources(), file => File.ReadAllText(file).Contains("using OpenTelemetry", StringComparison.Ordinal))));
 
     [Fact]
-    public void Each_package_of_the_server_is_in_the_third_party_notices()
+    public void Each_package_that_is_published_is_in_the_third_party_notices()
     {
-        using var locked = JsonDocument.Parse(File.ReadAllText(Path.Combine(Server, "packages.lock.json")));
-        var packages = locked.RootElement.GetProperty("dependencies").EnumerateObject()
-            .SelectMany(target => target.Value.EnumerateObject()).Select(package => package.Name).ToHashSet();
+        string[] published = ["SimpleChat", "SimpleChat.ScaleOut", "SimpleChat.Lab"];
+        var packages = published.SelectMany(project => JsonNode.Parse(
+                File.ReadAllText(Path.Combine(Root, project, "packages.lock.json")))!["dependencies"]!["net10.0"]!.AsObject())
+            .Where(package => (string?)package.Value!["type"] != "Project").Select(package => package.Key).ToHashSet();
         var notices = File.ReadAllText(Path.Combine(Root, "THIRD-PARTY-NOTICES.md"));
         Assert.Contains("Dapper", packages);
         Assert.All(packages, package => Assert.Matches($@"[| ,]{Regex.Escape(package)}[, ]", notices));
