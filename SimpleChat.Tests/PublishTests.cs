@@ -46,6 +46,7 @@ public sealed class PublishTests : IDisposable
     public void There_are_no_symbols_and_no_paths_of_the_machine_that_built_it()
     {
         Assert.Empty(Directory.GetFiles(Folder!, "*.pdb", SearchOption.AllDirectories));
+        Assert.Empty(Directory.GetFiles(Folder!, "SimpleChat*.xml", SearchOption.AllDirectories));
         foreach (var file in Directory.GetFiles(Folder!, "*", SearchOption.AllDirectories))
         {
             var bytes = File.ReadAllBytes(file);
