@@ -4,8 +4,8 @@ import { $ } from "./dom.js";
 import { listenToKeys, showKeys } from "./keys.js";
 
 /**
- * @param does {back, forward, home, end, space: through the run; slow(ms), ways, fresh, choose, save, open; panes: whatever has switches with
- *   keys of its own; cables: alice's and bob's}
+ * @param does {back, forward, home, end, space: through the run; slow(ms), ways, fresh, choose, save, open;
+ *   panes: whatever has switches with keys of its own; cables: alice's and bob's}
  */
 export function listen(does) {
   const buttons = {

@@ -2,7 +2,10 @@
 
 export const $ = id => document.getElementById(id);
 
-/** element("p", {class: "help", hidden: true}, "text", child): a function as an attribute is a listener; null, undefined and false are left out. */
+/**
+ * element("p", {class: "help", hidden: true}, "text", child): a function as an attribute is a listener; null, undefined and false
+ * are left out.
+ */
 export const element = (name, attributes, ...children) => built(document.createElement(name), attributes, children);
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -38,12 +41,17 @@ export function show(parent, ...children) {
 
 /** A button of the Lab: its label, and the key that does the same. */
 export function button(label, { key, ...attributes } = {}) {
-  return element("button", { type: "button", ...attributes }, element("span", {}, label), key ? element("kbd", { "aria-hidden": "true" }, key) : null);
+  return element("button", { type: "button", ...attributes },
+    element("span", {}, label), key ? element("kbd", { "aria-hidden": "true" }, key) : null);
 }
 
+/** What a dialog begins with: its title, which it is labelled by, and a button to close it. */
+export const headOf = (dialog, title) => element("header", {},
+  element("h2", { id: `${dialog.id}-title` }, title), button("Close", { key: "esc", class: "quiet", click: () => dialog.close() }));
+
 /** "0 ms", "812 ms", "2.1 s": since the run began, or how long something took. */
-export const timeOf = milliseconds =>
-  milliseconds < 1_000 ? `${Math.round(milliseconds)} ms` : milliseconds < 100_000 ? `${(milliseconds / 1000).toFixed(1)} s` : `${Math.round(milliseconds / 1000)} s`;
+export const timeOf = milliseconds => milliseconds < 1_000 ? `${Math.round(milliseconds)} ms`
+  : `${(milliseconds / 1000).toFixed(milliseconds < 100_000 ? 1 : 0)} s`;
 
 /** Not more than so many characters, for a narrow place. */
 export const short = (text, length) => text.length > length ? `${text.slice(0, length - 1)}…` : text;

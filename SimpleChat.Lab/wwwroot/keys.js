@@ -1,17 +1,19 @@
 // The keyboard does everything. The list is what `?` shows; letters can be switched off (WCAG 2.2, 2.1.4), the others stay.
 
-import { $, button, element } from "./dom.js";
+import { $, element, headOf } from "./dom.js";
 
 const LIST = [
   ["The timeline", [
-    ["←", "a step back"], ["→", "a step on; at the end of a paused run: one step of the real server"], ["space", "pause and go on; in the past: play"],
+    ["←", "a step back"], ["→", "a step on; in a pause: one step of the real server"], ["space", "pause, go on; in the past: play"],
     ["home", "to the beginning"], ["end", "to now"], ["↑ ↓ enter", "in the timeline: choose, and look closely"],
   ]],
-  ["The lesson", [["n", "the next thing to do"], ["1 2 3", "nothing, once, twice"], ["0", "do not ask"], ["i", "the ten lessons"], ["v", "the five ways"]]],
+  ["The lesson", [
+    ["n", "the next thing to do"], ["1 2 3", "nothing, once, twice"], ["0", "do not ask"], ["i", "the ten lessons"], ["v", "the five ways"],
+  ]],
   ["Alice and bob", [["a b", "write as alice, as bob; esc leaves"], ["t", "slow motion: off, ½, 1, 2 s"]]],
   ["Bob’s cable (with shift: alice’s)", [
-    ["c", "cut, plug in"], ["h", "hold, let go"], ["d", "delay"], ["l", "lose his next ack, her next sent"], ["m", "lose his next message, her next send"],
-    ["x", "stop reading, read"], ["g", "garbage"],
+    ["c", "cut, plug in"], ["h", "hold, let go"], ["d", "delay"], ["l", "lose his next ack, her next sent"],
+    ["m", "lose his next message, her next send"], ["x", "stop reading, read"], ["g", "garbage"],
   ]],
   ["The server", [["k", "kill now, start"], ["p", "kill at a point"], ["s", "slow disk"], ["f", "full disk"]]],
   ["The run", [["r", "menu"], ["w", "save as a file"], ["o", "open a file"], ["?", "this list"]]],
@@ -36,12 +38,14 @@ const areLettersOn = () => !document.documentElement.classList.contains("silent"
 
 export function showKeys() {
   const dialog = $("keys");
-  const letters = element("input", { type: "checkbox", id: "letters", change: () => document.documentElement.classList.toggle("silent", !letters.checked) });
+  const change = () => document.documentElement.classList.toggle("silent", !letters.checked);
+  const letters = element("input", { type: "checkbox", id: "letters", change });
   letters.checked = areLettersOn();
   dialog.replaceChildren(
-    element("header", {}, element("h2", { id: "keys-title" }, "Keys"), button("Close", { key: "esc", class: "quiet", click: () => dialog.close() })),
+    headOf(dialog, "Keys"),
     element("div", { class: "groups" }, LIST.map(([title, keys]) => element("section", {}, element("h3", {}, title),
-      element("dl", {}, keys.map(([key, what]) => [element("dt", {}, key.split(" ").map(one => element("kbd", {}, one))), element("dd", {}, what)]))))),
+      element("dl", {}, keys.map(([key, what]) =>
+        [element("dt", {}, key.split(" ").map(one => element("kbd", {}, one))), element("dd", {}, what)]))))),
     element("p", { class: "help" }, letters, element("label", { for: "letters" }, " Single letters and digits act as keys")));
   dialog.showModal();
 }

@@ -1,5 +1,6 @@
-// The Lab's page, put together. Reading order: record/state.js, what is shown follows from the record; record/recording.js, where one stands in it;
-// line/client.js, the panes' chat client; stage/, timeline/, lesson/, lens/, what is on the screen; then whatever one is curious about.
+// The Lab's page, put together. Reading order: record/state.js, what is shown follows from the record; record/recording.js, where one
+// stands in it; line/client.js, the panes' chat client; stage/, timeline/, lesson/, lens/, what is on the screen; then whatever one
+// is curious about.
 
 import { listen } from "./controls.js";
 import { $, eachFrame } from "./dom.js";
@@ -19,15 +20,13 @@ import { ServerPane } from "./stage/server.js";
 import { Timeline } from "./timeline/timeline.js";
 import { Ways } from "./ways/ways.js";
 
-const QUIET = 400; // milliseconds: a page that is told nothing for so long has the whole run
-
 class Lab {
   live = new Recording(); // the run that goes on
   shown = this.live; // or one that was opened
   control = new Control();
 
   #hello = { cables: {}, protocol: "chat.ack" };
-  #backlog = null;
+  #backlog = 0; // entries of the run that are still to come, when the page is new to it
   #changed = eachFrame(() => this.#render());
 
   constructor() {
@@ -43,7 +42,8 @@ class Lab {
     this.teacher = new Teacher({ act, live: () => this.live, changed: this.#changed });
     this.verdict = new Verdict(says => this.teacher.answer(says));
     this.panel = new LessonPanel({
-      press: () => this.teacher.press(), leave: () => this.teacher.leave(), choose: () => this.teacher.choose(), connect: () => this.#connectBoth(),
+      press: () => this.teacher.press(), leave: () => this.teacher.leave(), choose: () => this.teacher.choose(),
+      connect: () => this.#connectBoth(),
     });
     this.runs = new Runs({ entries: () => this.shown.entries, open: (entries, title) => this.#open(entries, title), notice });
   }
@@ -57,8 +57,9 @@ class Lab {
     control.addEventListener("gone", this.#changed);
     control.start();
     listen({
-      back: () => this.shown.back(), forward: () => this.#forward(), home: () => this.shown.go(0), end: () => this.#now(), space: () => this.#pause(),
-      slow: ms => this.#slow(ms), ways: () => this.#toggleWays(), fresh: () => this.act({ do: "fresh" }), choose: () => this.teacher.choose(),
+      back: () => this.shown.back(), forward: () => this.#forward(), home: () => this.shown.go(0), end: () => this.#now(),
+      space: () => this.#pause(), slow: ms => this.#slow(ms), ways: () => this.#toggleWays(), fresh: () => this.act({ do: "fresh" }),
+      choose: () => this.teacher.choose(),
       save: () => this.runs.save(), open: () => this.runs.choose(), panes: [this.verdict, this.server], cables: this.cables,
     });
     void this.runs.openLinked();
@@ -84,7 +85,7 @@ class Lab {
     this.#hello = hello;
     this.server.offer(hello);
     this.#anew();
-    this.#backlog = setTimeout(() => this.#caughtUp(), QUIET);
+    this.#backlog = hello.entries;
   }
 
   #heard(entry) {
@@ -94,15 +95,14 @@ class Lab {
     }
 
     this.live.add(entry);
-    if (this.#backlog === null)
+    if (this.#backlog === 0)
       this.teacher.heard();
-    else
-      this.#backlog = (clearTimeout(this.#backlog), setTimeout(() => this.#caughtUp(), QUIET));
+    else if (--this.#backlog === 0)
+      this.#caughtUp();
   }
 
   /** The whole run is here. If nobody has been in it yet, alice and bob come. */
   #caughtUp() {
-    this.#backlog = null;
     if (this.teacher.startLinked() || this.live.entries.some(({ kind }) => kind === "line"))
       return;
     this.#connectBoth();
@@ -179,8 +179,8 @@ class Lab {
     this.server.show(s, isLive);
     this.timeline.show(shown);
     this.ways.show(shown, isLive);
-    this.verdict.show(teacher.question, s, teacher.expected);
-    this.panel.show(teacher.lesson, { isLive, isAnyoneAway: [...PEOPLE].some(who => ![...s.people[who].tabs.values()].some(tab => tab.state !== "left")) });
+    this.verdict.show(teacher.question, s, teacher.promises);
+    this.panel.show(teacher.lesson, { isLive, isAnyoneAway: PEOPLE.some(who => s.people[who].isAway) });
     showStatus({ shown, live, isThere: this.control.isOpen, state: s, ways: this.ways });
   }
 }

@@ -22,10 +22,13 @@ function headOf(frame) {
     ], "§5.2"),
     byteOf(hex(second), [
       [isMasked ? "1" : "0", "MASK", isMasked ? "masked: clients always are" : "not masked: servers never are (§5.1)"],
-      [short.toString(2).padStart(7, "0"), "length", short < 126 ? `${short} bytes` : `${short}: the length is in the next ${extended.length} bytes`],
+      [short.toString(2).padStart(7, "0"), "length",
+        short < 126 ? `${short} bytes` : `${short}: the length is in the next ${extended.length} bytes`],
     ], "§5.2"),
     extended.length === 0 ? null : byteOf([...extended].map(hex).join(" "), [[String(length), "extended length", "big-endian"]], "§5.2"),
-    mask ? byteOf([...mask].map(hex).join(" "), [["4 bytes", "masking key", "new for each frame, so that no proxy mistakes a payload for a request"]], "§5.3") : null);
+    mask ? byteOf([...mask].map(hex).join(" "), [
+      ["4 bytes", "masking key", "new for each frame, so that no proxy mistakes a payload for a request"],
+    ], "§5.3") : null);
 }
 
 const byteOf = (bytes, fields, section) => element("div", { class: "byte" },
@@ -41,7 +44,10 @@ function payloadOf(frame) {
   }));
   const sum = element("p", { class: "sum mono" });
   const text = element("p", { class: "text mono" });
-  const slider = element("input", { type: "range", min: 0, max: frame.payload.length, value: frame.mask ? 0 : frame.payload.length, "aria-label": "How many bytes are unmasked" });
+  const whole = frame.payload.length;
+  const slider = element("input", {
+    type: "range", min: 0, max: whole, value: frame.mask ? 0 : whole, hidden: !frame.mask, "aria-label": "How many bytes are unmasked",
+  });
   const show = () => {
     const count = Number(slider.value);
     cells.forEach(({ node }, at) => {
@@ -50,7 +56,7 @@ function payloadOf(frame) {
     });
     say(sum, !frame.mask ? "A server’s payload is not masked: it can be read as it is."
       : count === 0 ? "Move the slider (→): each byte of the payload is XORed with one byte of the key, in turn."
-      : `byte ${count}: ${hex(frame.payload[count - 1])} ⊕ ${hex(frame.mask[(count - 1) % 4])} = ${hex(plain[count - 1])}  ${characterOf(plain[count - 1])}`);
+      : sumOf(frame, plain, count - 1));
     say(text, meaningOf(frame, plain.slice(0, count)));
   };
   slider.addEventListener("input", show);
@@ -59,12 +65,15 @@ function payloadOf(frame) {
     slider.value = slider.max;
     show();
   } });
-  const cut = frame.payload.length < frame.length ? ` The record keeps the first ${frame.payload.length} of ${frame.length}.` : "";
+  const cut = whole < frame.length ? ` The record keeps the first ${whole}.` : "";
   return element("div", { class: "payload" },
     element("h3", {}, `Payload: ${frame.length} bytes.${cut}`),
-    element("div", { class: "cells" }, cells.map(({ node }) => node), frame.payload.length > SHOWN ? element("span", { class: "cell" }, "…") : null),
+    element("div", { class: "cells" }, cells.map(({ node }) => node), whole > SHOWN ? element("span", { class: "cell" }, "…") : null),
     element("div", { class: "mask-row" }, slider, all), sum, text);
 }
+
+const sumOf = ({ payload, mask }, plain, at) =>
+  `byte ${at + 1}: ${hex(payload[at])} ⊕ ${hex(mask[at % 4])} = ${hex(plain[at])}  ${characterOf(plain[at])}`;
 
 /** A close frame begins with its code (section 5.5.1); the others hold text here. */
 function meaningOf({ opcode }, plain) {

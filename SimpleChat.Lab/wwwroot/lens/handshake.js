@@ -1,4 +1,5 @@
-// The handshake lens: how the server's accept follows from the client's key, computed here from what the cable saw. A page never sees the key.
+// The handshake lens: how the server's accept follows from the client's key, computed here from what the cable saw. A page itself
+// never sees the key.
 
 import { element, say } from "../dom.js";
 import { hex } from "./frame.js";

@@ -1,6 +1,6 @@
 // The dialog that looks closely at one entry of the timeline.
 
-import { $, button, element } from "../dom.js";
+import { $, headOf } from "../dom.js";
 import { bytesLens } from "./bytes.js";
 import { handshakeLens } from "./handshake.js";
 
@@ -17,9 +17,7 @@ export function openLens(entry, line = entry) {
   const seen = entry.kind === "line" ? { ...line, ...entry, up: entry.up ?? line.up, down: entry.down ?? line.down } : entry;
   const { title, parts } = lenses[entry.kind](seen)(seen);
   const dialog = $("lens");
-  dialog.replaceChildren(
-    element("header", {}, element("h2", { id: "lens-title" }, title), button("Close", { key: "esc", class: "quiet", click: () => dialog.close() })),
-    ...parts);
+  dialog.replaceChildren(headOf(dialog, title), ...parts);
   dialog.showModal();
   dialog.querySelector("input")?.focus();
 }

@@ -2,8 +2,8 @@
 
 import { $, button, element, say, show } from "../dom.js";
 
-const FREE = "Write as alice (a). Then break something: cut bob’s cable (c), lose his next ack (l), kill the server (k), and see what comes back when it is mended. "
-  + "The lessons (i) take you through it, one fault at a time.";
+const FREE = "Write as alice (a). Then break something: cut bob’s cable (c), lose his next ack (l), kill the server (k), "
+  + "and see what comes back when it is mended. The lessons (i) take you through it, one fault at a time.";
 
 export class LessonPanel {
   #parts;
@@ -23,6 +23,7 @@ export class LessonPanel {
 
   show(lesson, { isLive, isAnyoneAway }) {
     const { title, text, press, leave, choose, connect } = this.#parts;
+    Object.assign($("lesson").dataset, { lesson: lesson?.number ?? "", step: lesson ? lesson.at + 1 : "", phase: lesson?.phase ?? "" });
     press.hidden = leave.hidden = lesson === null;
     choose.hidden = lesson !== null;
     connect.hidden = lesson !== null || !isAnyoneAway || !isLive;
@@ -33,7 +34,8 @@ export class LessonPanel {
     }
 
     const { step, phase, at, steps } = lesson;
-    show(title, element("span", {}, `${lesson.number}. ${lesson.title}`), element("span", { class: "help" }, `step ${at + 1} of ${steps.length}`));
+    show(title, element("span", {}, `${lesson.number}. ${lesson.title}`),
+      element("span", { class: "help" }, `step ${at + 1} of ${steps.length}`));
     say(text, phase === "done" && step.then ? step.then : step.say);
     text.dataset.phase = phase === "done" && step.then ? "then" : "say";
     say(press.firstElementChild, labelOf(lesson));

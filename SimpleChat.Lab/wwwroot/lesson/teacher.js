@@ -1,6 +1,6 @@
 // Asks before each fault, and takes a class through the lessons. What somebody does without being asked is always possible.
 
-import { $, button, element } from "../dom.js";
+import { $, element, headOf } from "../dom.js";
 import { notice } from "../notice.js";
 import { faultWords } from "../timeline/faults.js";
 import { Lesson } from "./lesson.js";
@@ -35,9 +35,9 @@ export class Teacher {
     return this.lesson?.question?.question ?? null;
   }
 
-  /** What the lesson says is seen. */
-  get expected() {
-    return this.lesson?.step.predict?.right;
+  /** Which promises the lesson is about. */
+  get promises() {
+    return this.lesson?.steps.map(({ promise }) => promise) ?? [];
   }
 
   chooseSlow(ms) {
@@ -90,7 +90,7 @@ export class Teacher {
     const dialog = $("lessons");
     const list = await this.#lessons();
     dialog.replaceChildren(
-      element("header", {}, element("h2", { id: "lessons-title" }, "Ten lessons"), button("Close", { key: "esc", class: "quiet", click: () => dialog.close() })),
+      headOf(dialog, "Ten lessons"),
       element("ol", {}, list.map(({ title, about }, at) => element("li", {}, element("button", {
         type: "button", class: "quiet", click: () => {
           dialog.close();

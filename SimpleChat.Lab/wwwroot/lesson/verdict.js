@@ -12,18 +12,20 @@ export class Verdict {
 
   /** @param answer Takes "nothing", "once", "twice", or null for no answer. */
   constructor(answer) {
-    const choices = ANSWERS.map((says, at) => button(says, { key: String(at + 1), class: "quiet", "data-says": says, click: () => answer(says) }));
-    this.#question.append(this.#text, element("p", { class: "row" }, choices, button("don’t ask", { class: "quiet", key: "0", "data-says": "", click: () => answer(null) })));
+    const choice = (label, key, says) => button(label, { key, class: "quiet", "data-says": says ?? "", click: () => answer(says) });
+    this.#question.append(this.#text, element("p", { class: "row" },
+      ANSWERS.map((says, at) => choice(says, String(at + 1), says)), choice("don’t ask", "0", null)));
     $("verdict").append(this.#question, this.#result);
   }
 
-  /** @param question Text; null if nothing is asked. @param right What a lesson's author expects. */
-  show(question, { prediction, verdict }, right) {
+  /** @param question Text; null if nothing is asked. @param promises Those that the lesson is about. */
+  show(question, { prediction, verdicts }, promises) {
     this.#question.hidden = question === null;
     this.#result.hidden = question !== null;
     if (question !== null)
       return show(this.#text, document.createTextNode(question));
-    return show(this.#result, verdict ? verdictOf(verdict) : prediction ? waitingOf(prediction, right) : nothingOf());
+    const verdict = verdicts.findLast(({ promise }) => promises.includes(promise)) ?? verdicts.at(-1);
+    return show(this.#result, verdict ? verdictOf(verdict, prediction) : prediction ? waitingOf(prediction) : nothingOf());
   }
 
   press(key) {
@@ -35,24 +37,28 @@ export class Verdict {
   }
 }
 
-function verdictOf({ promise, held, sentence, file, line, test, saw, prediction, predicted }) {
+function verdictOf({ promise, held, sentence, file, line, test, saw: told, predicted }, prediction) {
+  const saw = told ?? prediction?.saw;
   const says = prediction?.says ?? predicted;
   const about = prediction?.about ?? "bob";
   return [
     element("p", { class: "promise", "data-held": String(held) },
       element("b", {}, held ? "HELD" : "BROKEN"), ` ${promise} ${PROMISES[promise] ?? ""}`),
-    element("p", {}, says && saw ? element("b", {}, `You said ${says}; ${about} saw ${saw === "nothing" ? "nothing" : `it ${saw}`}. `) : null, sentence),
-    element("p", { class: "where" }, file ? element("code", {}, `${file}${line ? `:${line}` : ""}`) : null, test ? element("code", {}, test) : null),
+    element("p", {}, says && saw ? element("b", {}, `You said ${says}; ${about} saw ${seen(saw)}. `) : null, sentence),
+    element("p", { class: "where" },
+      file ? element("code", {}, `${file}${line ? `:${line}` : ""}`) : null, test ? element("code", {}, test) : null),
   ];
 }
 
-const waitingOf = ({ says, about, saw }, right) => [
+const seen = saw => saw === "nothing" ? "nothing" : `it ${saw}`;
+
+const waitingOf = ({ says, about, saw }) => [
   element("p", { class: "promise" }, `You said: ${says}.`),
   element("p", {}, saw === undefined ? `${about} has seen nothing new so far.` : `So far ${about} has seen it ${saw}.`),
-  right && saw === right ? element("p", {}, "That is what happens every time.") : null,
 ];
 
 const nothingOf = () => [
   element("p", { class: "promise" }, "What it promises"),
-  element("p", { class: "help" }, "Before a fault you are asked what will be seen. Afterwards this says which promise held, and where in the code and the tests it is shown."),
+  element("p", { class: "help" }, "Before a fault you are asked what will be seen. Afterwards this says which promise held, "
+    + "and where in the code and the tests it is shown."),
 ];

@@ -14,7 +14,10 @@ export class People {
     this.#options = options;
   }
 
-  /** {"as":"alice","send":"hi","times":3}, {"as":"bob","connect":true,"after":true,"tab":2}, {"as":"bob","leave":true}, {"as":"alice","again":true} */
+  /**
+   * {"as":"alice","send":"hi","times":3}, {"as":"bob","connect":true,"after":true,"tab":2}, {"as":"bob","leave":true},
+   * {"as":"alice","again":true}
+   */
   do({ as: who, tab = 1, send, times, connect, after, leave, again }) {
     const client = this.#client(who, tab);
     if (connect)

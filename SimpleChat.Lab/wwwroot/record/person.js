@@ -5,11 +5,17 @@ const tab = () => ({ thread: [], state: "left", outbox: [], position: 0, unacked
 export class Person {
   tabs = new Map();
 
+  /** Whether no tab is there, or tries to be. */
+  get isAway() {
+    return [...this.tabs.values()].every(({ state }) => state === "left");
+  }
+
   /** A `screen` entry: what the person saw. */
   saw(entry) {
     const { thread } = this.#tab(entry);
     const { what, id, clientMessageId, text = "", from, code } = entry;
-    const mine = thread.findLast(item => item.isMine && (clientMessageId !== undefined ? item.clientMessageId === clientMessageId : item.id === id));
+    const isIt = item => clientMessageId === undefined ? item.id === id : item.clientMessageId === clientMessageId;
+    const mine = thread.findLast(item => item.isMine && isIt(item));
     if (what === "shown" || what === "repeat")
       thread.push({ what, id, text: text || textOf(thread, id), from });
     else if (what === "unsent")

@@ -28,7 +28,7 @@ const nothing = () => ({
   slowDisk: 0,
   isDiskFull: false,
   prediction: null,
-  verdict: null,
+  verdicts: [], // since the last prediction
 });
 
 const known = new WeakMap(); // entries → how far the fold went, so that one entry more is one step more
@@ -112,10 +112,10 @@ const folds = {
 
   predict(s, entry) {
     s.prediction = entry;
-    s.verdict = null;
+    s.verdicts = [];
   },
 
-  verdict: (s, entry) => s.verdict = { ...entry, prediction: s.prediction },
+  verdict: (s, entry) => s.verdicts = [...s.verdicts, entry],
 };
 
 /** How often the message that came most often since the prediction is on the screen. A second tab has a screen of its own. */
@@ -145,5 +145,5 @@ const switches = {
 /** The server's map, as its open WebSockets tell it: who has which lines. */
 export const mapOf = s => PEOPLE.map(who => ({
   who,
-  lines: [...s.lines.values()].filter(line => line.who === who && line.state === "open" && / 101 /.test(line.down ?? "")).map(({ line }) => line),
+  lines: [...s.lines.values()].filter(line => line.who === who && line.state === "open").map(({ line }) => line),
 }));

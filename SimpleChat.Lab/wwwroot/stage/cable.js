@@ -24,7 +24,8 @@ export class CablePane {
       this.#switch("Cut", "c", s => s.isCut, isOn => act({ who, what: isOn ? "plug" : "cut" })),
       this.#switch("Hold", "h", s => s.isHeld, isOn => act({ who, what: isOn ? "release" : "hold" })),
       this.#switch("Delay 2 s", "d", s => s.delay > 0, isOn => act({ who, what: "delay", ms: isOn ? 0 : DELAY })),
-      ...LOSE[who].map(([frame, key]) => this.#switch(`Lose ${frame}`, key, s => s.lose.has(frame), isOn => isOn || act({ who, what: "lose", frame }))),
+      ...LOSE[who].map(([frame, key]) => this.#switch(`Lose ${frame}`, key, s => s.lose.has(frame),
+        isOn => isOn || act({ who, what: "lose", frame }))),
       this.#switch("Stop reading", "x", s => s.isDeaf, isOn => act({ who, what: isOn ? "read" : "stop-reading" })),
     ];
     const menu = element("div", { class: "menu", popover: "auto", id: `${who}-garbage` },

@@ -44,7 +44,7 @@ export class PersonPane {
     const { is, line, second, threads, memory, again, text } = this.#parts;
     const tabs = this.#tabs = [...people[this.#who].tabs];
     const first = tabs[0]?.[1];
-    const state = tabs.some(([, tab]) => tab.state === "open") ? "open" : tabs.some(([, tab]) => tab.state === "trying") ? "trying" : "left";
+    const state = ["open", "trying"].find(one => tabs.some(([, tab]) => tab.state === one)) ?? "left";
     is.dataset.state = state;
     say(is, STATES[state] + (state === "open" && openOf(tabs).length > 1 ? ` in ${openOf(tabs).length} tabs` : ""));
     say(line, state === "left" ? "Connect" : "Leave");
@@ -95,7 +95,8 @@ function bubbleOf({ what, id, text, code, isMine }) {
     return [said, id === undefined ? null : element("span", { class: "ticks" }, String(id))];
   const [ticks, meaning] = what === "delivered" ? [`${id} ✓✓`, "delivered"] : what === "sent" ? [`${id} ✓`, "stored"]
     : what === "failed" ? [code ?? "refused", "refused"] : ["…", "not answered yet"];
-  return [said, element("span", { class: `ticks ${meaning}`, title: meaning, "aria-label": `${ticks.split(" ")[0]} ${meaning}`, role: "img" }, ticks)];
+  const read = `${id ?? ""} ${meaning}`.trim();
+  return [said, element("span", { class: `ticks ${meaning}`, title: meaning, "aria-label": read, role: "img" }, ticks)];
 }
 
 /** What would be lost if the page were closed: its outbox; where it would go on; what it has shown and may have to acknowledge again. */

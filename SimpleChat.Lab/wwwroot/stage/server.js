@@ -5,7 +5,7 @@ import { STEPS } from "../record/journey.js";
 import { mapOf } from "../record/state.js";
 
 const SLOW_DISK = 1_000; // milliseconds
-const STATES = { up: "up", starting: "starting", killed: "killed", stopped: "stopped", paused: "paused", resumed: "up", down: "not started" };
+const STATES = { down: "not started", paused: "paused", resumed: "up" }; // the others are called what they are
 const [MESSAGES, INBOX] = [4, 3]; // rows that fit
 
 export class ServerPane {
@@ -33,7 +33,7 @@ export class ServerPane {
     $("server").append(
       element("header", {}, parts.name, parts.is), parts.map,
       element("div", { class: "inside" }, parts.steps, element("div", { class: "tables" }, parts.messages, parts.inbox)),
-      element("div", { class: "at-server" }, parts.kill, parts.killAt, parts.slow, parts.full));
+      element("div", { class: "server-switches" }, parts.kill, parts.killAt, parts.slow, parts.full));
     document.body.append(parts.points);
   }
 
@@ -61,11 +61,12 @@ export class ServerPane {
     const { state, pid } = s.server;
     this.#isUp = state !== "killed" && state !== "stopped" && state !== "down";
     is.dataset.state = s.isPaused ? "paused" : state === "resumed" ? "up" : state;
-    say(is, `${s.isPaused ? "paused" : STATES[state]}${this.#isUp && pid ? `, pid ${pid}` : ""}`);
+    say(is, `${s.isPaused ? "paused" : STATES[state] ?? state}${this.#isUp && pid ? `, pid ${pid}` : ""}`);
     show(map, mapWords(s));
     show(steps, stepsOf(s));
     show(messages, tableOf("MessageDB", "every message", s.messages, [], MESSAGES, s,
-      ({ id, from, to, text }) => [element("b", {}, String(id)), element("span", {}, `${from} → ${to}`), element("span", { class: "text" }, text)]));
+      ({ id, from, to, text }) =>
+        [element("b", {}, String(id)), element("span", {}, `${from} → ${to}`), element("span", { class: "text" }, text)]));
     show(inbox, tableOf("InboxDB", "not delivered yet", s.inbox, s.gone, INBOX, s,
       ({ id, to }) => [element("b", {}, String(id)), element("span", {}, `for ${to}`)]));
     say(kill.firstElementChild, this.#isUp ? "Kill now" : "Start");
@@ -98,7 +99,8 @@ function stepsOf({ journey, n }) {
     ...STEPS.map((name, at) => {
       const done = journey?.done[at];
       const waits = at === 3 && !done && journey?.waits;
-      return element("li", { "data-done": waits ? "waits" : String(Boolean(done)), "data-now": String(Boolean(done) && done === newest && n - done < 3) },
+      const isNow = Boolean(done) && done === newest && n - done < 3;
+      return element("li", { "data-done": waits ? "waits" : String(Boolean(done)), "data-now": String(isNow) },
         element("span", {}, String(at + 1)), element("span", {}, waits ? "left in inbox" : name));
     }),
     journey ? element("li", { class: "message" }, `${journey.id ? `${journey.id}: ` : ""}“${short(journey.text, 14)}”`) : null,

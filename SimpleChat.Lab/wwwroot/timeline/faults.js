@@ -3,7 +3,7 @@
 /** The words for a `fault` entry; null for one that is no mark. */
 export function faultWords(entry) {
   const label = entry.do === "ways" ? null : labels[entry.what ?? entry.do]?.(entry);
-  return label ? { chip: true, who: entry.who, label, note: notes[entry.what] ?? "", tone: isMending(entry) ? null : "bad" } : null;
+  return label ? { who: entry.who, label, note: notes[entry.what] ?? "", tone: isMending(entry) ? null : "bad" } : null;
 }
 
 /** What makes something whole again, or only takes its time. */

@@ -43,4 +43,4 @@ export class Marks {
 
 /** The rows of both tables come one after the other. */
 const isOfOneCommit = (last, entry) => entry.kind === "rows" && last?.kind === "rows" && last.table !== entry.table
-  && Boolean(last.added?.length) === Boolean(entry.added?.length) && entry.t - last.t < 5;
+  && entry.n === last.n + 1 && Boolean(last.added?.length) === Boolean(entry.added?.length);

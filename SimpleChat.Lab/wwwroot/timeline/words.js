@@ -1,16 +1,17 @@
-// What an entry is called in the timeline: where it stands (an arrow between somebody and the server, or a chip on a lane), its label, and a note.
+// What an entry is called in the timeline: where it stands (an arrow between somebody and the server, or a chip on a lane), its label,
+// and a note.
 
 import { short } from "../dom.js";
 import { faultWords } from "./faults.js";
 
 /**
- * {arrow: "up" or "down", who} or {chip: true, who, or none for the server}; label; note; tone: "bad", "wait", "good" or none.
+ * {arrow: "up" or "down"; none for a chip. who: none for the server. label, note. tone: "bad", "good", "rows" or none}.
  * Null for what the timeline leaves out.
  */
 export const wordsOf = (entry, context = {}) => kinds[entry.kind]?.(entry, context) ?? null;
 
 const kinds = {
-  run: ({ server, title }) => ({ chip: true, label: "the run begins", note: title ?? server }),
+  run: ({ server, title }) => ({ label: "the run begins", note: title ?? server }),
   server: ({ state, at, pid, exit }) => servers[state]?.({ at, pid, exit }),
   line: entry => lines[entry.state]?.(entry),
   frame: frameWords,
@@ -18,33 +19,37 @@ const kinds = {
   fault: faultWords,
   screen: ({ who, what, id, code }) => screens[what]?.(who, id, code),
   request: ({ who, method, path, status, up, down }) => ({
-    arrow: "up", who, label: `${method} ${path}`, note: `${status ?? "no answer"}: ${up} bytes out, ${down} back`, tone: status >= 400 ? "bad" : null,
+    arrow: "up", who, label: `${method} ${path}`, note: `${status ?? "no answer"}: ${up} bytes out, ${down} back`,
+    tone: status >= 400 ? "bad" : null,
   }),
-  verdict: ({ promise, held, sentence }) => ({ chip: true, label: `${promise} ${held ? "held" : "broken"}`, note: sentence, tone: held ? "good" : "bad" }),
+  verdict: ({ promise, held, sentence }) => ({
+    label: `${promise} ${held ? "held" : "broken"}`, note: sentence, tone: held ? "good" : "bad",
+  }),
 };
 
 const servers = {
-  up: ({ pid }) => ({ chip: true, label: `the server is up`, note: pid ? `pid ${pid}` : "", tone: "good" }),
-  killed: ({ at }) => ({ chip: true, label: "the server is killed", note: at ? `at the point “${at}”` : "nothing in it had time to tidy up", tone: "bad" }),
-  stopped: ({ exit }) => ({ chip: true, label: "the server stopped", note: exit === undefined ? "" : `exit code ${exit}`, tone: "bad" }),
+  up: ({ pid }) => ({ label: `the server is up`, note: pid ? `pid ${pid}` : "", tone: "good" }),
+  killed: ({ at }) => ({ label: "the server is killed", note: at ? `at the point “${at}”` : "it had no time to tidy up", tone: "bad" }),
+  stopped: ({ exit }) => ({ label: "the server stopped", note: exit === undefined ? "" : `exit code ${exit}`, tone: "bad" }),
 };
 
 const lines = {
-  opening: ({ who, up }) => ({ arrow: "up", who, label: short(up?.split("\r\n")[0].replace(/ HTTP.*/, "") ?? "connects", 42), note: "the handshake: an HTTP request" }),
-  open: ({ who, down }) => ({ arrow: "down", who, label: down?.split("\r\n")[0].replace(/^HTTP\S+ /, "") ?? "open", note: "from here on: frames", tone: "good" }),
-  refused: ({ who, down }) => ({
-    arrow: "down", who, label: down ? down.split("\r\n")[0].replace(/^HTTP\S+ /, "") : "no connection", note: "refused", tone: "bad",
-  }),
+  opening: ({ who, up }) => ({ arrow: "up", who, label: short(firstLine(up) ?? "connects", 42), note: "the handshake: an HTTP request" }),
+  open: ({ who, down }) => ({ arrow: "down", who, label: firstLine(down) ?? "open", note: "from here on: frames" }),
+  refused: ({ who, down }) => ({ arrow: "down", who, label: firstLine(down) ?? "no connection", note: "refused", tone: "bad" }),
   closed: ({ who, line, code, reason, by }) => ({
     chip: true, who, label: `line ${line} closed`, note: [by && `by the ${by}`, code && `code ${code}`, reason].filter(Boolean).join(", "),
   }),
-  cut: ({ who, line }) => ({ chip: true, who, label: `line ${line} is cut`, note: "what was on its way is gone", tone: "bad" }),
+  cut: ({ who, line }) => ({ who, label: `line ${line} is cut`, note: "what was on its way is gone", tone: "bad" }),
 };
 
+/** Of a request's or an answer's head, without the version. */
+const firstLine = head => head?.split("\r\n")[0].replace(/ ?HTTP\/[\d.]+ ?/, "");
+
 const screens = {
-  shown: (who, id) => ({ chip: true, who, label: `${who} sees ${id}`, note: "", tone: "good" }),
-  repeat: (who, id) => ({ chip: true, who, label: `seen before: dropped`, note: `${who} has ${id} already`, tone: "good" }),
-  failed: (who, id, code) => ({ chip: true, who, label: `refused: ${code ?? "no reason given"}`, note: "the sender hears of it", tone: "bad" }),
+  shown: (who, id) => ({ who, label: `${who} sees ${id}`, note: "", tone: "good" }),
+  repeat: (who, id) => ({ who, label: `seen before: dropped`, note: `${who} has ${id} already`, tone: "good" }),
+  failed: (who, id, code) => ({ who, label: `refused: ${code ?? "no reason given"}`, note: "the sender hears of it", tone: "bad" }),
 };
 
 function frameWords({ who, way, what, fate, ...frame }, { isAgain }) {
@@ -54,7 +59,8 @@ function frameWords({ who, way, what, fate, ...frame }, { isAgain }) {
     : what === "message" && isAgain ? "I2: its inbox row is still there, so it comes again"
     : what === "send" && isAgain ? "I6: the same clientMessageId as before"
     : notes[what] ?? "";
-  return { arrow: way, who, label: isAgain ? `${name} again` : name, note, tone: fate === "lost" || fate === "injected" || what === "error" ? "bad" : null };
+  const isBad = fate === "lost" || fate === "injected" || what === "error";
+  return { arrow: way, who, label: isAgain ? `${name} again` : name, note, tone: isBad ? "bad" : null };
 }
 
 const names = {
@@ -81,7 +87,7 @@ function rowWords({ table, added = [], gone = [] }, { earlier }) {
   const ids = rows.length > 2 ? `${rows[0].id}…${sign}${rows.at(-1).id}` : rows.map(({ id }) => id).join(` ${sign}`);
   const label = `${earlier ? `${earlier.label} · ` : ""}${table} ${sign}${ids}`;
   const note = sign === "+" ? "I1: written before anything is pushed" : table === "InboxDB" ? "I2: delivered, so the row goes" : "erased";
-  return { chip: true, label, note, tone: "rows" };
+  return { label, note, tone: "rows" };
 }
 
 const quoted = text => {

@@ -12,20 +12,22 @@ export function drawingOf({ name, title }, lane, { stored, rtt }, axis) {
   const isSeen = t => t >= axis.from - 60_000 && t <= axis.to + 1_000;
   const [begins, ends] = name === "webhook" ? [BOTTOM, TOP] : [TOP, BOTTOM]; // there the server asks
   const streams = name === "sse" || name === "websocket";
-  return drawn("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": `${title}: ${summary(lane)}` },
-    drawn("line", { class: "edge", x1: 0, x2: WIDTH, y1: TOP, y2: TOP }), drawn("line", { class: "edge", x1: 0, x2: WIDTH, y1: BOTTOM, y2: BOTTOM }),
+  const box = { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none" };
+  return drawn("svg", { ...box, role: "img", "aria-label": `${title}: ${summary(lane)}` },
+    [TOP, BOTTOM].map(y => drawn("line", { class: "edge", x1: 0, x2: WIDTH, y1: y, y2: y })),
     stored.filter(({ t }) => isSeen(t)).map(({ t }) => drawn("line", { class: "stored", x1: x(t), x2: x(t), y1: 0, y2: HEIGHT })),
     lane.trips.filter(({ from, to }) => isSeen(to ?? from)).map(({ from, to }) => tripOf({ from, to, half, x, begins, ends })),
     streams ? lane.heard.filter(({ t }) => isSeen(t)).map(({ t }) =>
       drawn("path", { class: "trip", d: `M${x(t - half)} ${BOTTOM} L${x(t)} ${TOP}` })) : null,
     lane.pings.filter(isSeen).map(t => drawn("path", { class: "ping", d: `M${x(t - half)} ${BOTTOM} L${x(t)} ${TOP}` })),
-    lane.heard.filter(({ t }) => isSeen(t)).map(({ t }) => drawn("ellipse", { class: "heard", cx: x(t), cy: name === "webhook" ? ends : TOP, rx: 6, ry: 6 })));
+    lane.heard.filter(({ t }) => isSeen(t)).map(({ t }) => drawn("ellipse", { class: "heard", cx: x(t), cy: TOP, rx: 6, ry: 6 })));
 }
 
 /** Out, a wait at the other end, and back. */
 function tripOf({ from, to, half, x, begins, ends }) {
   const out = `M${x(from)} ${begins} L${x(from + half)} ${ends}`;
-  return drawn("path", { class: "trip", d: to === null ? `${out} H${WIDTH}` : `${out} H${x(Math.max(from + half, to - half))} L${x(to)} ${begins}` });
+  const back = to === null ? `H${WIDTH}` : `H${x(Math.max(from + half, to - half))} L${x(to)} ${begins}`;
+  return drawn("path", { class: "trip", d: `${out} ${back}` });
 }
 
 const summary = ({ requests, heard, up, down }) => `${requests} requests, ${heard.length} messages heard of, ${up + down} bytes`;

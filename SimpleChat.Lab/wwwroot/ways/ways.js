@@ -22,14 +22,17 @@ export class Ways {
   constructor(act) {
     const rtt = () => this.#rtts.find(node => node.getAttribute("aria-pressed") === "true")?.value ?? 50;
     const command = (what, ms) => act({ do: "ways", what, ...(what === "start" ? { rtt: Number(ms ?? rtt()) } : {}) });
-    this.#rtts = [0, 50, 200].map(ms => button(`${ms} ms`, { class: "quiet", value: ms, "aria-pressed": "false", click: () => command("start", ms) }));
+    const choice = ms => button(`${ms} ms`, { class: "quiet", value: ms, "aria-pressed": "false", click: () => command("start", ms) });
+    this.#rtts = [0, 50, 200].map(choice);
     this.#controls = [
       button("Start", { class: "quiet", click: () => command("start") }), button("Send one message", { click: () => command("send") }),
-      button("A quiet minute", { class: "quiet", click: () => command("quiet") }), button("Stop", { class: "quiet", click: () => command("stop") }),
+      button("A quiet minute", { class: "quiet", click: () => command("quiet") }),
+      button("Stop", { class: "quiet", click: () => command("stop") }),
     ];
     this.#rows = new Map(LANES.map(({ name, title, about }) => [name, {
       node: element("li", { class: "way", "data-lane": name },
-        element("div", { class: "name" }, element("h3", {}, title), element("p", { class: "help" }, about)), element("div", { class: "drawing" }), element("dl")),
+        element("div", { class: "name" }, element("h3", {}, title), element("p", { class: "help" }, about)),
+        element("div", { class: "drawing" }), element("dl")),
     }]));
     $("ways").append(
       element("header", {}, element("h2", { id: "ways-title" }, "Five ways to the inbox"), ...this.#controls,
@@ -79,8 +82,11 @@ export class Ways {
 function numbersOf({ requests, up, down, delay, quiet }, { quietSince }, now) {
   const elapsed = now - quietSince;
   const hour = quietSince === null ? "—" : elapsed < ENOUGH ? "…" : bytesOf(quiet.bytes * AN_HOUR / elapsed);
-  return [["requests", requests], ["bytes up", bytesOf(up)], ["bytes down", bytesOf(down)], ["heard after", delay === null ? "—" : timeOf(delay)], ["a quiet hour", hour]]
-    .map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, String(value))));
+  return [
+    ["requests", requests], ["bytes up", bytesOf(up)], ["bytes down", bytesOf(down)],
+    ["heard after", delay === null ? "—" : timeOf(delay)], ["a quiet hour", hour],
+  ].map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, String(value))));
 }
 
-const bytesOf = count => count < 10_000 ? `${Math.round(count)} B` : count < 10_000_000 ? `${Math.round(count / 1000)} kB` : `${(count / 1_000_000).toFixed(1)} MB`;
+const bytesOf = count => count < 10_000 ? `${Math.round(count)} B`
+  : count < 10_000_000 ? `${Math.round(count / 1000)} kB` : `${(count / 1_000_000).toFixed(1)} MB`;

@@ -1,0 +1,65 @@
+using Microsoft.Playwright;
+using SimpleChat.Lab;
+using static Microsoft.Playwright.Assertions;
+
+namespace SimpleChat.Tests.Lab;
+
+/// <summary>One Lab, with the real server behind it, and one browser for all tests of its page.</summary>
+public sealed class LabPageFixture : IAsyncLifetime
+{
+    private readonly Browser _browser = new();
+    private LabHost? _lab;
+
+    /// <summary>Where the page is.</summary>
+    internal Uri Url => _lab?.Url ?? throw new InvalidOperationException(Browser.Missing);
+
+    public async Task InitializeAsync()
+    {
+        if (Browser.Missing is not null)
+            return;
+        _lab = await LabHost.StartAsync(0, null, _ => { });
+        await _browser.InitializeAsync();
+    }
+
+    public async Task DisposeAsync()
+    {
+        await _browser.DisposeAsync();
+        if (_lab is not null)
+            await _lab.DisposeAsync();
+    }
+
+    /// <summary>The page on a fresh run, as on a projector, with alice and bob connected. Nothing is in slow motion, in no lesson either.</summary>
+    internal async Task<IPage> OpenAsync(ColorScheme scheme = ColorScheme.Light)
+    {
+        var context = await _browser.NewContextAsync(scheme, 1280, 720);
+        var page = await context.NewPageAsync();
+        page.PageError += (_, error) => throw new InvalidOperationException(error);
+        await page.GotoAsync(Url.AbsoluteUri);
+        await Expect(page.Locator("#status")).ToHaveTextAsync("Live");
+        await page.EvaluateAsync("document.getElementById('fresh').click()");
+        await Expect(page.Locator("#server .is")).ToContainTextAsync("up");
+        for (var i = 0; i < 4; i++)
+            await page.Keyboard.PressAsync("t"); // half a second, one, two, off
+        return page;
+    }
+
+    /// <summary>The same, with alice and bob connected.</summary>
+    internal async Task<IPage> OpenWithBothAsync(ColorScheme scheme = ColorScheme.Light)
+    {
+        var page = await OpenAsync(scheme);
+        await page.GetByRole(AriaRole.Button, new() { Name = "Connect both" }).ClickAsync();
+        foreach (var who in (string[])["alice", "bob"])
+            await Expect(page.Locator($"#{who} .is")).ToHaveTextAsync("online");
+        return page;
+    }
+
+    /// <summary>Closes what a test has opened.</summary>
+    internal Task CloseAsync() => _browser.CloseAsync();
+}
+
+/// <summary>Its tests run one after the other: they share the Lab.</summary>
+[CollectionDefinition(Name)]
+public sealed class LabPageTestsCollection : ICollectionFixture<LabPageFixture>
+{
+    public const string Name = "The Lab's page";
+}

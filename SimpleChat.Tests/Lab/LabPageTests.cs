@@ -1,0 +1,193 @@
+using System.Text.RegularExpressions;
+using Microsoft.Playwright;
+using static Microsoft.Playwright.Assertions;
+
+namespace SimpleChat.Tests.Lab;
+
+/// <summary>The Lab's page, with the real server behind its cables. All of it is done by keyboard.</summary>
+[Collection(LabPageTestsCollection.Name)]
+public sealed partial class LabPageTests(LabPageFixture fixture) : IAsyncLifetime
+{
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public Task DisposeAsync() => fixture.CloseAsync();
+
+    [BrowserFact]
+    public async Task Each_lesson_can_be_played_to_its_end_and_what_it_says_is_what_happens()
+    {
+        var page = await fixture.OpenAsync();
+        for (var lesson = 1; lesson <= 9; lesson++)
+        {
+            await page.Keyboard.PressAsync("i");
+            await Expect(page.Locator("#lessons")).ToBeVisibleAsync();
+            for (var i = 0; i < lesson; i++)
+                await page.Keyboard.PressAsync("Tab");
+            await page.Keyboard.PressAsync("Enter");
+            await PlayAsync(page, lesson);
+        }
+    }
+
+    [BrowserFact]
+    public async Task A_cut_cable_keeps_what_alice_writes_in_the_inbox_until_it_is_plugged_in()
+    {
+        var page = await fixture.OpenWithBothAsync();
+        await page.Keyboard.PressAsync("c");
+        await Expect(page.Locator("#question")).ToHaveTextAsync("bob’s cable is cut. What will bob see of alice’s next message?");
+        await page.Keyboard.PressAsync("2");
+        await Expect(page.Locator("#bob-cable .wire")).ToHaveAttributeAsync("data-state", "cut");
+        await Expect(page.Locator("#bob .is")).ToHaveTextAsync("no line");
+
+        await WriteAsync(page, "are you there?");
+        await Expect(page.Locator("#alice .bubble .ticks")).ToHaveTextAsync("1 ✓");
+        await Expect(page.GetByText("for bob")).ToBeVisibleAsync();
+        await Expect(page.Locator("#bob .bubble")).ToHaveCountAsync(0);
+
+        await page.Keyboard.PressAsync("c");
+        await Expect(page.Locator("#bob .bubble")).ToHaveTextAsync("are you there?1");
+        await Expect(page.Locator("#alice .bubble .ticks")).ToHaveTextAsync("1 ✓✓");
+        await Expect(page.Locator("#verdict")).ToContainTextAsync("it once");
+
+        // The past is still there.
+        await page.Keyboard.PressAsync("Home");
+        await Expect(page.Locator("#status")).ToContainTextAsync("The past");
+        await Expect(page.Locator("#alice .bubble")).ToHaveCountAsync(0);
+        await page.Keyboard.PressAsync("End");
+        await Expect(page.Locator("#alice .bubble")).ToHaveCountAsync(1);
+        var marks = int.Parse(Count().Match(await page.Locator("#where").InnerTextAsync()).Value, null);
+        for (var i = 0; i < marks && await page.Locator("#alice .bubble.waiting").CountAsync() == 0; i++)
+            await page.Keyboard.PressAsync("ArrowLeft");
+        await Expect(page.Locator("#alice .bubble.waiting")).ToHaveTextAsync("are you there?…");
+    }
+
+    [BrowserFact]
+    public async Task The_lenses_compute_the_accept_and_unmask_a_frame()
+    {
+        var page = await fixture.OpenWithBothAsync();
+        await LookAsync(page, "GET /chat?user=alice");
+        await Expect(page.Locator("#lens .says")).ToContainTextAsync("✓ The same as the server’s answer");
+        await page.Locator("#lens-key").PressAsync("End");
+        await page.Keyboard.PressAsync("Backspace");
+        await Expect(page.Locator("#lens .says")).ToContainTextAsync("the browser would refuse");
+        await page.Keyboard.PressAsync("Escape");
+
+        await WriteAsync(page, "hi bob");
+        await Expect(page.Locator("#alice .ticks")).ToHaveTextAsync("1 ✓✓");
+        await LookAsync(page, "send “hi bob”");
+        await Expect(page.Locator("#lens .fields")).ToContainTextAsync(["opcode 1: text", "masked", "masking key"]);
+        await Expect(page.Locator("#lens .text")).ToHaveTextAsync("");
+        await page.Keyboard.PressAsync("ArrowRight");
+        await Expect(page.Locator("#lens .sum")).ToHaveTextAsync(Sum());
+        await Expect(page.Locator("#lens .text")).ToHaveTextAsync("{");
+        await page.Keyboard.PressAsync("End");
+        await Expect(page.Locator("#lens .text")).ToContainTextAsync("""{"type":"send","to":"bob","text":"hi bob","clientMessageId":""");
+    }
+
+    [BrowserFact]
+    public async Task A_run_is_a_file_that_can_be_saved_and_opened()
+    {
+        var page = await fixture.OpenWithBothAsync();
+        await WriteAsync(page, "remember me");
+        await Expect(page.Locator("#alice .ticks")).ToHaveTextAsync("1 ✓✓");
+        var download = await page.RunAndWaitForDownloadAsync(() => page.Keyboard.PressAsync("w"));
+        using var folder = new TempFolder();
+        var file = folder.File("run.jsonl");
+        await download.SaveAsAsync(file);
+        await page.EvaluateAsync("document.getElementById('fresh').click()");
+        await Expect(page.Locator("#alice .bubble")).ToHaveCountAsync(0);
+
+        var chosen = await page.RunAndWaitForFileChooserAsync(() => page.Keyboard.PressAsync("o"));
+        await chosen.SetFilesAsync(file);
+        await Expect(page.Locator("#status")).ToHaveTextAsync("Replay of run.jsonl");
+        await page.Keyboard.PressAsync("End");
+        await Expect(page.Locator("#bob .bubble")).ToHaveTextAsync("remember me1");
+        await Expect(page.Locator("#alice-text")).ToBeDisabledAsync(); // nothing can be done to a replay
+        await page.Keyboard.PressAsync("End");
+        await Expect(page.Locator("#status")).ToHaveTextAsync("Live");
+    }
+
+    [BrowserTheory]
+    [InlineData(ColorScheme.Light)]
+    [InlineData(ColorScheme.Dark)]
+    public async Task On_a_projector_nothing_scrolls_or_is_cut_off_and_axe_finds_nothing(ColorScheme scheme)
+    {
+        var page = await fixture.OpenWithBothAsync(scheme);
+        await AssertWholeAsync(page, "at rest");
+        await page.Keyboard.PressAsync("l");
+        await Expect(page.Locator("#question")).ToBeVisibleAsync();
+        await AssertWholeAsync(page, "a question");
+        await page.Keyboard.PressAsync("3");
+        await WriteAsync(page, "are you there?");
+        await Expect(page.Locator(".arrow[data-fate=lost]")).ToBeVisibleAsync();
+        await page.Keyboard.PressAsync("k");
+        await Expect(page.Locator("#server .is")).ToHaveTextAsync("killed");
+        await AssertWholeAsync(page, "in the middle of a fault");
+    }
+
+    /// <summary>Plays the lesson that was begun, step by step, as the keys allow.</summary>
+    private static async Task PlayAsync(IPage page, int lesson)
+    {
+        var panel = page.Locator("#lesson");
+        await Expect(panel).ToHaveAttributeAsync("data-lesson", $"{lesson}");
+        for (var step = 1; ; step++)
+        {
+            await Expect(panel).ToHaveAttributeAsync("data-step", $"{step}");
+            if (await panel.GetAttributeAsync("data-phase") == "ask")
+                await page.Keyboard.PressAsync(lesson == 8 ? "1" : "2"); // nothing, while the disk is full; else once
+            if (await panel.GetAttributeAsync("data-phase") == "ready")
+                await page.Keyboard.PressAsync("n");
+            await Expect(panel).ToHaveAttributeAsync("data-phase", "done");
+            await Expect(page.Locator("#notice")).ToBeHiddenAsync();
+            var isLast = (await page.Locator("#press").InnerTextAsync()).StartsWith("Done", StringComparison.Ordinal);
+            if (isLast)
+                break;
+            await page.Keyboard.PressAsync("n");
+        }
+
+        await Expect(page.Locator("#verdict [data-held=false]")).ToHaveCountAsync(0);
+        Assert.DoesNotContain("twice", await page.Locator("#verdict").InnerTextAsync(), StringComparison.Ordinal);
+    }
+
+    private static async Task WriteAsync(IPage page, string text)
+    {
+        await page.Keyboard.PressAsync("a");
+        await page.Keyboard.TypeAsync(text);
+        await page.Keyboard.PressAsync("Enter");
+        await page.Keyboard.PressAsync("Escape");
+    }
+
+    /// <summary>Looks closely at the newest mark with this label.</summary>
+    private static async Task LookAsync(IPage page, string label)
+    {
+        await page.Locator("#marks").FocusAsync();
+        var chosen = page.Locator($".mark[aria-selected=true]:has-text(\"{label}\")");
+        for (var i = 0; i < 40 && await chosen.CountAsync() == 0; i++)
+        {
+            await page.Keyboard.PressAsync("ArrowUp");
+            await page.EvaluateAsync("new Promise(requestAnimationFrame)");
+        }
+
+        await page.Keyboard.PressAsync("Enter");
+        await Expect(page.Locator("#lens")).ToBeVisibleAsync();
+    }
+
+    private static async Task AssertWholeAsync(IPage page, string state)
+    {
+        var wrong = await page.EvaluateAsync<string[]>(
+            """
+            () => [...document.querySelectorAll('html, body, main, main *')].filter(node => {
+              const style = getComputedStyle(node);
+              const cut = node.scrollWidth > node.clientWidth + 1 || node.scrollHeight > node.clientHeight + 1;
+              return cut && node.clientWidth > 1 && style.display !== 'inline' && style.overflow !== 'visible'
+                && style.textOverflow !== 'ellipsis' && !node.matches('input, select, .thread, .hidden');
+            }).map(node => `${node.tagName} ${node.id} ${node.className} ${node.textContent.slice(0, 40)}`)
+            """);
+        Assert.True(wrong.Length == 0, $"{state}: {string.Join('\n', wrong)}");
+        await WebClientTests.AssertAccessibleAsync(page, state);
+    }
+
+    [GeneratedRegex(@"\d+(?=$)")]
+    private static partial Regex Count();
+
+    [GeneratedRegex(@"^byte 1: \w\w ⊕ \w\w = 7b +\{$")]
+    private static partial Regex Sum();
+}
