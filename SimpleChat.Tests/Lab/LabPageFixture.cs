@@ -28,7 +28,7 @@ public sealed class LabPageFixture : IAsyncLifetime
             await _lab.DisposeAsync();
     }
 
-    /// <summary>The page on a fresh run, as on a projector, with alice and bob connected. Nothing is in slow motion, in no lesson either.</summary>
+    /// <summary>The page on a fresh run, as on a projector. Nothing is in slow motion, in no lesson either.</summary>
     internal async Task<IPage> OpenAsync(ColorScheme scheme = ColorScheme.Light)
     {
         var context = await _browser.NewContextAsync(scheme, 1280, 720);
@@ -59,7 +59,7 @@ public sealed class LabPageFixture : IAsyncLifetime
 
 /// <summary>Its tests run one after the other: they share the Lab.</summary>
 [CollectionDefinition(Name)]
-public sealed class LabPageTestsCollection : ICollectionFixture<LabPageFixture>
+public sealed class OneLab : ICollectionFixture<LabPageFixture>
 {
     public const string Name = "The Lab's page";
 }

@@ -5,7 +5,7 @@ using static Microsoft.Playwright.Assertions;
 namespace SimpleChat.Tests.Lab;
 
 /// <summary>The Lab's page, with the real server behind its cables. All of it is done by keyboard.</summary>
-[Collection(LabPageTestsCollection.Name)]
+[Collection(OneLab.Name)]
 public sealed partial class LabPageTests(LabPageFixture fixture) : IAsyncLifetime
 {
     public Task InitializeAsync() => Task.CompletedTask;

@@ -44,17 +44,19 @@ function verdictOf({ promise, held, sentence, file, line, test, saw: told, predi
   return [
     element("p", { class: "promise", "data-held": String(held) },
       element("b", {}, held ? "HELD" : "BROKEN"), ` ${promise} ${PROMISES[promise] ?? ""}`),
-    element("p", {}, says && saw ? element("b", {}, `You said ${says}; ${about} saw ${seen(saw)}. `) : null, sentence),
+    element("p", {}, says && saw ? element("b", {}, `You said ${says}; ${named(about)} saw ${seen(saw)}. `) : null, sentence),
     element("p", { class: "where" },
       file ? element("code", {}, `${file}${line ? `:${line}` : ""}`) : null, test ? element("code", {}, test) : null),
   ];
 }
 
+const named = who => who[0].toUpperCase() + who.slice(1);
+
 const seen = saw => saw === "nothing" ? "nothing" : `it ${saw}`;
 
 const waitingOf = ({ says, about, saw }) => [
   element("p", { class: "promise" }, `You said: ${says}.`),
-  element("p", {}, saw === undefined ? `${about} has seen nothing new so far.` : `So far ${about} has seen it ${saw}.`),
+  element("p", {}, saw === undefined ? `${named(about)} has seen nothing new so far.` : `So far ${named(about)} has seen it ${saw}.`),
 ];
 
 const nothingOf = () => [

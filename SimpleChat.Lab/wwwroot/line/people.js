@@ -1,5 +1,6 @@
 // Alice and bob, with a tab each, and a second one when they log in twice. Lessons and the panes say what they do in the same words.
 
+import { isUp } from "../record/state.js";
 import { Client } from "./client.js";
 
 export class People {
@@ -59,7 +60,7 @@ export class People {
         url: new URL(`ws://${location.hostname}:${this.#options.cables()[who]}/chat?user=${who}`),
         protocol: this.#options.protocol(),
       }),
-      mayTry: () => this.#options.state().server.state === "up" && !this.#options.state().cables[who].isCut,
+      mayTry: () => isUp(this.#options.state()) && !this.#options.state().cables[who].isCut,
       tell: what => this.#clients.get(name) === client && this.#tell(name, { ...what, tab }),
     });
     return client;

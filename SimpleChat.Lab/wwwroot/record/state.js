@@ -142,6 +142,9 @@ const switches = {
   resume: s => s.isPaused = false,
 };
 
+/** Whether the server runs: it may wait at a point. */
+export const isUp = ({ server }) => ["up", "paused", "resumed"].includes(server.state);
+
 /** The server's map, as its open WebSockets tell it: who has which lines. */
 export const mapOf = s => PEOPLE.map(who => ({
   who,

@@ -2,10 +2,11 @@
 
 import { $, button, element, say, short, show } from "../dom.js";
 import { STEPS } from "../record/journey.js";
-import { mapOf } from "../record/state.js";
+import { isUp, mapOf } from "../record/state.js";
 
 const SLOW_DISK = 1_000; // milliseconds
-const STATES = { down: "not started", paused: "paused", resumed: "up" }; // the others are called what they are
+const STATES = { down: "not started", resumed: "up" }; // the others are called what they are
+const WAITS = { "before-commit": "waits before COMMIT", "after-commit": "waits after COMMIT" };
 const [MESSAGES, INBOX] = [4, 3]; // rows that fit
 
 export class ServerPane {
@@ -58,10 +59,10 @@ export class ServerPane {
 
   show(s, isLive) {
     const { is, map, steps, messages, inbox, kill, killAt, slow, full } = this.#parts;
-    const { state, pid } = s.server;
-    this.#isUp = state !== "killed" && state !== "stopped" && state !== "down";
+    const { state, pid, at } = s.server;
+    this.#isUp = isUp(s) || state === "starting";
     is.dataset.state = s.isPaused ? "paused" : state === "resumed" ? "up" : state;
-    say(is, `${s.isPaused ? "paused" : STATES[state] ?? state}${this.#isUp && pid ? `, pid ${pid}` : ""}`);
+    say(is, `${s.isPaused ? "paused" : state === "paused" ? WAITS[at] ?? "waits" : STATES[state] ?? state}${this.#isUp && pid ? `, pid ${pid}` : ""}`);
     show(map, mapWords(s));
     show(steps, stepsOf(s));
     show(messages, tableOf("MessageDB", "every message", s.messages, [], MESSAGES, s,

@@ -72,11 +72,10 @@ function rowOf(mark, at, { at: chosen, state, count }) {
   const where = arrow ? `${arrow === "up" ? `${who} to the server` : `the server to ${who}`}: ` : who ? `${who}: ` : "";
   return element("div", {
     class: "mark", id: `mark-${at}`, role: "option", "aria-selected": String(at === chosen), "aria-setsize": count, "aria-posinset": at + 1,
-    "aria-label": `${n}, ${timeOf(t)}, ${where}${label}. ${isOnCable ? "waits on the cable" : note}`,
     "data-at": at, "data-future": at > chosen, "data-lens": hasLens(entry),
   },
     element("span", { class: "clock" }, String(n)), element("span", { class: "time" }, timeOf(t)),
-    element("span", { class: "field" }, arrow ? arrowOf(mark, isOnCable)
+    element("span", { class: "field" }, element("span", { class: "hidden" }, where), arrow ? arrowOf(mark, isOnCable)
       : element("span", { class: `chip at-${who ?? "server"}`, "data-tone": tone }, label)),
     element("span", { class: "note", "data-tone": tone }, isOnCable ? "waits on the cable" : note));
 }

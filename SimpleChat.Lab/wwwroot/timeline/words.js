@@ -28,6 +28,7 @@ const kinds = {
 };
 
 const servers = {
+  paused: ({ at }) => at === "before-commit" ? { label: "COMMIT…", note: "waits for the disk; nobody is told anything yet" } : null,
   up: ({ pid }) => ({ label: `the server is up`, note: pid ? `pid ${pid}` : "", tone: "good" }),
   killed: ({ at }) => ({ label: "the server is killed", note: at ? `at the point “${at}”` : "it had no time to tidy up", tone: "bad" }),
   stopped: ({ exit }) => ({ label: "the server stopped", note: exit === undefined ? "" : `exit code ${exit}`, tone: "bad" }),
@@ -81,12 +82,12 @@ const notes = {
   connected: "from now on messages reach this line",
 };
 
-/** "MessageDB +42 · InboxDB +42": of many rows the first and the last. */
+/** "42 into MessageDB · 42 into InboxDB": of many rows the first and the last. */
 function rowWords({ table, added = [], gone = [] }, { earlier }) {
-  const [sign, rows] = added.length > 0 ? ["+", added] : ["−", gone];
-  const ids = rows.length > 2 ? `${rows[0].id}…${sign}${rows.at(-1).id}` : rows.map(({ id }) => id).join(` ${sign}`);
-  const label = `${earlier ? `${earlier.label} · ` : ""}${table} ${sign}${ids}`;
-  const note = sign === "+" ? "I1: written before anything is pushed" : table === "InboxDB" ? "I2: delivered, so the row goes" : "erased";
+  const [way, rows] = added.length > 0 ? ["into", added] : ["out of", gone];
+  const ids = rows.length > 2 ? `${rows[0].id}…${rows.at(-1).id}` : rows.map(({ id }) => id).join(", ");
+  const label = `${earlier ? `${earlier.label} · ` : ""}${ids} ${way} ${table}`;
+  const note = way === "into" ? "I1: written before anything is pushed" : table === "InboxDB" ? "I2: delivered, so the row goes" : "erased";
   return { label, note, tone: "rows" };
 }
 
