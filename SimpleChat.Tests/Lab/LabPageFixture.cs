@@ -53,6 +53,14 @@ public sealed class LabPageFixture : IAsyncLifetime
         return page;
     }
 
+    /// <summary>The newest entries of the run: what a failed test is to be understood by.</summary>
+    internal async Task<string> RecordAsync()
+    {
+        using var client = new HttpClient();
+        var lines = (await client.GetStringAsync(new Uri(Url, "run.jsonl"))).Split('\n');
+        return string.Join('\n', lines.TakeLast(20).Select(line => line[..Math.Min(line.Length, 200)]));
+    }
+
     /// <summary>Closes what a test has opened.</summary>
     internal Task CloseAsync() => _browser.CloseAsync();
 }

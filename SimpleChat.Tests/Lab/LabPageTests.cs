@@ -23,7 +23,14 @@ public sealed partial class LabPageTests(LabPageFixture fixture) : IAsyncLifetim
             for (var i = 0; i < lesson; i++)
                 await page.Keyboard.PressAsync("Tab");
             await page.Keyboard.PressAsync("Enter");
-            await PlayAsync(page, lesson);
+            try
+            {
+                await PlayAsync(page, lesson);
+            }
+            catch (PlaywrightException e)
+            {
+                throw new InvalidOperationException($"Lesson {lesson}:\n{await fixture.RecordAsync()}", e);
+            }
         }
     }
 

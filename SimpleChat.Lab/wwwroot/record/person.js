@@ -1,6 +1,6 @@
 // What is on a person's screens and in their pages' memory: one thread and one client for each tab.
 
-const tab = () => ({ thread: [], state: "left", outbox: [], position: 0, unacked: [], code: null });
+const tab = () => ({ thread: [], delivered: new Set(), state: "left", outbox: [], position: 0, unacked: [], code: null });
 
 export class Person {
   tabs = new Map();
@@ -12,15 +12,18 @@ export class Person {
 
   /** A `screen` entry: what the person saw. */
   saw(entry) {
-    const { thread } = this.#tab(entry);
-    const { what, id, clientMessageId, text = "", from, code } = entry;
+    const { thread, delivered } = this.#tab(entry);
+    const { id, clientMessageId, text = "", from, code } = entry;
+    if (entry.what === "delivered")
+      delivered.add(id); // a repeat is told "sent" after that
+    const what = entry.what === "sent" && delivered.has(id) ? "delivered" : entry.what;
     const isIt = item => clientMessageId === undefined ? item.id === id : item.clientMessageId === clientMessageId;
     const mine = thread.findLast(item => item.isMine && isIt(item));
     if (what === "shown" || what === "repeat")
       thread.push({ what, id, text: text || textOf(thread, id), from });
     else if (what === "unsent")
       thread.push({ what, text, clientMessageId, isMine: true });
-    else if (mine && !(what === "sent" && mine.what === "delivered"))
+    else if (mine)
       Object.assign(mine, { what, id: id ?? mine.id, code });
     else if (what === "failed")
       thread.push({ what, text: code, code, isNote: true });
