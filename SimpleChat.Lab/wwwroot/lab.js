@@ -179,7 +179,7 @@ class Lab {
     this.server.show(s, isLive);
     this.timeline.show(shown);
     this.ways.show(shown, isLive);
-    this.verdict.show(teacher.question, s, teacher.promises);
+    this.verdict.show(teacher.question, s, teacher.lesson);
     this.panel.show(teacher.lesson, { isLive, isAnyoneAway: PEOPLE.some(who => s.people[who].isAway) });
     showStatus({ shown, live, isThere: this.control.isOpen, state: s, ways: this.ways });
   }

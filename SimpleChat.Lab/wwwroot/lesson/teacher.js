@@ -35,11 +35,6 @@ export class Teacher {
     return this.lesson?.question?.question ?? null;
   }
 
-  /** Which promises the lesson is about. */
-  get promises() {
-    return this.lesson?.steps.map(({ promise }) => promise) ?? [];
-  }
-
   chooseSlow(ms) {
     this.#slow = ms;
   }

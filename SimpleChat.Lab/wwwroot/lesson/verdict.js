@@ -18,14 +18,15 @@ export class Verdict {
     $("verdict").append(this.#question, this.#result);
   }
 
-  /** @param question Text; null if nothing is asked. @param promises Those that the lesson is about. */
-  show(question, { prediction, verdicts }, promises) {
+  /** @param question Text; null if nothing is asked. @param lesson The one that is taken; null in free play. */
+  show(question, { prediction, verdicts }, lesson) {
     this.#question.hidden = question === null;
     this.#result.hidden = question !== null;
     if (question !== null)
       return show(this.#text, document.createTextNode(question));
+    const promises = lesson?.steps.map(({ promise }) => promise) ?? [];
     const verdict = verdicts.findLast(({ promise }) => promises.includes(promise)) ?? verdicts.at(-1);
-    return show(this.#result, verdict ? verdictOf(verdict, prediction) : prediction ? waitingOf(prediction) : nothingOf());
+    return show(this.#result, verdict ? verdictOf(verdict, prediction) : prediction ? waitingOf(prediction) : lesson ? ladderOf(lesson) : nothingOf());
   }
 
   press(key) {
@@ -57,6 +58,13 @@ const seen = saw => saw === "nothing" ? "nothing" : `it ${saw}`;
 const waitingOf = ({ says, about, saw }) => [
   element("p", { class: "promise" }, `You said: ${says}.`),
   element("p", {}, saw === undefined ? `${named(about)} has seen nothing new so far.` : `So far ${named(about)} has seen it ${saw}.`),
+];
+
+/** What the same fault does where the rule is not there yet. */
+const ladderOf = ({ ladder, ladderSays }) => [
+  element("p", { class: "promise" }, "On the ladder, from nothing to SimpleChat"),
+  element("p", {}, ladderSays),
+  element("p", { class: "where" }, element("code", {}, `ladder/${ladder}`)),
 ];
 
 const nothingOf = () => [

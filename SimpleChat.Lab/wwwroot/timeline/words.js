@@ -80,6 +80,8 @@ const notes = {
   delivered: "the message has left the inbox",
   ack: "only this empties the inbox",
   connected: "from now on messages reach this line",
+  "ping frame": "a heartbeat: is anybody there?",
+  "pong frame": "yes: a browser answers by itself",
 };
 
 /** "42 into MessageDB · 42 into InboxDB": of many rows the first and the last. */
