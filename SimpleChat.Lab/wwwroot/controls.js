@@ -15,10 +15,15 @@ export function listen(does) {
   for (const [id, press] of Object.entries(buttons))
     $(id).addEventListener("click", press);
   const slow = $("slow");
-  slow.addEventListener("change", () => does.slow(Number(slow.value)));
+  let pace = null; // the one that was chosen last; the record may not have told of it yet
+  const choose = at => {
+    pace = at;
+    does.slow(Number(slow.options[at].value));
+  };
+  slow.addEventListener("change", () => choose(slow.selectedIndex));
   const letters = {
     a: () => $("alice-text").focus(), b: () => $("bob-text").focus(), i: does.choose, n: () => $("press").click(),
-    t: () => does.slow(Number(slow.options[(slow.selectedIndex + 1) % slow.options.length].value)), v: does.ways,
+    t: () => choose(((pace ?? slow.selectedIndex) + 1) % slow.options.length), v: does.ways,
     r: () => $("run-menu").togglePopover(), w: does.save, o: does.open, "?": showKeys,
     g: () => $("bob-garbage-open").click(), G: () => $("alice-garbage-open").click(),
   };

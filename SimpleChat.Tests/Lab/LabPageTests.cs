@@ -139,7 +139,11 @@ public sealed partial class LabPageTests(LabPageFixture fixture) : IAsyncLifetim
         {
             await Expect(panel).ToHaveAttributeAsync("data-step", $"{step}");
             if (await panel.GetAttributeAsync("data-phase") == "ask")
+            {
                 await page.Keyboard.PressAsync(lesson == 8 ? "1" : "2"); // nothing, while the disk is full; else once
+                await Expect(panel).ToHaveAttributeAsync("data-phase", "ready");
+            }
+
             if (await panel.GetAttributeAsync("data-phase") == "ready")
                 await page.Keyboard.PressAsync("n");
             await Expect(panel).ToHaveAttributeAsync("data-phase", "done");
