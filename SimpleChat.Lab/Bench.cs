@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 
@@ -25,13 +26,17 @@ internal sealed class Bench : IAsyncDisposable
     private readonly Server _server;
     private readonly Dictionary<string, Cable> _cables;
     private readonly SemaphoreSlim _turn = new(1);
+    private readonly HttpClient _http = new();
+    private readonly TimeProvider _time;
+    private IPEndPoint? _lab;
+    private Ways? _ways;
 
     /// <param name="program">Which server.</param>
     /// <param name="time">The clock.</param>
     /// <param name="printed">The server printed a line.</param>
     public Bench(ServedProgram program, TimeProvider time, Action<string> printed)
     {
-        _program = program;
+        (_program, _time) = (program, time);
         Record = new Record(program.Name, time) { Quiet = Silence };
         _tempo = new Tempo(time);
         _tables = new Tables(Record, time);
@@ -50,13 +55,17 @@ internal sealed class Bench : IAsyncDisposable
         OperatingSystem.IsWindows() ? "On Windows the disk cannot be filled without harm." : null);
 
     /// <summary>Starts the server for the first time.</summary>
-    /// <param name="origins">Which web pages may use it.</param>
+    /// <param name="lab">Where the page is.</param>
     /// <exception cref="LabException">It does not start.</exception>
-    public Task StartAsync(string[] origins)
+    public Task StartAsync(IPEndPoint lab)
     {
-        _server.Origins = origins;
+        _lab = lab;
+        _server.Origins = [$"http://localhost:{lab.Port}", $"http://127.0.0.1:{lab.Port}"];
         return _server.StartAsync();
     }
+
+    /// <summary>The server called the webhook.</summary>
+    public Task CalledAsync(HttpContext context) => _ways?.CalledAsync(context) ?? Task.CompletedTask;
 
     /// <summary>Does what a page asks for. What comes of it is in the record.</summary>
     /// <returns>Why it cannot be done; null if it was.</returns>
@@ -86,11 +95,14 @@ internal sealed class Bench : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        await StopWaysAsync();
         await _server.DisposeAsync();
         foreach (var cable in _cables.Values)
             await cable.DisposeAsync();
         _tables.Dispose();
         Record.Dispose();
+        _http.Dispose();
+        _turn.Dispose();
     }
 
     private Task DoAsync(Command command, string text)
@@ -117,6 +129,11 @@ internal sealed class Bench : IAsyncDisposable
                 return Task.CompletedTask;
             case "fresh":
                 return FreshAsync();
+            case "ways":
+                return WaysAsync(command);
+            case "http":
+                _ = CallAsync(command, Of(command.Who));
+                return Task.CompletedTask;
             case "screen":
                 return TellAsync(text, LabJson.Default.ScreenEntry);
             case "lost":
@@ -233,9 +250,68 @@ internal sealed class Bench : IAsyncDisposable
         }
     }
 
+    private async Task WaysAsync(Command command)
+    {
+        if (_program.Protocol.Length == 0 || _program.Name != "SimpleChat")
+            throw new LabException("A step of the ladder has one way only. Start the Lab without --server.");
+        Note(command);
+        try
+        {
+            switch (command.What)
+            {
+                case "start":
+                    var roundTrip = Time(command.Rtt);
+                    _ways ??= new Ways(Record, _time, _tables.Look, () => _server.Place, _lab!);
+                    _ways.SetRoundTrip(roundTrip);
+                    break;
+                case "quiet":
+                    break;
+                case "send":
+                    await (_ways?.SendAsync() ?? throw new LabException("The five lanes are not there; start them first."));
+                    break;
+                case "stop":
+                    await StopWaysAsync();
+                    break;
+                default:
+                    throw new LabException($"The five ways know no \"{command.What}\".");
+            }
+        }
+        catch (HttpRequestException e)
+        {
+            throw new LabException($"Alice's messages could not be sent: {e.Message}", e);
+        }
+    }
+
+    private async Task StopWaysAsync()
+    {
+        if (_ways is { } ways)
+            await ways.DisposeAsync();
+        _ways = null;
+    }
+
+    /// <summary>A request of somebody's, over that person's cable. What comes of it is in the record.</summary>
+    private async Task CallAsync(Command command, Cable cable)
+    {
+        try
+        {
+            var mark = command.Path?.Contains('?', StringComparison.Ordinal) == true ? '&' : '?';
+            var url = new Uri($"http://127.0.0.1:{cable.Port}/{command.Path?.TrimStart('/')}{mark}user={cable.Who}");
+            using var request = new HttpRequestMessage(new HttpMethod(command.Method ?? "GET"), url);
+            request.Headers.ConnectionClose = true;
+            if (command.Body is { } body)
+                request.Content = new StringContent(body.GetRawText(), System.Text.Encoding.UTF8, "application/json");
+            using var answer = await _http.SendAsync(request);
+        }
+        catch (Exception e) when (e is HttpRequestException or OperationCanceledException or FormatException or ArgumentException)
+        {
+            // The record has as much of it as there was.
+        }
+    }
+
     /// <summary>Everything anew: the database, the cables, the run.</summary>
     private async Task FreshAsync()
     {
+        await StopWaysAsync();
         _tempo.Slow = TimeSpan.Zero;
         _tempo.Resume();
         foreach (var cable in _cables.Values)

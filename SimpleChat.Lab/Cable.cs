@@ -20,7 +20,7 @@ internal sealed class Cable : IAsyncDisposable
     };
 
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
-    private readonly Record _record;
+    private readonly Record? _record;
     private readonly Tempo _tempo;
     private readonly TimeProvider _time;
     private readonly Func<IPEndPoint?> _server;
@@ -30,14 +30,15 @@ internal sealed class Cable : IAsyncDisposable
     private readonly Gate _held = new();
     private readonly Task _accepting;
     private volatile bool _isCut;
+    private long _up, _down;
 
     /// <param name="who">Whose it is.</param>
-    /// <param name="record">The run.</param>
+    /// <param name="record">The run; null if only bytes are counted.</param>
     /// <param name="tempo">How fast things go.</param>
     /// <param name="time">The clock.</param>
     /// <param name="look">Looks whether the tables have changed.</param>
     /// <param name="server">Where the server is; null while there is none.</param>
-    public Cable(string who, Record record, Tempo tempo, TimeProvider time, Action look, Func<IPEndPoint?> server)
+    public Cable(string who, Record? record, Tempo tempo, TimeProvider time, Action look, Func<IPEndPoint?> server)
     {
         (Who, _record, _tempo, _time, Look, _server) = (who, record, tempo, time, look, server);
         _listener.Start();
@@ -72,6 +73,15 @@ internal sealed class Cable : IAsyncDisposable
     /// Whether heartbeats pass although everything else waits: in a pause that is there for people, or either end would give up the other.
     /// </summary>
     public bool PassesHeartbeats => !IsLive && _held.IsOpen && Delay == TimeSpan.Zero;
+
+    /// <summary>Bytes that went to the server.</summary>
+    public long Up => Interlocked.Read(ref _up);
+
+    /// <summary>Bytes that came from the server.</summary>
+    public long Down => Interlocked.Read(ref _down);
+
+    /// <summary>Over this cable the server calls: its bytes count for another one, the other way round.</summary>
+    public Cable? CountsFor { get; init; }
 
     /// <summary>The clock.</summary>
     public long Now => _time.GetTimestamp();
@@ -128,6 +138,15 @@ internal sealed class Cable : IAsyncDisposable
     /// <summary>Whether this frame is to be lost; then no other one is.</summary>
     public bool Loses(string frame) => _losses.TryRemove(frame, out _);
 
+    /// <summary>Counts bytes.</summary>
+    public void Carried(bool isUp, int bytes)
+    {
+        if (CountsFor is { } other)
+            other.Carried(!isUp, bytes);
+        else
+            Interlocked.Add(ref isUp ? ref _up : ref _down, bytes);
+    }
+
     /// <summary>Waits until a piece may go on.</summary>
     /// <param name="piece">What waits.</param>
     /// <param name="arrivedAt">When it came.</param>
@@ -147,7 +166,7 @@ internal sealed class Cable : IAsyncDisposable
     public void WentOn(int entry)
     {
         if (entry > 0)
-            _record.Add(new FrameOnEntry(entry));
+            _record?.Add(new FrameOnEntry(entry));
     }
 
     public async ValueTask DisposeAsync()
@@ -181,7 +200,7 @@ internal sealed class Cable : IAsyncDisposable
         var server = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true, ReceiveBufferSize = 64 * 1024 };
         if (_isCut || !await TryConnectAsync(server))
         {
-            _record.Add(new LineEntry(Who, _record.NewLine(), "refused", By: _isCut ? "cable" : "server"));
+            _record?.Add(new LineEntry(Who, _record.NewLine(), "refused", By: _isCut ? "cable" : "server"));
             Line.Reset(client);
             server.Dispose();
             return;

@@ -88,6 +88,7 @@ internal sealed class Flow(Cable cable, Socket from, Socket to, Func<Flow, Piece
                     await cable.Reading.PassAsync(end);
                 if (count == 0)
                     break;
+                cable.Carried(isUp, count);
                 Parser.Received(count);
                 while (Parser.Next() is { } piece)
                     await reached(this, piece);

@@ -91,11 +91,12 @@ internal sealed class LabHost : IAsyncDisposable
         _app.UseStaticFiles(new StaticFileOptions { FileProvider = page, ServeUnknownFileTypes = true });
         _app.UseRouting();
         _app.MapGet("/lab", ServePageAsync);
+        _app.MapPost("/webhook", _bench.CalledAsync);
         _app.MapGet("/run.jsonl", context => context.Response.WriteAsync(string.Concat(_bench.Record.Lines().Select(line => line + "\n"))));
         await _app.StartAsync();
         var address = _app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
         Url = new UriBuilder(address) { Host = "localhost" }.Uri;
-        await _bench.StartAsync([$"http://localhost:{Url.Port}", $"http://127.0.0.1:{Url.Port}"]);
+        await _bench.StartAsync(new IPEndPoint(IPAddress.Loopback, Url.Port));
     }
 
     /// <summary>

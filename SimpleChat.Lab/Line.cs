@@ -5,10 +5,10 @@ namespace SimpleChat.Lab;
 
 /// <summary>A connection through a cable: what reaches it goes into the record, and on.</summary>
 /// <param name="cable">The cable.</param>
-/// <param name="record">The run.</param>
+/// <param name="record">The run; null if nothing is noted.</param>
 /// <param name="client">The one that connected.</param>
 /// <param name="server">The server.</param>
-internal sealed class Line(Cable cable, Record record, Socket client, Socket server) : IDisposable
+internal sealed class Line(Cable cable, Record? record, Socket client, Socket server) : IDisposable
 {
     /// <summary>So much of a frame is kept.</summary>
     private const int MostBytes = 512, MostText = 4096, MostAnswer = 16384;
@@ -21,7 +21,7 @@ internal sealed class Line(Cable cable, Record record, Socket client, Socket ser
     private int _ended;
 
     /// <summary>Its number in this run.</summary>
-    public int Number { get; } = record.NewLine();
+    public int Number { get; } = record?.NewLine() ?? 0;
 
     /// <summary>Whether frames go over it.</summary>
     public bool IsOpen { get; private set; }
@@ -77,7 +77,7 @@ internal sealed class Line(Cable cable, Record record, Socket client, Socket ser
     {
         if (Interlocked.Exchange(ref _ended, 1) == 0 && _upgrade is not null && (IsOpen || !_upgrade.Task.IsCompleted))
         {
-            record.Add(new LineEntry(cable.Who, Number, state, Code: _close?.Said.Code, Reason: _close?.Said.Text,
+            record?.Add(new LineEntry(cable.Who, Number, state, Code: _close?.Said.Code, Reason: _close?.Said.Text,
                 By: _close?.By is { } closed ? closed.IsUp ? "client" : "server" : by));
         }
 
@@ -149,7 +149,7 @@ internal sealed class Line(Cable cable, Record record, Socket client, Socket ser
         if (!head.IsUpgrade)
             return;
         _upgrade = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
-        record.Add(new LineEntry(cable.Who, Number, "opening", Up: head.Text));
+        record?.Add(new LineEntry(cable.Who, Number, "opening", Up: head.Text));
     }
 
     /// <summary>An answer begins.</summary>
@@ -172,14 +172,14 @@ internal sealed class Line(Cable cable, Record record, Socket client, Socket ser
                 _exchanges.Dequeue();
             IsOpen = true;
             down.Parser.ExpectFrames();
-            record.Add(new LineEntry(cable.Who, Number, "open", Down: head.Text));
+            record?.Add(new LineEntry(cable.Who, Number, "open", Down: head.Text));
             _upgrade!.TrySetResult(true);
             return;
         }
 
         if (exchange.Request.IsUpgrade)
         {
-            record.Add(new LineEntry(cable.Who, Number, "refused", Down: head.Text, By: "server"));
+            record?.Add(new LineEntry(cable.Who, Number, "refused", Down: head.Text, By: "server"));
             _upgrade!.TrySetResult(false);
         }
 
@@ -223,14 +223,14 @@ internal sealed class Line(Cable cable, Record record, Socket client, Socket ser
     {
         if (exchange.Request.Start is not [var method, var path, ..] || exchange.Request.IsUpgrade)
             return;
-        record.Add(new RequestEntry(cable.Who, Number, method, path, exchange.Request.Text, exchange.Answer?.Status,
+        record?.Add(new RequestEntry(cable.Who, Number, method, path, exchange.Request.Text, exchange.Answer?.Status,
             exchange.Up, exchange.Down, exchange.Text));
     }
 
-    private int Add(Flow flow, WebSocketFrame frame, Said said, string fate) => record.Add(new FrameEntry(
+    private int Add(Flow flow, WebSocketFrame frame, Said said, string fate) => record?.Add(new FrameEntry(
         cable.Who, Number, flow.Way, frame.Opcode, frame.Fin, frame.Bytes[..Math.Min(frame.Bytes.Length, MostBytes)],
         frame.HeaderLength + (long)frame.PayloadLength, said.What, fate, Clip(said.Text, MostText), said.Id, said.Ids,
-        said.ClientMessageId));
+        said.ClientMessageId)) ?? 0;
 
     private static string? Clip(string? text, int most) => text is { Length: var length } && length > most ? text[..most] : text;
 
