@@ -13,7 +13,7 @@ import { People } from "./line/people.js";
 import { notice, showStatus } from "./notice.js";
 import { Recording } from "./record/recording.js";
 import { Runs } from "./record/runs.js";
-import { PEOPLE, state } from "./record/state.js";
+import { isUp, PEOPLE, state } from "./record/state.js";
 import { CablePane } from "./stage/cable.js";
 import { PersonPane } from "./stage/person.js";
 import { ServerPane } from "./stage/server.js";
@@ -26,6 +26,7 @@ class Lab {
   control = new Control();
 
   #hello = { cables: {}, protocol: "chat.ack" };
+  #isWelcome = false;
   #backlog = 0; // entries of the run that are still to come, when the page is new to it
   #changed = eachFrame(() => this.#render());
 
@@ -71,6 +72,8 @@ class Lab {
     if (this.shown !== this.live)
       this.#show(this.live);
     this.live.end();
+    if (command.do === "fresh")
+      this.#isWelcome = true;
     if (command.do === "ways" || command.do === "fresh")
       this.ways.toggle(command.do === "ways");
     if (command.as)
@@ -98,14 +101,17 @@ class Lab {
     if (this.#backlog === 0)
       this.teacher.heard();
     else if (--this.#backlog === 0)
-      this.#caughtUp();
+      this.#isWelcome ||= !this.teacher.startLinked();
+    this.#welcome();
   }
 
-  /** The whole run is here. If nobody has been in it yet, alice and bob come. */
-  #caughtUp() {
-    if (this.teacher.startLinked() || this.live.entries.some(({ kind }) => kind === "line"))
+  /** A run that nobody has been in yet: alice and bob come, if this page began it or is new. In a lesson they come when it says so. */
+  #welcome() {
+    if (!this.#isWelcome || this.#backlog > 0 || !isUp(state(this.live.entries)))
       return;
-    this.#connectBoth();
+    this.#isWelcome = false;
+    if (!this.teacher.isBusy && !this.live.entries.some(({ kind }) => kind === "line"))
+      this.#connectBoth();
   }
 
   #connectBoth() {

@@ -28,7 +28,9 @@ public sealed class LabPageFixture : IAsyncLifetime
             await _lab.DisposeAsync();
     }
 
-    /// <summary>The page on a fresh run, as on a projector. Nothing is in slow motion, in no lesson either.</summary>
+    /// <summary>
+    /// The page on a fresh run, as on a projector, with alice and bob connected. Nothing is in slow motion, in no lesson either.
+    /// </summary>
     internal async Task<IPage> OpenAsync(ColorScheme scheme = ColorScheme.Light)
     {
         var context = await _browser.NewContextAsync(scheme, 1280, 720);
@@ -36,20 +38,16 @@ public sealed class LabPageFixture : IAsyncLifetime
         page.PageError += (_, error) => throw new InvalidOperationException(error);
         await page.GotoAsync(Url.AbsoluteUri);
         await Expect(page.Locator("#status")).ToHaveTextAsync("Live");
+        var server = page.Locator("#server .is");
+        await Expect(server).ToContainTextAsync("up, pid");
+        var before = await server.InnerTextAsync();
         await page.EvaluateAsync("document.getElementById('fresh').click()");
-        await Expect(page.Locator("#server .is")).ToContainTextAsync("up");
-        for (var i = 0; i < 4; i++)
-            await page.Keyboard.PressAsync("t"); // half a second, one, two, off
-        return page;
-    }
-
-    /// <summary>The same, with alice and bob connected.</summary>
-    internal async Task<IPage> OpenWithBothAsync(ColorScheme scheme = ColorScheme.Light)
-    {
-        var page = await OpenAsync(scheme);
-        await page.GetByRole(AriaRole.Button, new() { Name = "Connect both" }).ClickAsync();
+        await Expect(server).Not.ToHaveTextAsync(before); // another process
+        await Expect(server).ToContainTextAsync("up, pid");
         foreach (var who in (string[])["alice", "bob"])
             await Expect(page.Locator($"#{who} .is")).ToHaveTextAsync("online");
+        for (var i = 0; i < 4; i++)
+            await page.Keyboard.PressAsync("t"); // half a second, one, two, off
         return page;
     }
 

@@ -37,7 +37,7 @@ public sealed partial class LabPageTests(LabPageFixture fixture) : IAsyncLifetim
     [BrowserFact]
     public async Task A_cut_cable_keeps_what_alice_writes_in_the_inbox_until_it_is_plugged_in()
     {
-        var page = await fixture.OpenWithBothAsync();
+        var page = await fixture.OpenAsync();
         await page.Keyboard.PressAsync("c");
         await Expect(page.Locator("#question")).ToHaveTextAsync("bob’s cable is cut. What will bob see of alice’s next message?");
         await page.Keyboard.PressAsync("2");
@@ -69,7 +69,7 @@ public sealed partial class LabPageTests(LabPageFixture fixture) : IAsyncLifetim
     [BrowserFact]
     public async Task The_lenses_compute_the_accept_and_unmask_a_frame()
     {
-        var page = await fixture.OpenWithBothAsync();
+        var page = await fixture.OpenAsync();
         await LookAsync(page, "GET /chat?user=alice");
         await Expect(page.Locator("#lens .says")).ToContainTextAsync("✓ The same as the server’s answer");
         await page.Locator("#lens-key").PressAsync("End");
@@ -92,7 +92,7 @@ public sealed partial class LabPageTests(LabPageFixture fixture) : IAsyncLifetim
     [BrowserFact]
     public async Task A_run_is_a_file_that_can_be_saved_and_opened()
     {
-        var page = await fixture.OpenWithBothAsync();
+        var page = await fixture.OpenAsync();
         await WriteAsync(page, "remember me");
         await Expect(page.Locator("#alice .ticks")).ToHaveTextAsync("1 ✓✓");
         var download = await page.RunAndWaitForDownloadAsync(() => page.Keyboard.PressAsync("w"));
@@ -117,7 +117,7 @@ public sealed partial class LabPageTests(LabPageFixture fixture) : IAsyncLifetim
     [InlineData(ColorScheme.Dark)]
     public async Task On_a_projector_nothing_scrolls_or_is_cut_off_and_axe_finds_nothing(ColorScheme scheme)
     {
-        var page = await fixture.OpenWithBothAsync(scheme);
+        var page = await fixture.OpenAsync(scheme);
         await AssertWholeAsync(page, "at rest");
         await page.Keyboard.PressAsync("l");
         await Expect(page.Locator("#question")).ToBeVisibleAsync();

@@ -2,11 +2,17 @@
 
 import { $, element, headOf } from "../dom.js";
 import { notice } from "../notice.js";
+import { state } from "../record/state.js";
 import { faultWords } from "../timeline/faults.js";
+import { factOf } from "./facts.js";
 import { Lesson } from "./lesson.js";
+import { fulfilled } from "./matches.js";
 
 /** The faults that can make a difference to what bob sees of the next message. */
 const ASKED = ["cut", "lose", "kill-at", "stop-reading", "full-disk"];
+
+const WITHIN = 2_000; // milliseconds: a command is waited for so long,
+const FRAMES = 4; // and for so many steps of slow motion
 
 export class Teacher {
   lesson = null;
@@ -81,6 +87,11 @@ export class Teacher {
     this.#changed();
   }
 
+  /** Whether a lesson is taken, or about to begin. */
+  get isBusy() {
+    return this.lesson !== null || this.#next !== null;
+  }
+
   async choose() {
     const dialog = $("lessons");
     const list = await this.#lessons();
@@ -113,7 +124,7 @@ export class Teacher {
     const content = await (await fetch(`lessons/${about.file}`)).json();
     const lesson = new Lesson(number, content, {
       begin: step => this.#act({ do: "lesson", n: number, step: step + 1 }),
-      carryOut: commands => commands.forEach(command => this.#carryOut(command)),
+      carryOut: commands => void this.#carryOut(commands, lesson),
     });
     lesson.addEventListener("change", this.#changed);
     this.lesson = null;
@@ -139,11 +150,34 @@ export class Teacher {
     this.lesson?.heard(entries);
   }
 
-  #carryOut(command) {
-    if (command.do !== "slow")
+  async #carryOut(commands, lesson) {
+    for (const command of commands) {
+      if (this.lesson !== lesson)
+        return; // it was left meanwhile
+      if (command.do === "slow" && this.#slow !== null)
+        continue;
+      const recording = this.#live();
+      const s = state(recording.entries);
+      const fact = factOf(command, s);
+      const from = recording.entries.length;
       this.#act(command);
-    else if (this.#slow === null)
-      this.#act(command);
+      if (fact)
+        await this.#happened(recording, fact, from, WITHIN + FRAMES * s.slow);
+    }
+  }
+
+  /** Waits for an entry, but not for ever: a lesson goes on. */
+  #happened(recording, fact, from, within) {
+    return new Promise(done => {
+      const look = () => fulfilled(fact, recording.entries, from) && end();
+      const end = () => {
+        clearTimeout(timer);
+        recording.removeEventListener("change", look);
+        done();
+      };
+      const timer = setTimeout(end, within);
+      recording.addEventListener("change", look);
+    });
   }
 
   async #lessons() {
