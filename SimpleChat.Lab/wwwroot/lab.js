@@ -26,6 +26,7 @@ class Lab {
   control = new Control();
 
   #hello = { cables: {}, protocol: "chat.ack" };
+  #isAsked = false; // this page has asked for a fresh run
   #isWelcome = false;
   #backlog = 0; // entries of the run that are still to come, when the page is new to it
   #changed = eachFrame(() => this.#render());
@@ -72,8 +73,11 @@ class Lab {
     if (this.shown !== this.live)
       this.#show(this.live);
     this.live.end();
-    if (command.do === "fresh")
-      this.#isWelcome = true;
+    if (command.do === "fresh") {
+      this.#isAsked = true;
+      this.people.forget(); // now: what they tell later would stand in the new run
+    }
+
     if (command.do === "ways" || command.do === "fresh")
       this.ways.toggle(command.do === "ways");
     if (command.as)
@@ -95,6 +99,7 @@ class Lab {
     if (entry.kind === "run" && this.live.entries.length > 0) {
       this.#anew();
       this.people.forget();
+      [this.#isWelcome, this.#isAsked] = [this.#isAsked, false];
     }
 
     this.live.add(entry);

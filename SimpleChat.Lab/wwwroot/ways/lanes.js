@@ -8,6 +8,8 @@ export const LANES = [
   { name: "websocket", title: "WebSocket", about: "frames, both ways" },
 ];
 
+const HEARTBEAT = 40; // bytes at most; more is what else nobody told of, an acknowledgement say
+
 const empty = () => ({ trips: [], heard: [], pings: [], requests: 0, up: 0, down: 0, delay: null, quiet: { bytes: 0, pieces: 0 } });
 
 /** {rtt, isOn, quietSince, stored: [{id, t}], lanes: name → what happened there}: after the entry with this n. */
@@ -48,7 +50,7 @@ function take(ways, lane, { what, up = 0, down = 0, id, t }) {
     const trip = lane.trips.find(({ to }) => to === null);
     if (trip)
       trip.to = t;
-  } else if (what === "ping") {
+  } else if (what === "ping" && up + down <= HEARTBEAT) {
     lane.pings.push(t);
   } else if (what === "arrived") {
     lane.heard.push({ id, t });

@@ -7,7 +7,7 @@ import { LANES, waysOf } from "./lanes.js";
 const WINDOW = 12_000; // milliseconds that are seen at once
 const QUIET_WINDOW = 60_000;
 const AN_HOUR = 3_600_000;
-const ENOUGH = 5_000; // milliseconds of quiet that an hour can be reckoned from
+const ENOUGH = 30_000; // milliseconds of quiet that an hour can be reckoned from
 
 export class Ways {
   isOpen = false;
