@@ -8,6 +8,7 @@ export class Lesson extends EventTarget {
   steps;
   at = 0; // the step's index
   phase; // "ask", "ready", "doing" or "done"
+  isBroken; // the server did not keep a promise in this step: a step of the ladder, say
 
   #from = 0; // the index of the first entry since the step's commands
   #begin;
@@ -65,12 +66,16 @@ export class Lesson extends EventTarget {
 
   /** The record has grown. */
   heard(entries) {
-    if (this.phase === "doing" && fulfilled(this.step.until, entries, this.#from))
+    if (this.phase !== "doing")
+      return;
+    this.isBroken = entries.slice(this.#from).some(({ kind, held }) => kind === "verdict" && !held);
+    if (this.isBroken || fulfilled(this.step.until, entries, this.#from))
       this.#is("done");
   }
 
   #go(at) {
     this.at = at;
+    this.isBroken = false;
     this.#begin(at);
     this.#is(this.step.predict ? "ask" : this.step.do?.length ? "ready" : "done");
   }

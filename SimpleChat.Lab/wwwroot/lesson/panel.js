@@ -5,6 +5,9 @@ import { $, button, element, say, show } from "../dom.js";
 const FREE = "Write as alice (a). Then break something: cut bob’s cable (c), lose his next ack (l), kill the server (k), "
   + "and see what comes back when it is mended. The lessons (i) take you through it, one fault at a time.";
 
+const BROKEN = "This server did not keep the promise: what was lost stands on the right. Go on with the lesson to see what else happens. "
+  + "Start the Lab without --server, and SimpleChat keeps it.";
+
 export class LessonPanel {
   #parts;
 
@@ -36,8 +39,9 @@ export class LessonPanel {
     const { step, phase, at, steps } = lesson;
     show(title, element("span", {}, `${lesson.number}. ${lesson.title}`),
       element("span", { class: "help" }, `step ${at + 1} of ${steps.length}`));
-    say(text, phase === "done" && step.then ? step.then : step.say);
-    text.dataset.phase = phase === "done" && step.then ? "then" : "say";
+    const outcome = phase === "done" && (lesson.isBroken ? BROKEN : step.then);
+    say(text, outcome || step.say);
+    text.dataset.phase = lesson.isBroken ? "broken" : outcome ? "then" : "say";
     say(press.firstElementChild, labelOf(lesson));
     press.disabled = phase === "ask";
   }

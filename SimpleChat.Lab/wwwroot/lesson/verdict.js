@@ -39,7 +39,7 @@ export class Verdict {
 }
 
 function verdictOf({ promise, held, sentence, file, line, test, saw: told, predicted }, prediction) {
-  const saw = told ?? prediction?.saw;
+  const saw = told ?? prediction?.saw ?? (held ? undefined : "nothing");
   const says = prediction?.says ?? predicted;
   const about = prediction?.about ?? "bob";
   return [
