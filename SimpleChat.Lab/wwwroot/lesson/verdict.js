@@ -26,7 +26,8 @@ export class Verdict {
       return show(this.#text, document.createTextNode(question));
     const promises = lesson?.steps.map(({ promise }) => promise) ?? [];
     const verdict = verdicts.findLast(({ promise }) => promises.includes(promise)) ?? verdicts.at(-1);
-    return show(this.#result, verdict ? verdictOf(verdict, prediction) : prediction ? waitingOf(prediction) : lesson ? ladderOf(lesson) : nothingOf());
+    return show(this.#result, verdict ? verdictOf(verdict, prediction) : prediction ? waitingOf(prediction)
+      : lesson ? ladderOf(lesson) : nothingOf());
   }
 
   press(key) {

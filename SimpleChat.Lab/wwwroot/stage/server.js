@@ -62,7 +62,8 @@ export class ServerPane {
     const { state, pid, at } = s.server;
     this.#isUp = isUp(s) || state === "starting";
     is.dataset.state = s.isPaused ? "paused" : state === "resumed" ? "up" : state;
-    say(is, `${s.isPaused ? "paused" : state === "paused" ? WAITS[at] ?? "waits" : STATES[state] ?? state}${this.#isUp && pid ? `, pid ${pid}` : ""}`);
+    const word = s.isPaused ? "paused" : state === "paused" ? WAITS[at] ?? "waits" : STATES[state] ?? state;
+    say(is, `${word}${this.#isUp && pid ? `, pid ${pid}` : ""}`);
     show(map, mapWords(s));
     show(steps, stepsOf(s));
     show(messages, tableOf("MessageDB", "every message", s.messages, [], MESSAGES, s,

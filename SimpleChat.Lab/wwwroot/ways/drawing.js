@@ -16,7 +16,8 @@ export function drawingOf({ name, title }, lane, { stored, rtt }, axis) {
   const box = { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none" };
   return drawn("svg", { ...box, role: "img", "aria-label": `${title}: ${summary(lane)}` },
     [TOP, BOTTOM].map(y => drawn("line", { class: "edge", x1: 0, x2: WIDTH, y1: y, y2: y })),
-    stored.filter(({ t }, at) => isSeen(t) && (at === 0 || t - stored[at - 1].t > TOGETHER)).map(({ t }) => drawn("line", { class: "stored", x1: x(t), x2: x(t), y1: 0, y2: HEIGHT })),
+    stored.filter(({ t }, at) => isSeen(t) && (at === 0 || t - stored[at - 1].t > TOGETHER)).map(({ t }) =>
+      drawn("line", { class: "stored", x1: x(t), x2: x(t), y1: 0, y2: HEIGHT })),
     lane.trips.filter(({ from, to }) => isSeen(to ?? from)).map(({ from, to }) => tripOf({ from, to, half, x, begins, ends })),
     streams ? lane.heard.filter(({ t }) => isSeen(t)).map(({ t }) =>
       drawn("path", { class: "trip", d: `M${x(t - half)} ${BOTTOM} L${x(t)} ${TOP}` })) : null,
