@@ -22,7 +22,7 @@ internal sealed class ChatServer : IAsyncDisposable
     {
         using var stream = typeof(PostgresDatabase).Assembly.GetManifestResourceStream("chat.postgres.sql")!;
         using var schema = new StreamReader(stream);
-        Engines.Shared.Execute("chat", schema.ReadToEnd());
+        Tests.Engines.Shared.Execute("chat", schema.ReadToEnd());
         return "chat";
     });
 
@@ -39,6 +39,9 @@ internal sealed class ChatServer : IAsyncDisposable
 
     /// <summary>The nodes' clock; null for the real one. Another one may be set while they are stopped.</summary>
     public TimeProvider? Time { get; set; }
+
+    /// <summary>Where PostgreSQL and Redis are; null for those of the whole run.</summary>
+    public Engines? Engines { get; init; }
 
     /// <summary>Two nodes always have sockets.</summary>
     public bool InMemory { get; init; }
@@ -66,8 +69,8 @@ internal sealed class ChatServer : IAsyncDisposable
         await s_copying.WaitAsync();
         try
         {
-            _postgres ??= Engines.Shared.NewDatabase(s_template.Value);
-            _redis ??= Engines.Shared.NewRedis();
+            _postgres ??= Engines is null ? Tests.Engines.Shared.NewDatabase(s_template.Value) : Engines.NewDatabase();
+            _redis ??= (Engines ?? Tests.Engines.Shared).NewRedis();
         }
         finally
         {
@@ -143,7 +146,7 @@ internal sealed class ChatServer : IAsyncDisposable
         if (_postgres is null)
             return;
         var database = new NpgsqlConnectionStringBuilder(_postgres).Database!;
-        Engines.Shared.Execute("postgres", $"DROP DATABASE {database} WITH (FORCE)");
+        (Engines ?? Tests.Engines.Shared).Execute("postgres", $"DROP DATABASE {database} WITH (FORCE)");
         _postgres = null;
     }
 

@@ -74,7 +74,7 @@ internal sealed class Engines : IDisposable
     public void StartPostgres()
     {
         // As in production, but for the sizes: fsync, full_page_writes and synchronous_commit are on.
-        _postgres = Start(AsPostgres(Binary("postgres")!, "-D", Data, "-k", _folder.FullName, "-h", "127.0.0.1",
+        _postgres = StartEngine(AsPostgres(Binary("postgres")!, "-D", Data, "-k", _folder.FullName, "-h", "127.0.0.1",
             "-p", $"{PostgresPort}", "-c", "max_connections=400", "-c", "shared_buffers=64MB", "-c", "max_wal_size=256MB"));
         Until(() => Execute("postgres", "SELECT 1"), "PostgreSQL");
     }
@@ -90,7 +90,7 @@ internal sealed class Engines : IDisposable
 
     public void StartRedis()
     {
-        _redis = Start(["redis-server", "--port", $"{RedisPort}", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+        _redis = StartEngine(["redis-server", "--port", $"{RedisPort}", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
             "--databases", "1000", "--dir", _folder.FullName]);
         Until(() =>
         {
@@ -100,7 +100,7 @@ internal sealed class Engines : IDisposable
 
     public void KillRedis()
     {
-        _redis!.Kill();
+        _redis!.Kill(entireProcessTree: true);
         _redis.WaitForExit();
     }
 
@@ -160,10 +160,15 @@ internal sealed class Engines : IDisposable
             throw new InvalidOperationException($"{command} {string.Join(' ', arguments)} ended with {process.ExitCode}.");
     }
 
+    /// <summary>Whatever becomes of the tests, the engine ends with them: a shell waits for the end of its input, and stops it.</summary>
+    private Process StartEngine(string[] command) => Start([
+        "sh", "-c", "\"$@\" <&- & engine=$!; cat >/dev/null; kill -INT $engine; wait; rm -rf \"$0\"", _folder.FullName, .. command]);
+
     private static Process Start(string[] command)
     {
         var start = new ProcessStartInfo(command[0], command[1..])
         {
+            RedirectStandardInput = true,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
             WorkingDirectory = "/",

@@ -17,6 +17,7 @@ internal sealed partial class Membership(
     private readonly CancellationTokenSource _stop = new();
     private readonly SemaphoreSlim _beatNow = new(0);
     private Task _running = Task.CompletedTask;
+    private bool _isDisposed;
 
     /// <exception cref="Settings.StartException">Redis cannot be reached.</exception>
     public async Task StartAsync(CancellationToken cancellationToken)
@@ -32,6 +33,8 @@ internal sealed partial class Membership(
 
     public async Task StopAsync(CancellationToken cancellationToken)
     {
+        if (_isDisposed)
+            return; // the host stops even what never started
         await _stop.CancelAsync();
         await _running.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         try
@@ -46,6 +49,7 @@ internal sealed partial class Membership(
 
     public void Dispose()
     {
+        _isDisposed = true;
         _stop.Dispose();
         _beatNow.Dispose();
     }

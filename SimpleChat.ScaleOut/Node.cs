@@ -1,6 +1,7 @@
 using SimpleChat.Limits;
 using SimpleChat.Settings;
 using SimpleChat.Storage;
+using SimpleChat.Webhooks;
 
 namespace SimpleChat.ScaleOut;
 
@@ -39,7 +40,10 @@ internal static class Node
             var audience = provider.GetRequiredService<ClusterAudience>();
             return new Hearing(provider.GetRequiredService<CommitChain>(), audience.TellHere, audience.MissReceipts);
         });
+        services.AddSingleton<WebhookOwner>();
+        services.AddSingleton<WebhookTurn>(provider => provider.GetRequiredService<WebhookOwner>().WaitAsync);
         services.AddHostedService<Membership>();
+        services.AddHostedService(provider => provider.GetRequiredService<WebhookOwner>());
         services.AddHostedService<TailLook>();
     }
 }

@@ -61,7 +61,7 @@ internal sealed class PostgresDatabase : IDatabase, IAsyncDisposable
 
     public ValueTask DisposeAsync() => _readers.DisposeAsync();
 
-    /// <summary>Opens a connection that is held for long, and not pooled.</summary>
+    /// <summary>Opens a connection that is held for long, and not pooled. It may write.</summary>
     public NpgsqlConnection OpenWriter()
     {
         var connection = new NpgsqlConnection(_address.Writer);

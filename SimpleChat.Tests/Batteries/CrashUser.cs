@@ -12,9 +12,10 @@ namespace SimpleChat.Tests.Batteries;
 /// <param name="overHttp">Which way.</param>
 /// <param name="others">Whom to write to.</param>
 /// <param name="random">This user's own.</param>
-internal sealed class CrashUser(string name, bool overHttp, IReadOnlyList<string> others, Random random)
+/// <param name="window">Messages unanswered at a time. With one alone, a message that is refused can be repeated in its order.</param>
+internal sealed class CrashUser(string name, bool overHttp, IReadOnlyList<string> others, Random random, int window = 64)
 {
-    private const int Window = 64, AcksAtOnce = 16;
+    private const int AcksAtOnce = 16;
 
     private readonly List<(string Name, string To, string Text)> _unanswered = [];
     private readonly List<long> _received = [];
@@ -60,7 +61,7 @@ internal sealed class CrashUser(string name, bool overHttp, IReadOnlyList<string
             await SendAsync(client, message);
         while (!enough.IsCancellationRequested || _unanswered.Count > 0)
         {
-            while (_unanswered.Count < Window && !enough.IsCancellationRequested)
+            while (_unanswered.Count < window && !enough.IsCancellationRequested)
                 await SendAsync(client, New());
             var frame = await client.ReceiveAsync();
             switch (frame.Type)
@@ -77,6 +78,8 @@ internal sealed class CrashUser(string name, bool overHttp, IReadOnlyList<string
                 case "delivered":
                     Record.WasToldDelivered(frame.Id);
                     break;
+                case "error" when frame.Code == "storage_unavailable" && window == 1:
+                    throw new InvalidOperationException("Storage is away.");
                 default:
                     Assert.Fail($"{name} was told {frame}");
                     break;

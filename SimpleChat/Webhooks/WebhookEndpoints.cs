@@ -13,6 +13,7 @@ internal static class WebhookEndpoints
     {
         WebhookOptions.Register(services);
         services.AddSingleton<WebhookCaller>();
+        services.AddSingleton<WebhookTurn>(stop => Task.CompletedTask);
         services.AddSingleton<WebhookRegistry>();
         // Registered after the writer, which opens the database first and stops last.
         services.AddHostedService(provider => provider.GetRequiredService<WebhookRegistry>());

@@ -11,7 +11,7 @@ namespace SimpleChat.Webhooks;
 /// </summary>
 internal sealed partial class WebhookLine(
     Webhook webhook, UserShare share, long skippedUpTo, WebhookRegistry registry, WebhookPace pace, WebhookCaller caller, Chat chat,
-    IMessageReader reader, WebhookOptions options, TimeProvider time, ILogger log) : IDisposable
+    IMessageReader reader, WebhookTurn turn, WebhookOptions options, TimeProvider time, ILogger log) : IDisposable
 {
     /// <summary>
     /// A message is skipped after so many refusals, which take about 11 s with the default pauses. A 4xx means that the same request will
@@ -112,6 +112,7 @@ internal sealed partial class WebhookLine(
         var (started, refusals) = (time.GetTimestamp(), 0);
         while (true)
         {
+            await turn(_stop.Token);
             await pace.WaitAsync(_stop.Token);
             if (SkippedUpTo != from || !await reader.ReadInbox(Webhook.User, message.Id - 1, message.Id).AnyAsync())
                 return;

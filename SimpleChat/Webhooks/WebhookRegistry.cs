@@ -4,13 +4,16 @@ using SimpleChat.Wire;
 
 namespace SimpleChat.Webhooks;
 
+/// <summary>Waits until this server may call webhooks. A single server always may; of several on one database one may.</summary>
+internal delegate Task WebhookTurn(CancellationToken stop);
+
 /// <summary>
 /// Keeps the webhooks: table WebhookDB, and a running <see cref="WebhookLine"/> for each of its rows. Changes go through the writer's queue
 /// (<see cref="PendingChange"/>), and take effect in commit order.
 /// </summary>
 internal sealed class WebhookRegistry(
     IDatabase database, Writer writer, UserShares shares, WebhookCaller caller, Chat chat, IMessageReader reader,
-    WebhookOptions options, TimeProvider time, ILogger<WebhookLine> log) : IHostedService
+    WebhookTurn turn, WebhookOptions options, TimeProvider time, ILogger<WebhookLine> log) : IHostedService
 {
     private readonly Lock _gate = new();
 
@@ -66,6 +69,31 @@ internal sealed class WebhookRegistry(
             Start(new Webhook(row.User, row.Url, row.Secret), row.SkippedUpTo);
     }
 
+    /// <summary>Follows what other servers have changed in the table.</summary>
+    public async Task RefreshAsync()
+    {
+        var rows = await reader.ReadWebhooksAsync();
+        foreach (var row in rows)
+        {
+            var webhook = new Webhook(row.User, row.Url, row.Secret);
+            if (Of(row.User) is not { } line || line.Webhook != webhook)
+            {
+                Remove(row.User, line => true);
+                Start(webhook, row.SkippedUpTo);
+            }
+            else if (row.SkippedUpTo < line.SkippedUpTo)
+            {
+                line.TryAgain(); // registered again
+            }
+        }
+
+        string[] users;
+        lock (_gate)
+            users = [.. _lines.Keys.Except(rows.Select(row => row.User))];
+        foreach (var user in users)
+            Remove(user, line => true);
+    }
+
     /// <summary>Ends all lines. The writer ends later, so that it can store their last acks.</summary>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
@@ -109,7 +137,7 @@ internal sealed class WebhookRegistry(
                 _paces[webhook.User] = pace = new WebhookPace(options, time);
             pace.Hurry();
             var line = new WebhookLine(
-                webhook, shares.Hold(webhook.User), skippedUpTo, this, pace, caller, chat, reader, options, time, log);
+                webhook, shares.Hold(webhook.User), skippedUpTo, this, pace, caller, chat, reader, turn, options, time, log);
             _lines[webhook.User] = line;
             line.Start();
         }

@@ -1,0 +1,133 @@
+using System.Text;
+using Npgsql;
+using SimpleChat.Tests.Batteries;
+using Xunit.Abstractions;
+
+namespace SimpleChat.Tests;
+
+/// <summary>
+/// Two nodes, a PostgreSQL and a Redis under load, of which something fails again and again. Nothing that was confirmed is lost, nothing
+/// comes out that nobody sent, everything in order. The long run: <c>ROUNDS=200 dotnet test -c Release --filter ClusterBattery</c>.
+/// </summary>
+[Trait("Category", Battery.Category)]
+public sealed class ClusterBattery(ITestOutputHelper output)
+{
+    private const int Nodes = 2, OverWebSocket = 10, OverHttp = 2;
+
+    /// <summary>A moment in a batch, and one between its commit and everything else: long enough to be hit by a kill.</summary>
+    private const string Slow = "  PERFORM pg_sleep(0.005); COMMIT; PERFORM pg_sleep(0.005);";
+
+    [Fact]
+    public async Task I1_I3_What_was_confirmed_comes_out_once_and_in_order_whichever_part_fails()
+    {
+        var random = new Random(Battery.Seed(output));
+        using var engines = new Engines();
+        var postgres = engines.NewDatabase();
+        var database = new NpgsqlConnectionStringBuilder(postgres).Database!;
+        using (var schema = new StreamReader(typeof(PostgresDatabase).Assembly.GetManifestResourceStream("chat.postgres.sql")!))
+            engines.Execute(database, (await schema.ReadToEndAsync()).Replace("  COMMIT;", Slow, StringComparison.Ordinal));
+        await using var server = await new ChatProcess(engines, postgres, Nodes).StartAsync();
+        string[] names = [.. Enumerable.Range(0, OverWebSocket + OverHttp).Select(i => $"user{i}")];
+        var users = names.Select((name, i) =>
+            new CrashUser(name, i >= OverWebSocket, names, new Random(random.Next()), window: 1)).ToArray();
+
+        using var stop = new CancellationTokenSource();
+        var confirmed = 0;
+        var load = Task.WhenAll(users.Select(user => Task.Run(async () =>
+        {
+            while (!stop.IsCancellationRequested)
+            {
+                await user.ChatAsync(server, () => Interlocked.Increment(ref confirmed), stop.Token);
+                await Task.Delay(50); // of a client that was cut off
+            }
+        })));
+        (string Name, Func<Task> Do)[] faults =
+        [
+            ("a node is killed", async () =>
+            {
+                var node = random.Next(Nodes);
+                server.Kill(node);
+                await Moment();
+                await server.StartNodeAsync(node);
+            }),
+            ("PostgreSQL is killed", async () =>
+            {
+                engines.KillPostgres();
+                await Moment();
+                engines.StartPostgres();
+            }),
+            ("Redis is killed, and comes back empty", async () =>
+            {
+                engines.KillRedis();
+                await Moment();
+                engines.StartRedis();
+            }),
+            ("Redis is emptied", () => TellRedis("FLUSHALL")),
+            ("subscribers of Redis are cut", () => TellRedis("CLIENT", "KILL", "TYPE", "pubsub")),
+            ("a node stands still", async () =>
+            {
+                var node = random.Next(Nodes);
+                server.Signal(node, "STOP");
+                await Moment();
+                server.Signal(node, "CONT");
+            }),
+        ];
+        var rounds = Battery.Rounds(faults.Length);
+        for (var round = 0; round < rounds; round++)
+        {
+            var before = Volatile.Read(ref confirmed);
+            await Deadline.UntilAsync(() => Task.FromResult(Volatile.Read(ref confirmed) > before + 20), "messages to be confirmed");
+            var fault = faults[round % faults.Length];
+            await fault.Do();
+            output.WriteLine($"{round}: {fault.Name}, after {confirmed} confirmed");
+        }
+
+        var last = Volatile.Read(ref confirmed);
+        await Deadline.UntilAsync(() => Task.FromResult(Volatile.Read(ref confirmed) > last + 50), "messages to be confirmed at the end");
+        await stop.CancelAsync();
+        await load.OrFail("the end of the load");
+        var stored = await ReadAsync(postgres);
+        foreach (var user in users)
+            await user.DrainAsync(server);
+
+        var verdict = Checker.Check([.. users.Select(user => user.Record)], stored);
+        output.WriteLine(verdict.ToString());
+        // A node that has fallen behind may offer what was acknowledged elsewhere less than a second ago: the contract says so.
+        Assert.Empty(verdict.Findings.Where(finding => finding.Wrong != Wrong.PushedAfterDelivered).Take(20));
+        Assert.True(verdict.Confirmed > rounds * 20, "Hardly anything was confirmed: there was no load.");
+
+        Task Moment() => Task.Delay(random.Next(1000)); // of a fault, not a wait for something
+
+        Task TellRedis(params string[] command)
+        {
+            engines.TellRedis(command);
+            return Moment();
+        }
+    }
+
+    private static async Task<StoredState> ReadAsync(string postgres)
+    {
+        await using var source = NpgsqlDataSource.Create($"{postgres};Pooling=false");
+        await using var connection = await source.OpenConnectionAsync();
+        await using var snapshot = await connection.BeginTransactionAsync(System.Data.IsolationLevel.RepeatableRead);
+        var messages = await RowsAsync(
+            "SELECT Id, Sender, Recipient, Text, SentAt, ClientMessageId FROM MessageDB ORDER BY Id", row => new StoredMessage(
+                row.GetInt64(0), row.GetString(1), row.GetString(2), Encoding.UTF8.GetString((byte[])row[3]), row.GetInt64(4),
+                row.IsDBNull(5) ? null : Encoding.UTF8.GetString((byte[])row[5])));
+        var inbox = await RowsAsync(
+            "SELECT Recipient, MessageId, Sender FROM InboxDB",
+            row => new StoredInbox(row.GetString(0), row.GetInt64(1), row.GetString(2)));
+        var hole = messages.Zip(messages.Skip(1)).FirstOrDefault(pair => pair.Second.Id != pair.First.Id + 1).First;
+        return new StoredState(messages, inbox, hole is null ? "ok" : $"no message has id {hole.Id + 1}");
+
+        async Task<List<T>> RowsAsync<T>(string sql, Func<NpgsqlDataReader, T> read)
+        {
+            await using var select = new NpgsqlCommand(sql, connection, snapshot);
+            await using var row = await select.ExecuteReaderAsync();
+            var rows = new List<T>();
+            while (await row.ReadAsync())
+                rows.Add(read(row));
+            return rows;
+        }
+    }
+}
