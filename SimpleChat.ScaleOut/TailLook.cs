@@ -10,7 +10,7 @@ internal sealed partial class TailLook(CommitChain chain, PostgresReader reader,
     : BackgroundService
 {
     /// <summary>How often the database is looked at. A commit that nobody announced is pushed that much later.</summary>
-    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(200);
 
     /// <summary>How often the chain is asked whether it misses something.</summary>
     private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(20);
