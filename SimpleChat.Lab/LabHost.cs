@@ -84,6 +84,7 @@ internal sealed class LabHost : IAsyncDisposable
 
     private async Task StartAsync()
     {
+        _app.Lifetime.ApplicationStopping.Register(_over.Cancel); // pages would keep it waiting
         _app.Use(RequireOwn);
         _app.UseWebSockets();
         var page = new PhysicalFileProvider(Path.Combine(ServedProgram.Root, "SimpleChat.Lab", "wwwroot"));

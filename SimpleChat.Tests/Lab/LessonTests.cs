@@ -1,0 +1,39 @@
+using System.Text.Json;
+using Xunit.Abstractions;
+
+namespace SimpleChat.Tests.Lab;
+
+/// <summary>
+/// Each lesson of the Lab, played on the real server without a browser. What is promised is compared with a recorded run, which the page
+/// replays. <c>GOLDEN=1 dotnet test --filter LessonTests</c> records them anew, at a person's pace.
+/// </summary>
+public sealed class LessonTests(ITestOutputHelper output)
+{
+    private static readonly string Folder = Path.Combine(ArchitectureTests.Root, "SimpleChat.Lab", "wwwroot", "lessons");
+
+    private static readonly bool IsRecording = Environment.GetEnvironmentVariable("GOLDEN") == "1";
+
+    public static TheoryData<string> Lessons =>
+        [.. Directory.GetFiles(Folder, "*.json").Select(file => Path.GetFileName(file)).Where(file => file != "index.json").Order()];
+
+    [Theory]
+    [MemberData(nameof(Lessons))]
+    public async Task Each_lesson_does_on_the_real_server_what_it_says(string lesson)
+    {
+        var number = int.Parse(lesson[..2], System.Globalization.CultureInfo.InvariantCulture);
+        await using var lab = await TestLab.StartAsync();
+        await using (var player = lab.Player(IsRecording ? 1 : 20))
+            await player.PlayAsync(Patterns.Parse(await File.ReadAllTextAsync(Path.Combine(Folder, lesson))), number);
+        var entries = lab.Page.Entries();
+        Assert.DoesNotContain("\"held\":false", string.Concat(entries));
+        Assert.Empty(lab.Page.Refusals);
+        Assert.DoesNotContain(lab.Log, line => line.Contains("Exception", StringComparison.Ordinal));
+
+        var run = Path.Combine(Folder, "runs", Path.ChangeExtension(lesson, "jsonl"));
+        var outcome = Outcome.Of(entries);
+        output.WriteLine(outcome);
+        if (IsRecording)
+            await File.WriteAllLinesAsync(run, entries.Select(entry => entry.GetRawText()));
+        Assert.Equal(Outcome.Of((await File.ReadAllLinesAsync(run)).Select(Patterns.Parse)), outcome);
+    }
+}

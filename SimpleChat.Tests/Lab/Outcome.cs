@@ -1,0 +1,60 @@
+using System.Globalization;
+using System.Text.Json;
+
+namespace SimpleChat.Tests.Lab;
+
+/// <summary>
+/// What is promised of a run, out of its entries: which rows came and went, in what order, what was shown and confirmed to whom, how
+/// connections ended, what the verdicts are. Neither times nor what may come in another order.
+/// </summary>
+internal static class Outcome
+{
+    /// <summary>A line for each thing that is promised.</summary>
+    public static string Of(IEnumerable<JsonElement> entries)
+    {
+        var facts = new SortedDictionary<string, List<string>>(StringComparer.Ordinal);
+        foreach (var entry in entries)
+        {
+            foreach (var (what, fact) in Facts(entry))
+            {
+                if (!facts.TryGetValue(what, out var all))
+                    facts[what] = all = [];
+                all.Add(fact);
+            }
+        }
+
+        return string.Join('\n', facts.Select(fact => $"{fact.Key}: {string.Join(' ', fact.Value)}"));
+    }
+
+    private static IEnumerable<(string What, string Fact)> Facts(JsonElement entry)
+    {
+        switch (Text(entry, "kind"))
+        {
+            case "rows":
+                var table = Text(entry, "table");
+                foreach (var row in entry.GetProperty("added").EnumerateArray())
+                    yield return ($"{table} added", $"{Text(row, "id")}→{Text(row, "to")}");
+                foreach (var row in entry.GetProperty("gone").EnumerateArray())
+                    yield return ($"{table} gone", $"{Text(row, "id")}→{Text(row, "to")}");
+                break;
+            case "screen" when Text(entry, "what") is "shown" or "repeat" or "sent" or "unsent":
+                yield return ($"{Text(entry, "who")} {Text(entry, "tab")} {Text(entry, "what")}", Text(entry, "id") + Text(entry, "text"));
+                break;
+            case "frame" when Text(entry, "fate") == "lost":
+                yield return ("lost", $"{Text(entry, "who")} {Text(entry, "what")}");
+                break;
+            case "line" when Text(entry, "code").Length > 0 && Text(entry, "by") == "server":
+                yield return ($"{Text(entry, "who")} closed", Text(entry, "code"));
+                break;
+            case "server" when Text(entry, "state") is "up" or "killed" or "stopped":
+                yield return ("server", Text(entry, "state") + Text(entry, "at"));
+                break;
+            case "verdict":
+                yield return ($"{Text(entry, "promise")} {(Text(entry, "held") == "True" ? "held" : "broken")}", Text(entry, "saw"));
+                break;
+        }
+    }
+
+    private static string Text(JsonElement entry, string name) =>
+        entry.TryGetProperty(name, out var value) ? string.Create(CultureInfo.InvariantCulture, $"{value}") : "";
+}
