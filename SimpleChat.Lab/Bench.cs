@@ -15,7 +15,7 @@ internal sealed class Bench : IAsyncDisposable
     /// <summary>Kinds of frames that can be lost.</summary>
     private static readonly string[] Losses = ["ack", "sent", "message", "delivered", "send"];
 
-    /// <summary>When nothing has happened for so long, at full speed, what is missing is taken for missing.</summary>
+    /// <summary>After such a silence, at full speed, the rules say what has happened.</summary>
     private static readonly TimeSpan Silence = TimeSpan.FromMilliseconds(700);
 
     private static readonly TimeSpan LongestDelay = TimeSpan.FromSeconds(10);

@@ -1,3 +1,4 @@
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 
@@ -184,4 +185,12 @@ internal sealed record VerdictEntry(
 [JsonSerializable(typeof(ClientEntry))]
 [JsonSerializable(typeof(PredictEntry))]
 [JsonSerializable(typeof(LessonEntry))]
-internal sealed partial class LabJson : JsonSerializerContext;
+internal sealed partial class LabJson : JsonSerializerContext
+{
+    /// <summary>Without escapes that only a web page's source would need: the messages in a record are JSON themselves.</summary>
+    public static LabJson Readable { get; } = new(new JsonSerializerOptions(JsonSerializerDefaults.Web)
+    {
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    });
+}

@@ -41,7 +41,8 @@ internal sealed class LabHost : IAsyncDisposable
     {
         var program = ServedProgram.Find(server);
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.Logging.AddSimpleConsole().SetMinimumLevel(LogLevel.Warning);
+        builder.Logging.AddSimpleConsole().SetMinimumLevel(LogLevel.Warning)
+            .AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical); // Program says in one line why a start failed
         builder.Services.AddRoutingCore();
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => Listen(kestrel, port));
         var host = new LabHost(builder.Build(), new Bench(program, TimeProvider.System, printed));
@@ -152,21 +153,12 @@ internal sealed class LabHost : IAsyncDisposable
 
         async Task HearAsync()
         {
-            using var commands = WebSocketStream.Create(socket, WebSocketMessageType.Text);
-            var buffer = new ArraySegment<byte>(new byte[64 * 1024]);
-            while (true)
+            while (socket.State == WebSocketState.Open)
             {
-                var count = 0;
-                ValueWebSocketReceiveResult part;
-                do
-                {
-                    part = await socket.ReceiveAsync(buffer.AsMemory(count), end.Token);
-                    count += part.Count;
-                }
-                while (!part.EndOfMessage && count < buffer.Count);
-                if (part.MessageType == WebSocketMessageType.Close)
-                    return;
-                if (await _bench.DoAsync(Encoding.UTF8.GetString(buffer[..count])) is { } refused)
+                using var message = WebSocketStream.CreateReadableMessageStream(socket);
+                using var text = new StreamReader(message, Encoding.UTF8);
+                var command = await text.ReadToEndAsync(end.Token);
+                if (command.Length > 0 && await _bench.DoAsync(command) is { } refused)
                     await SendAsync(JsonSerializer.Serialize(refused, LabJson.Default.Refused));
             }
         }

@@ -10,8 +10,11 @@ namespace SimpleChat.Lab;
 /// <param name="server">The server.</param>
 internal sealed class Line(Cable cable, Record? record, Socket client, Socket server) : IDisposable
 {
-    /// <summary>So much of a frame is kept.</summary>
-    private const int MostBytes = 512, MostText = 4096, MostAnswer = 16384;
+    /// <summary>So much of a text is kept.</summary>
+    public const int MostText = 4096;
+
+    /// <summary>So much of a frame's bytes, and of an answer's body.</summary>
+    private const int MostBytes = 512, MostAnswer = 16384;
 
     private readonly CancellationTokenSource _over = new();
     private readonly Queue<Exchange> _exchanges = [];
@@ -232,7 +235,8 @@ internal sealed class Line(Cable cable, Record? record, Socket client, Socket se
         frame.HeaderLength + (long)frame.PayloadLength, said.What, fate, Clip(said.Text, MostText), said.Id, said.Ids,
         said.ClientMessageId)) ?? 0;
 
-    private static string? Clip(string? text, int most) => text is { Length: var length } && length > most ? text[..most] : text;
+    /// <summary>The beginning of a text that is longer.</summary>
+    public static string? Clip(string? text, int most) => text is { Length: var length } && length > most ? text[..most] : text;
 
     /// <summary>A request and its answer.</summary>
     private sealed class Exchange(Head request)

@@ -19,6 +19,7 @@ internal sealed class Record : IDisposable
     private Verdicts _verdicts = new();
     private long _began;
     private int _connections;
+    private bool _isQuiet; // for a while already
 
     /// <param name="server">Which server it is about.</param>
     /// <param name="time">The clock.</param>
@@ -29,7 +30,7 @@ internal sealed class Record : IDisposable
         Begin();
     }
 
-    /// <summary>When nothing has happened for so long, what is missing is taken for missing.</summary>
+    /// <summary>After such a silence the rules look at what has come; after four times that, at what has not.</summary>
     public TimeSpan Quiet { get; set; } = Timeout.InfiniteTimeSpan;
 
     /// <summary>How many entries the run has.</summary>
@@ -60,6 +61,7 @@ internal sealed class Record : IDisposable
         {
             var number = Append(entry);
             AppendVerdicts();
+            _isQuiet = false;
             _quiet.Change(Quiet, Timeout.InfiniteTimeSpan);
             return number;
         }
@@ -105,8 +107,11 @@ internal sealed class Record : IDisposable
     {
         lock (_lock)
         {
-            _verdicts.Settle();
+            _verdicts.Settle(isLong: _isQuiet);
             AppendVerdicts();
+            if (!_isQuiet && Quiet != Timeout.InfiniteTimeSpan)
+                _quiet.Change(3 * Quiet, Timeout.InfiniteTimeSpan);
+            _isQuiet = true;
         }
     }
 
@@ -123,7 +128,7 @@ internal sealed class Record : IDisposable
         if (_lines.Count == Most - 1)
             entry = new FaultEntry("record-full");
         entry = entry with { N = _lines.Count + 1, T = Math.Round(_time.GetElapsedTime(_began).TotalMilliseconds, 1) };
-        var line = JsonSerializer.Serialize(entry, LabJson.Default.Entry);
+        var line = JsonSerializer.Serialize(entry, LabJson.Readable.Entry);
         _lines.Add(line);
         _pages.ForEach(page => page.TryWrite(line));
         _verdicts.See(entry);

@@ -87,6 +87,11 @@ public sealed partial class ArchitectureTests
     }
 
     [Fact]
+    public void The_server_does_not_know_the_Lab() =>
+        Assert.All(Sources().Append(Path.Combine(Server, "SimpleChat.csproj")),
+            file => Assert.DoesNotContain("SimpleChat.Lab", File.ReadAllText(file)));
+
+    [Fact]
     public void Only_one_file_knows_OpenTelemetry() => Assert.Equal(Path.Combine("Hosting", "Telemetry.cs"), Path.GetRelativePath(
         Server, Assert.Single(Sources(), file => File.ReadAllText(file).Contains("using OpenTelemetry", StringComparison.Ordinal))));
 

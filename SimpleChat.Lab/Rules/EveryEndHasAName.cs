@@ -15,9 +15,9 @@ internal sealed class EveryEndHasAName(RunState run)
             _error ??= frame;
     }
 
-    public override void Settled()
+    public override void Settled(bool isLong)
     {
-        if (_garbage is not { } garbage || !Run.Lines.TryGetValue(garbage.Line, out var line))
+        if (_garbage is not { } garbage || !Run.Lines.TryGetValue(garbage.Line, out var line) || line.End is null && _error is null)
             return;
         var others = _hadOthers && Run.Lines.Values.All(other => other.End is { } end && end.N > garbage.N || other.End is not null)
             ? " Everybody else's connection ended too." : _hadOthers ? " Nobody else noticed." : "";

@@ -17,7 +17,7 @@ internal sealed class InboxEmptiesOnDelivery(RunState run)
             Say(false, $"The message was lost on {frame.Who}'s cable. The server has kept nothing: it will never come.", [frame.N]);
     }
 
-    public override void Settled()
+    public override void Settled(bool isLong)
     {
         foreach (var (frame, id) in _lost.ToArray())
         {
@@ -31,7 +31,7 @@ internal sealed class InboxEmptiesOnDelivery(RunState run)
             else if (again is not null)
                 Say(true, $"{id} was lost on the way to {frame.Who}. It was never acknowledged, so its row stayed, and it came again.",
                     [frame.N, again.N], [message]);
-            else if (back is not null && !message.IsInInbox)
+            else if (isLong && back is not null && !message.IsInInbox)
                 Say(false, $"{id} was lost on the way to {frame.Who}, and it did not come again. The server took \"written\" for " +
                     "\"delivered\", and its row is gone.", [frame.N, message.Gone, back.Entry.N], [message]);
             else

@@ -25,14 +25,19 @@ internal sealed class NoGap(RunState run)
             Say(false, $"{frame.Who} got {id}, and {missing.Row.Id} still waits in the inbox: a hole.", [missing.Rows, frame.N], [missing]);
     }
 
-    public override void Settled()
+    public override void Settled(bool isLong)
     {
         if (_cut is not { } cut || Run.OpenLinesOf(cut.Who).LastOrDefault(line => line.Entry.N > cut.N) is not { } back)
             return;
-        _cut = null;
         var his = Run.Messages.Values.Where(message => message.Row.To == cut.Who).ToArray();
+        if (his.Any(message => message.Pushes.Count > 0 && message.Pushes.TrueForAll(push => push.Fate == "lost")))
+            return; // another rule has something to say about what the cable lost
+        var missing = his.FirstOrDefault(message => message.Pushes.Count == 0);
+        if (missing is not null && !isLong)
+            return;
+        _cut = null;
         var came = back.Pushed.Count(id => his.Any(message => message.Row.Id == id));
-        if (his.FirstOrDefault(message => message.Pushes.Count == 0) is { } missing)
+        if (missing is not null)
             Say(false, $"{cut.Who} is back, and {missing.Row.Id} never came.", [missing.Rows, cut.N, back.Entry.N], [missing]);
         else if (came > 0)
             Say(true, $"{cut.Who}'s cable was cut. After the return {came} {(came == 1 ? "message" : "messages")} came " +

@@ -12,13 +12,16 @@ internal sealed class RemovesOnlyItself(RunState run)
             _left = left;
     }
 
-    public override void Settled()
+    public override void Settled(bool isLong)
     {
         if (_left is not { } left || Run.OpenLinesOf(left.Who).LastOrDefault() is not { } other
             || Run.Sendings.Find(sending => sending.Frame.N > left.N && sending.To == left.Who) is not { } sending)
             return;
+        var isPushed = IsPushed(sending, left);
+        if (!isPushed && !isLong)
+            return;
         _left = null;
-        if (IsPushed(sending, left))
+        if (isPushed)
             Say(true, $"One of {left.Who}'s connections left, and took only itself out of the map: \"{sending.Text}\" came over the " +
                 "other.", [left.N, sending.Frame.N]);
         else

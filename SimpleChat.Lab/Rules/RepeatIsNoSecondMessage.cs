@@ -4,7 +4,7 @@ namespace SimpleChat.Lab.Rules;
 internal sealed class RepeatIsNoSecondMessage(RunState run)
     : Rule(run, "I6", "SimpleChat/Steps.cs", "SimpleChat.Tests/SendTests.cs")
 {
-    public override void Settled()
+    public override void Settled(bool isLong)
     {
         var named = Run.Sendings.Where(sending => sending.Frame.ClientMessageId is not null && sending.Answer is not { What: "error" });
         foreach (var repeats in named.GroupBy(sending => (sending.Frame.Who, sending.Frame.ClientMessageId)).Where(all => all.Count() > 1))

@@ -30,8 +30,9 @@ internal abstract class Rule(RunState run, string promise, string file, string t
     {
     }
 
-    /// <summary>Nothing has happened for a while: what has not come by now will not come by itself.</summary>
-    public virtual void Settled()
+    /// <summary>Nothing has happened for a while.</summary>
+    /// <param name="isLong">Whether for so long that what has not come will not come by itself.</param>
+    public virtual void Settled(bool isLong)
     {
     }
 

@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 
 namespace SimpleChat.Lab.Rules;
@@ -12,7 +13,7 @@ internal sealed record Sending(FrameEntry Frame, string? To, string? Text)
     public FrameEntry? Answer { get; set; }
 
     /// <summary>Whether it became this row.</summary>
-    public bool IsOf(StoredMessage message) => message.Row.From == Frame.Who && message.Row.To == To && message.Row.Text == Text
+    public bool IsOf(StoredMessage message) => message.Row.From == Frame.Who && message.Row.To == To && (Text is null || message.Row.Text == Text)
         && (message.Row.ClientMessageId ?? Frame.ClientMessageId) == Frame.ClientMessageId;
 }
 
@@ -127,16 +128,23 @@ internal sealed class RunState
         }
     }
 
+    /// <summary>A property of a message, which may be cut off in the record.</summary>
     private static string? Property(FrameEntry frame, string name)
     {
         try
         {
-            using var json = JsonDocument.Parse(frame.Text ?? "");
-            return json.RootElement.TryGetProperty(name, out var value) ? value.GetString() : null;
+            var json = new Utf8JsonReader(Encoding.UTF8.GetBytes(frame.Text ?? ""), isFinalBlock: false, state: default);
+            while (json.Read())
+            {
+                if (json is { TokenType: JsonTokenType.PropertyName, CurrentDepth: 1 } && json.ValueTextEquals(name))
+                    return json.Read() && json.TokenType == JsonTokenType.String ? json.GetString() : null;
+            }
+
+            return null;
         }
-        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        catch (JsonException)
         {
-            return null; // cut off in the record, or no message
+            return null; // no message
         }
     }
 }

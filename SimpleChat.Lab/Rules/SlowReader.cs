@@ -14,19 +14,21 @@ internal sealed class SlowReader(RunState run)
                 _stopped = stopped;
                 break;
             case FaultEntry { What: "read" }:
-                Settled();
+                Settled(isLong: true);
                 _stopped = null;
                 break;
         }
     }
 
-    public override void Settled()
+    public override void Settled(bool isLong)
     {
         if (_stopped is not { } stopped)
             return;
         var since = Run.Sendings.Where(sending => sending.Frame.N > stopped.N && sending.To == stopped.Who).ToArray();
         var answered = since.Where(sending => sending.Answer is not null).ToArray();
         if (since.Length == 0)
+            return;
+        if (answered.Length < since.Length && !isLong)
             return;
         if (answered.Length < since.Length)
             Say(false, $"{stopped.Who} does not read, and {since[0].Frame.Who} pays for it: after {answered.Length} messages there is no " +

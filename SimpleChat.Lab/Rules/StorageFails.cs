@@ -28,7 +28,7 @@ internal sealed class StorageFails(RunState run)
                 [full.N, frame.N], saw: "nothing");
     }
 
-    public override void Settled()
+    public override void Settled(bool isLong)
     {
         if (_full is not { } full)
             return;

@@ -36,7 +36,8 @@ internal sealed class Verdicts
     }
 
     /// <summary>Nothing has happened for a while.</summary>
-    public void Settle() => Array.ForEach(_rules, rule => rule.Settled());
+    /// <param name="isLong">Whether for so long that what has not come will not come by itself.</param>
+    public void Settle(bool isLong) => Array.ForEach(_rules, rule => rule.Settled(isLong));
 
     /// <summary>The next thing to say; null if there is nothing.</summary>
     public VerdictEntry? Next() =>

@@ -13,16 +13,18 @@ internal sealed class WaitsWhileAway(RunState run)
             _waiting.Add(sending);
     }
 
-    public override void Settled()
+    public override void Settled(bool isLong)
     {
         foreach (var his in _waiting.GroupBy(sending => sending.To!).ToArray())
         {
             if (Run.OpenLinesOf(his.Key).LastOrDefault(line => line.Entry.N > his.First().Frame.N) is not { } back)
                 continue;
-            _waiting.RemoveAll(sending => sending.To == his.Key);
             StoredMessage[] stored = [.. Run.Messages.Values.Where(message => message.Row.To == his.Key
                 && his.Any(sending => sending.Answer?.Id == message.Row.Id || sending.Text == message.Row.Text))];
             StoredMessage[] came = [.. stored.Where(message => message.Pushes.Exists(push => push.N > back.Entry.N))];
+            if (!isLong && (stored.Length == 0 || came.Length < stored.Length))
+                continue;
+            _waiting.RemoveAll(sending => sending.To == his.Key);
             if (stored.Length == 0)
                 Say(false, $"{his.Key} was away, and \"{his.First().Text}\" was written nowhere. {his.Key} is back, and will never see it.",
                     [his.First().Frame.N, back.Entry.N], saw: "nothing");

@@ -32,7 +32,7 @@ internal sealed class WrittenBeforePushed(RunState run)
             Say(false, $"`{frame.What}` {id} went out before {id} was in MessageDB.", [frame.N]);
     }
 
-    public override void Settled()
+    public override void Settled(bool isLong)
     {
         foreach (var open in _open.ToArray())
         {

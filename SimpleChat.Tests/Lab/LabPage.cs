@@ -16,6 +16,7 @@ internal sealed class LabPage : IAsyncDisposable
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Task _reading = Task.CompletedTask;
     private JsonElement _helloed;
+    private int _handled;
 
     /// <summary>What it was told first.</summary>
     public JsonElement Hello => _helloed;
@@ -80,6 +81,15 @@ internal sealed class LabPage : IAsyncDisposable
         {
             _sending.Release();
         }
+    }
+
+    /// <summary>Waits until every command so far was handled: they are handled in order, and this one is refused.</summary>
+    public async Task HandledAsync()
+    {
+        var nothing = $"nothing {Interlocked.Increment(ref _handled)}";
+        await DoAsync($$"""{"do":"{{nothing}}"}""");
+        await Deadline.UntilAsync(() => Task.FromResult(Refusals.Any(refusal => refusal.Contains($"{nothing}.", StringComparison.Ordinal))),
+            nothing);
     }
 
     /// <summary>Begins a new run, with an empty database, and waits until its server is up.</summary>

@@ -8,6 +8,10 @@ namespace SimpleChat.Tests.Lab;
 /// <param name="hurry">By how much everything that waits is shortened.</param>
 internal sealed class LessonPlayer(LabPage page, int hurry) : IAsyncDisposable
 {
+    private static readonly JsonElement Start = Patterns.Parse("""{"do":"server","what":"start"}""");
+
+    private static readonly JsonElement Cut = Patterns.Parse("""{"do":"fault","what":"cut"}""");
+
     private readonly Dictionary<(string Who, int Tab), Pane> _panes = [];
 
     /// <summary>Plays a lesson from its first step to its last, on a run of its own.</summary>
@@ -26,20 +30,25 @@ internal sealed class LessonPlayer(LabPage page, int hurry) : IAsyncDisposable
         }
     }
 
-    /// <summary>Does what a lesson's command says.</summary>
+    /// <summary>Does what a lesson's command says, and waits until it is done: commands go over several lines.</summary>
     public async Task DoAsync(JsonElement command)
     {
+        var from = page.Count;
         if (!command.TryGetProperty("as", out var who))
         {
             await page.DoAsync(Hurried(command));
+            await page.UntilAsync(command.Matches(Start) ? """{"kind":"server","state":"up"}""" : $$"""
+                {"kind":"fault","do":"{{command.GetProperty("do")}}"}
+                """, from);
+            if (command.Matches(Cut))
+                await Deadline.UntilAsync(() => Task.FromResult(!IsConnected(command.GetProperty("who").GetString()!)), "a broken line");
             return;
         }
 
         var (name, tab) = (who.GetString()!, command.TryGetProperty("tab", out var number) ? number.GetInt32() : 1);
-        if (!_panes.TryGetValue((name, tab), out var pane))
-            _panes[(name, tab)] = pane = new Pane(page, name, tab);
+        var pane = PaneOf(name, tab);
         if (command.TryGetProperty("connect", out _))
-            pane.Connect(command.TryGetProperty("after", out _));
+            await pane.ConnectAsync(resumes: command.TryGetProperty("after", out _));
         if (command.TryGetProperty("send", out var text))
             await SendAsync(pane, name == "alice" ? "bob" : "alice", text.GetString()!, command);
         if (command.TryGetProperty("again", out _))
@@ -48,11 +57,34 @@ internal sealed class LessonPlayer(LabPage page, int hurry) : IAsyncDisposable
             await pane.LeaveAsync();
     }
 
+    /// <summary>Does something and waits for nothing; whoever it is about connects before.</summary>
+    public async Task ThrowAsync(JsonElement command, Random random)
+    {
+        if (!command.TryGetProperty("as", out var who))
+        {
+            await page.DoAsync(command.GetRawText());
+            return;
+        }
+
+        var pane = PaneOf(who.GetString()!, 1);
+        _ = pane.ConnectAsync().ContinueWith(_ => { }, TaskScheduler.Default);
+        await SendAsync(pane, random.Next(2) == 0 ? "alice" : "bob", command.GetProperty("send").GetString()!, command);
+    }
+
     public async ValueTask DisposeAsync()
     {
         foreach (var pane in _panes.Values)
             await pane.DisposeAsync();
     }
+
+    private Pane PaneOf(string name, int tab)
+    {
+        if (!_panes.TryGetValue((name, tab), out var pane))
+            _panes[(name, tab)] = pane = new Pane(page, name, tab);
+        return pane;
+    }
+
+    private bool IsConnected(string who) => _panes.Any(pane => pane.Key.Who == who && pane.Value.IsConnected);
 
     private async Task PlayAsync(JsonElement step)
     {

@@ -25,15 +25,16 @@ public sealed class LessonTests(ITestOutputHelper output)
         await using (var player = lab.Player(IsRecording ? 1 : 20))
             await player.PlayAsync(Patterns.Parse(await File.ReadAllTextAsync(Path.Combine(Folder, lesson))), number);
         var entries = lab.Page.Entries();
-        Assert.DoesNotContain("\"held\":false", string.Concat(entries));
+        var run = Path.Combine(Folder, "runs", Path.ChangeExtension(lesson, "jsonl"));
+        if (IsRecording)
+            await File.WriteAllLinesAsync(run, entries.Select(entry => entry.GetRawText()));
+        var broken = Patterns.Parse("""{"kind":"verdict","held":false}""");
+        Assert.Empty(entries.Where(entry => entry.Matches(broken)).Select(entry => entry.GetRawText()));
         Assert.Empty(lab.Page.Refusals);
         Assert.DoesNotContain(lab.Log, line => line.Contains("Exception", StringComparison.Ordinal));
 
-        var run = Path.Combine(Folder, "runs", Path.ChangeExtension(lesson, "jsonl"));
         var outcome = Outcome.Of(entries);
         output.WriteLine(outcome);
-        if (IsRecording)
-            await File.WriteAllLinesAsync(run, entries.Select(entry => entry.GetRawText()));
         Assert.Equal(Outcome.Of((await File.ReadAllLinesAsync(run)).Select(Patterns.Parse)), outcome);
     }
 }

@@ -19,28 +19,42 @@ internal sealed class Pane(LabPage page, string who, int tab) : IAsyncDisposable
     private ClientWebSocket? _socket;
     private CancellationTokenSource _left = new();
     private Task _living = Task.CompletedTask;
+    private TaskCompletionSource _connected = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private bool _resumes;
+    private volatile bool _isLeaving;
     private string _remembered = "";
 
-    /// <summary>Connects, and again whenever the line has broken; does nothing if it is connected or tries to be.</summary>
+    /// <summary>Whether it is connected, as far as it knows.</summary>
+    public bool IsConnected => _connected.Task.IsCompleted;
+
+    /// <summary>Connects, and from then on again whenever the line has broken. Waits until it is connected.</summary>
     /// <param name="resumes">Whether to ask for what is after its position.</param>
-    public void Connect(bool resumes = false)
+    public Task ConnectAsync(bool resumes = false)
     {
         _resumes = resumes;
-        if (!_living.IsCompleted)
-            return;
-        _left.Dispose();
-        _left = new CancellationTokenSource();
-        _living = LiveAsync(_left.Token);
+        if (_living.IsCompleted)
+        {
+            _left.Dispose();
+            _left = new CancellationTokenSource();
+            _living = LiveAsync(_left.Token);
+        }
+
+        return _connected.Task.OrFail($"a connection of {who}'s");
     }
 
-    /// <summary>Closes the line, and stays away.</summary>
+    /// <summary>Closes the line, waits until the server has closed it too, and stays away.</summary>
     public async Task LeaveAsync()
     {
+        _isLeaving = true;
         if (_socket is { State: WebSocketState.Open } socket)
+        {
             await socket.CloseOutputAsync(WebSocketCloseStatus.NormalClosure, null, default);
+            await Task.WhenAny(_living, Task.Delay(TimeSpan.FromSeconds(5)));
+        }
+
         await _left.CancelAsync();
         await _living;
+        _isLeaving = false;
     }
 
     /// <summary>Sends a message, now or when it is connected.</summary>
@@ -72,7 +86,7 @@ internal sealed class Pane(LabPage page, string who, int tab) : IAsyncDisposable
 
     private async Task LiveAsync(CancellationToken left)
     {
-        while (!left.IsCancellationRequested)
+        while (!left.IsCancellationRequested && !_isLeaving)
         {
             await RememberAsync("trying");
             using var socket = new ClientWebSocket();
@@ -93,7 +107,10 @@ internal sealed class Pane(LabPage page, string who, int tab) : IAsyncDisposable
             }
 
             _socket = null;
-            await Task.Delay(Again, left).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (_connected.Task.IsCompleted)
+                _connected = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            if (!_isLeaving)
+                await Task.Delay(Again, left).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
         await RememberAsync("left");
@@ -124,7 +141,8 @@ internal sealed class Pane(LabPage page, string who, int tab) : IAsyncDisposable
             while (!got.EndOfMessage);
             if (got.MessageType == WebSocketMessageType.Close)
             {
-                await socket.CloseOutputAsync(WebSocketCloseStatus.NormalClosure, null, left);
+                if (socket.State == WebSocketState.CloseReceived)
+                    await socket.CloseOutputAsync(WebSocketCloseStatus.NormalClosure, null, left);
                 return;
             }
 
@@ -138,6 +156,7 @@ internal sealed class Pane(LabPage page, string who, int tab) : IAsyncDisposable
         switch (frame.Type)
         {
             case "connected":
+                _connected.TrySetResult();
                 await AgainAsync();
                 break;
             case "sent":
@@ -165,8 +184,16 @@ internal sealed class Pane(LabPage page, string who, int tab) : IAsyncDisposable
                 break;
             case "error":
                 await SeeAsync("failed", null, frame.ClientMessageId);
+                if (frame.Code == "storage_unavailable")
+                    _ = AgainSoonAsync();
                 break;
         }
+    }
+
+    private async Task AgainSoonAsync()
+    {
+        await Task.Delay(Again);
+        await AgainAsync();
     }
 
     private Task PushAsync(string name, string to, string text) => WriteAsync(new { type = "send", to, text, clientMessageId = name });
@@ -190,7 +217,9 @@ internal sealed class Pane(LabPage page, string who, int tab) : IAsyncDisposable
     }
 
     private Task SeeAsync(string what, long? id = null, string? clientMessageId = null, string? text = null) =>
-        TellAsync(new { @do = "screen", who, tab, what, id, clientMessageId, text });
+        TellAsync(new { @do = "screen", who, tab, what, id, clientMessageId, text = Clip(text) });
+
+    private static string? Clip(string? text) => text is { Length: > 100 } ? text[..100] : text;
 
     private Task TellAsync(object what) => page.DoAsync(JsonSerializer.Serialize(what, ChatClient.Json));
 
@@ -198,7 +227,7 @@ internal sealed class Pane(LabPage page, string who, int tab) : IAsyncDisposable
     {
         string[] outbox;
         lock (_outbox)
-            outbox = [.. _outbox.Select(message => message.Text)];
+            outbox = [.. _outbox.Select(message => Clip(message.Text)!)];
         var memory = new { @do = "lost", who, tab, state, outbox, position = _position.Id, unacked = Array.Empty<long>() };
         var now = JsonSerializer.Serialize(memory);
         if (now == _remembered)

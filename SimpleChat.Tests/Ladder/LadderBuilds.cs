@@ -10,8 +10,12 @@ namespace SimpleChat.Tests.Ladder;
 /// whole of MSBuild. The projects say what the SDK makes of the files' own directives, and lie in a temporary folder below the
 /// repository's properties: warnings are errors here too.
 /// </summary>
-public sealed partial class LadderBuilds : IAsyncLifetime, IDisposable
+[CollectionDefinition(Collection)]
+public sealed partial class LadderBuilds : IAsyncLifetime, IDisposable, ICollectionFixture<LadderBuilds>
 {
+    /// <summary>The tests that need them: they are built once for all.</summary>
+    internal const string Collection = "The ladder";
+
     /// <summary>In the order in which they are climbed.</summary>
     public static readonly string[] Steps =
     [

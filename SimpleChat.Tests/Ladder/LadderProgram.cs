@@ -7,6 +7,9 @@ namespace SimpleChat.Tests.Ladder;
 /// <param name="assembly">What it was built to.</param>
 internal sealed partial class LadderProgram(string assembly)
 {
+    /// <summary>What it was built to.</summary>
+    public string Assembly => assembly;
+
     /// <summary>Far longer than any of them needs, on a machine with other things to do.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(4);
 

@@ -8,7 +8,8 @@ namespace SimpleChat.Tests.Ladder;
 /// The checks are in <c>ladder/check.cs</c>, and go to a server by its address.
 /// </summary>
 /// <param name="builds">What they were built to.</param>
-public sealed class LadderTests(LadderBuilds builds) : IClassFixture<LadderBuilds>
+[Collection(LadderBuilds.Collection)]
+public sealed class LadderTests(LadderBuilds builds)
 {
     /// <summary>Lines that are to be typed from one step to the next, added or changed; the first step to Kestrel begins anew.</summary>
     private const int LargestDiff = 60;
