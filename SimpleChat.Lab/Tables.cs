@@ -134,7 +134,8 @@ internal sealed class Tables : IDisposable
         while (row.Read())
         {
             rows.Add(new Row(
-                row.GetInt64(columns["Id"]), Text("Sender"), Text("Recipient"), Line.Clip(Text("Text"), Line.MostText), SentAt(), Text("ClientMessageId")));
+                row.GetInt64(columns["Id"]), Text("Sender"), Text("Recipient"), Line.Clip(Text("Text"), Line.MostText), SentAt(),
+                Text("ClientMessageId")));
         }
 
         return [.. rows];

@@ -13,7 +13,8 @@ internal sealed record Sending(FrameEntry Frame, string? To, string? Text)
     public FrameEntry? Answer { get; set; }
 
     /// <summary>Whether it became this row.</summary>
-    public bool IsOf(StoredMessage message) => message.Row.From == Frame.Who && message.Row.To == To && (Text is null || message.Row.Text == Text)
+    public bool IsOf(StoredMessage message) => message.Row.From == Frame.Who && message.Row.To == To
+        && (Text is null || message.Row.Text == Text)
         && (message.Row.ClientMessageId ?? Frame.ClientMessageId) == Frame.ClientMessageId;
 }
 
