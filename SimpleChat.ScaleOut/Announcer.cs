@@ -8,7 +8,7 @@ namespace SimpleChat.ScaleOut;
 /// for it, as the map says. What gathers while one announcement is under way goes into the next. Nobody waits for any of it, and any of it
 /// may be lost.
 /// </summary>
-internal sealed class Announcer(RedisServer redis, RedisMap map, TimeProvider time)
+internal sealed partial class Announcer(RedisServer redis, RedisMap map, TimeProvider time, ILogger<Announcer> log)
 {
     /// <summary>Commits and receipts that wait at most. Beyond them all are dropped, as if they had been lost on the way.</summary>
     private const int Capacity = 64 * 1024;
@@ -45,7 +45,14 @@ internal sealed class Announcer(RedisServer redis, RedisMap map, TimeProvider ti
         while (!stop.IsCancellationRequested)
         {
             await _signal.WaitAsync();
-            await AnnounceAsync();
+            try
+            {
+                await AnnounceAsync();
+            }
+            catch (Exception e)
+            {
+                Log.Failed(log, e); // others read what they were not told
+            }
         }
     }
 
@@ -128,5 +135,11 @@ internal sealed class Announcer(RedisServer redis, RedisMap map, TimeProvider ti
         }
 
         _signal.Set();
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(47, LogLevel.Error, "What this node has committed could not be announced.")]
+        public static partial void Failed(ILogger log, Exception e);
     }
 }

@@ -92,7 +92,14 @@ internal sealed partial class Membership(
                 isAway = true;
             }
 
-            await Task.WhenAny(_beatNow.WaitAsync(_stop.Token), Task.Delay(Beat, time, _stop.Token));
+            try
+            {
+                await _beatNow.WaitAsync(Beat, _stop.Token);
+            }
+            catch (OperationCanceledException)
+            {
+                // The node stops.
+            }
         }
     }
 

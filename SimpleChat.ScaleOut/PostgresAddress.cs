@@ -6,9 +6,10 @@ namespace SimpleChat.ScaleOut;
 
 /// <summary>Where PostgreSQL is, and how connections to it are opened.</summary>
 /// <param name="Name">Host and database, for messages to the operator.</param>
+/// <param name="Starter">The connection string of the start, which is patient.</param>
 /// <param name="Writer">The connection string of the writer: one connection, which is not pooled.</param>
 /// <param name="Reader">The connection string of readers, which are pooled.</param>
-internal sealed record PostgresAddress(string Name, string Writer, string Reader)
+internal sealed record PostgresAddress(string Name, string Starter, string Writer, string Reader)
 {
     /// <summary>
     /// How long a batch waits for the pen, in milliseconds. The pen is never held for longer than a commit takes, unless the disk stands.
@@ -50,12 +51,13 @@ internal sealed record PostgresAddress(string Name, string Writer, string Reader
                 KeepAlive = 0,
                 IncludeErrorDetail = false, // it would hold texts
             };
+            settings.Pooling = false;
+            var starter = settings.ConnectionString;
             if (settings.Timeout > 2)
                 settings.Timeout = 2; // seconds to connect
             var options = string.Create(CultureInfo.InvariantCulture,
                 $"{settings.Options} -c default_transaction_isolation=read\\ committed {Plans}");
 
-            settings.Pooling = false;
             settings.CommandTimeout = 5; // seconds; the server's own limits come first
             settings.Options = string.Create(CultureInfo.InvariantCulture,
                 $"{options} -c lock_timeout={LockTimeout} -c statement_timeout={StatementTimeout}");
@@ -69,7 +71,8 @@ internal sealed record PostgresAddress(string Name, string Writer, string Reader
                 settings.MaxPoolSize = Readers;
             settings.Options = string.Create(CultureInfo.InvariantCulture,
                 $"{options} -c default_transaction_read_only=on -c statement_timeout={ReadTimeout}");
-            return new PostgresAddress($"{settings.Database} at {settings.Host}:{settings.Port}", writer, settings.ConnectionString);
+            return new PostgresAddress(
+                $"{settings.Database} at {settings.Host}:{settings.Port}", starter, writer, settings.ConnectionString);
         }
         catch (ArgumentException e)
         {

@@ -33,7 +33,7 @@ internal sealed class PostgresDatabase : IDatabase, IAsyncDisposable
     {
         try
         {
-            using var connection = new NpgsqlConnection(_address.Writer);
+            using var connection = new NpgsqlConnection(_address.Starter);
             connection.Open();
             RequireDurable(connection);
             ApplySchema(connection);

@@ -93,8 +93,9 @@ internal sealed partial class PostgresReader(PostgresDatabase database) : IMessa
     public async ValueTask<(List<long> Delivered, long UpTo)?> ReadOldAsync(long since, long after, int limit)
     {
         var old = await ReadAsync(
-            $"SELECT m.Id, {Delivered} FROM MessageDB m WHERE m.Id > $1 AND m.SentAt < $2 ORDER BY m.Id LIMIT $3",
-            row => (Id: row.GetInt64(0), IsDelivered: row.GetBoolean(1)), after, since, limit).ToListAsync();
+            $"""
+            SELECT m.Id, {Delivered} FROM (SELECT * FROM MessageDB WHERE Id > $1 ORDER BY Id LIMIT $3) m WHERE m.SentAt < $2 ORDER BY m.Id
+            """, row => (Id: row.GetInt64(0), IsDelivered: row.GetBoolean(1)), after, since, limit).ToListAsync();
         return old.Count == 0 ? null : ([.. old.Where(one => one.IsDelivered).Select(one => one.Id)], old[^1].Id);
     }
 

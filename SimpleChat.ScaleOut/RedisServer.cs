@@ -37,7 +37,7 @@ internal sealed class RedisServer : IAsyncDisposable
             var options = ConfigurationOptions.Parse(_connectionString);
             options.ClientName = $"SimpleChat-{_node}";
             options.AbortOnConnectFail = true;
-            options.ConnectTimeout = 2000; // milliseconds, as below
+            options.ConnectTimeout = 5000; // milliseconds, as below
             options.AsyncTimeout = 1000;
             options.SyncTimeout = 1000;
             options.BacklogPolicy = BacklogPolicy.FailFast;
