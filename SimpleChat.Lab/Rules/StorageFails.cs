@@ -23,7 +23,8 @@ internal sealed class StorageFails(RunState run)
     {
         if (_full is not { } full)
             return;
-        if (frame is { Way: "down", What: "error" } && frame.Text?.Contains("storage_unavailable") == true && _room is null)
+        if (frame is { Way: "down", What: "error", ClientMessageId: not null }
+            && frame.Text?.Contains("storage_unavailable") == true && _room is null)
             Say(true, $"The disk was full. {frame.Who} was told, and nothing was pushed. The client keeps the message and repeats it.",
                 [full.N, frame.N], saw: "nothing");
     }

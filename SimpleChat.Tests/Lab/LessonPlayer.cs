@@ -101,8 +101,8 @@ internal sealed class LessonPlayer(LabPage page, int hurry) : IAsyncDisposable
                 await page.UntilAsync(pattern.GetRawText(), from);
         }
 
-        if (step.TryGetProperty("promise", out _))
-            await page.UntilAsync("""{"kind":"verdict","held":true}""", from);
+        if (step.TryGetProperty("promise", out var promise))
+            await page.UntilAsync($$"""{"kind":"verdict","held":true,"promise":"{{promise}}"}""", from);
     }
 
     private static async Task SendAsync(Pane pane, string to, string text, JsonElement command)

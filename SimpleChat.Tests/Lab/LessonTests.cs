@@ -21,8 +21,9 @@ public sealed class LessonTests(ITestOutputHelper output)
     {
         var number = int.Parse(lesson[..2], System.Globalization.CultureInfo.InvariantCulture);
         await using var lab = await TestLab.StartAsync();
+        var content = Patterns.Parse(await File.ReadAllTextAsync(Path.Combine(Folder, lesson)));
         await using (var player = lab.Player(IsRecording ? 1 : 20))
-            await player.PlayAsync(Patterns.Parse(await File.ReadAllTextAsync(Path.Combine(Folder, lesson))), number);
+            await player.PlayAsync(content, number);
         var entries = lab.Page.Entries();
         var run = Path.Combine(Folder, "runs", Path.ChangeExtension(lesson, "jsonl"));
         if (IsRecording)
@@ -32,8 +33,10 @@ public sealed class LessonTests(ITestOutputHelper output)
         Assert.Empty(lab.Page.Refusals);
         Assert.DoesNotContain(lab.Log, line => line.Contains("Exception", StringComparison.Ordinal));
 
-        var outcome = Outcome.Of(entries);
+        var promises = content.GetProperty("steps").EnumerateArray()
+            .Where(step => step.TryGetProperty("promise", out _)).Select(step => step.GetProperty("promise").GetString()!).ToHashSet();
+        var outcome = Outcome.Of(entries, promises);
         output.WriteLine(outcome);
-        Assert.Equal(Outcome.Of((await File.ReadAllLinesAsync(run)).Select(Patterns.Parse)), outcome);
+        Assert.Equal(Outcome.Of((await File.ReadAllLinesAsync(run)).Select(Patterns.Parse), promises), outcome);
     }
 }
