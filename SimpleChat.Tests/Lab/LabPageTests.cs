@@ -12,7 +12,7 @@ public sealed partial class LabPageTests(LabPageFixture fixture) : IAsyncLifetim
 
     public Task DisposeAsync() => fixture.CloseAsync();
 
-    /// <summary>Three of them; all ten: <c>ROUNDS=10 dotnet test --filter Lessons_can_be_played</c>. LessonTests plays all without a browser.</summary>
+    /// <summary>Three of them; with <c>ROUNDS=10</c> all ten. LessonTests plays all of them without a browser.</summary>
     [BrowserFact]
     public async Task Lessons_can_be_played_to_their_end_and_what_they_say_is_what_happens()
     {
