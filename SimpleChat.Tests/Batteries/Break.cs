@@ -187,8 +187,5 @@ internal sealed record Break(string Name, string Battery, params Break.Edit[] Ed
                 write.Stored();
             _transaction.Commit();
             """),
-        new Edit("Writer.cs", """
-            foreach (var write in batch)
-                        Answer(write, isStored: refused?.Contains(write) != true);
-            """, ""));
+        new Edit("Writer.cs", "Answer(write, isStored);", ""));
 }
