@@ -51,7 +51,9 @@ public sealed class LimitsTests
         await slow.Stream.WriteAsync(
             System.Text.Encoding.ASCII.GetBytes(
                 $"POST /messages?user=alice HTTP/1.1\r\nHost: {server.Url.Authority}\r\n" +
-                "Content-Type: application/json\r\nContent-Length: 99\r\n\r\n{"));
+                "Content-Type: application/json\r\nContent-Length: 99\r\nExpect: 100-continue\r\n\r\n"));
+        var goOn = new byte["HTTP/1.1 100 Continue\r\n\r\n".Length];
+        await slow.Stream.ReadExactlyAsync(goOn).AsTask().OrFail("the body being read: the request is under way");
 
         HttpAnswer? refused = null;
         await Deadline.UntilAsync(async () => (refused = await alice.GetAsync("/users/bob/presence")).Status == 429,
