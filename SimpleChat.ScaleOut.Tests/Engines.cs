@@ -12,12 +12,7 @@ namespace SimpleChat.Tests;
 /// </summary>
 internal sealed class Engines : IDisposable
 {
-    private static readonly Lazy<Engines> s_shared = new(() =>
-    {
-        var engines = new Engines();
-        AppDomain.CurrentDomain.ProcessExit += (_, _) => engines.Dispose();
-        return engines;
-    });
+    private static readonly Lazy<Engines> s_shared = new(() => new Engines());
 
     private static int s_databases;
 
@@ -115,25 +110,11 @@ internal sealed class Engines : IDisposable
         command.ExecuteNonQuery();
     }
 
+    /// <summary>Ends both, as the end of the tests does.</summary>
     public void Dispose()
     {
-        foreach (var process in new[] { _postgres, _redis })
-        {
-            if (process is { HasExited: false })
-            {
-                process.Kill(entireProcessTree: true);
-                process.WaitForExit(5000);
-            }
-        }
-
-        try
-        {
-            _folder.Delete(recursive: true);
-        }
-        catch (IOException)
-        {
-            // A process that is going still writes.
-        }
+        _postgres?.StandardInput.Close();
+        _redis?.StandardInput.Close();
     }
 
     private static string? Binary(string name) => Directory.Exists("/usr/lib/postgresql")
@@ -160,7 +141,10 @@ internal sealed class Engines : IDisposable
             throw new InvalidOperationException($"{command} {string.Join(' ', arguments)} ended with {process.ExitCode}.");
     }
 
-    /// <summary>Whatever becomes of the tests, the engine ends with them: a shell waits for the end of its input, and stops it.</summary>
+    /// <summary>
+    /// Whatever becomes of the tests, the engine ends with them: a shell waits for the end of its input, and stops it. The tests kill
+    /// nothing when they end: the runner kills them before they have found all of a process tree.
+    /// </summary>
     private Process StartEngine(string[] command) => Start([
         "sh", "-c", "\"$@\" <&- & engine=$!; cat >/dev/null; kill -INT $engine; wait; rm -rf \"$0\"", _folder.FullName, .. command]);
 

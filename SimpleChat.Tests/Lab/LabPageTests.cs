@@ -63,8 +63,12 @@ public sealed partial class LabPageTests(LabPageFixture fixture) : IAsyncLifetim
         await page.Keyboard.PressAsync("End");
         await Expect(page.Locator("#alice .bubble")).ToHaveCountAsync(1);
         var marks = int.Parse(Count().Match(await page.Locator("#where").InnerTextAsync()).Value, null);
-        for (var i = 0; i < marks && await page.Locator("#alice .bubble.waiting").CountAsync() == 0; i++)
+        for (var mark = marks - 1; mark > 0 && await page.Locator("#alice .bubble.waiting").CountAsync() == 0; mark--)
+        {
             await page.Keyboard.PressAsync("ArrowLeft");
+            await Expect(page.Locator("#where")).ToHaveTextAsync(new Regex($"^{mark} of"));
+        }
+
         await Expect(page.Locator("#alice .bubble.waiting")).ToHaveTextAsync("are you there?…");
     }
 
