@@ -57,6 +57,8 @@ internal static class Strace
 /// <summary>From now on, and until it is disposed of, certain system calls of a running process fail, or kill it.</summary>
 internal sealed class SystemCallFault : IDisposable
 {
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(3);
+
     private readonly Process _strace;
 
     /// <param name="process">Whose calls.</param>
@@ -94,6 +96,9 @@ internal sealed class SystemCallFault : IDisposable
         // Then it lets go.
         using (var interrupt = Process.Start(new ProcessStartInfo("kill", ["-INT", $"{_strace.Id}"]) { RedirectStandardError = true })!)
             interrupt.WaitForExit(); // complains if the tracer is gone with the process
+        // Told to let go of a process that is just being killed, strace may wait for its main thread, and that for strace, for ever.
+        if (!_strace.WaitForExit(s_patience))
+            _strace.Kill();
         _strace.WaitForExit();
         _strace.Dispose();
     }
