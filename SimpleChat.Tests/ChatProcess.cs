@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
-using System.Globalization;
 using System.Text.RegularExpressions;
 
 namespace SimpleChat.Tests;
@@ -163,12 +162,7 @@ internal sealed partial class ChatProcess : IAsyncDisposable
     public void Kill() => _process!.Kill();
 
     /// <summary>SIGTERM: asks it to end.</summary>
-    public void Terminate()
-    {
-        using var kill = Process.Start("kill", ["-TERM", _process!.Id.ToString(CultureInfo.InvariantCulture)]);
-        kill.WaitForExit();
-        Assert.Equal(0, kill.ExitCode);
-    }
+    public void Terminate() => _process!.Terminate();
 
     public async ValueTask DisposeAsync()
     {
@@ -176,8 +170,8 @@ internal sealed partial class ChatProcess : IAsyncDisposable
         if (_process is null)
             return;
         if (!_process.HasExited)
-            _process.Kill();
-        await _process.WaitForExitAsync();
+            _process.Kill(entireProcessTree: true); // under a shell, the server too, which has the shell's output
+        await ExitAsync();
         _process.Dispose();
     }
 

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Formats.Tar;
 using System.IO.Compression;
 using System.Security.Cryptography;
@@ -28,15 +27,9 @@ public sealed class ContainerTests : IDisposable
             "publish", "SimpleChat", "-c", "Release", "--no-build", "-t:PublishContainer", "-v", "q", "--nologo",
             "-p:ContainerRuntimeIdentifier=linux-x64", $"-p:ContainerBaseImage={registry.Name}", $"-p:ContainerArchiveOutputPath={archive}",
         ];
-        using var publish = Process.Start(new ProcessStartInfo("dotnet", arguments)
-        {
-            WorkingDirectory = ArchitectureTests.Root,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        })!;
-        var (output, errors) = (publish.StandardOutput.ReadToEndAsync(), publish.StandardError.ReadToEndAsync());
-        await publish.WaitForExitAsync().WaitAsync(4 * Deadline.Time);
-        Assert.True(publish.ExitCode == 0, await output + await errors);
+        var (code, said) = await Tool.RunAsync(
+            new("dotnet", arguments) { WorkingDirectory = ArchitectureTests.Root }, patience: 4 * Deadline.Time);
+        Assert.True(code == 0, said);
 
         await using var whole = File.OpenRead(archive);
         var files = await ReadAsync(whole);

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text.Json;
 
 namespace SimpleChat.Tests;
@@ -27,16 +26,9 @@ public sealed class DescriptionTests
         await using var server = await new ChatServer { InMemory = true }.StartAsync();
         await File.WriteAllTextAsync(folder.File("asyncapi.json"), await server.Http.GetStringAsync("/asyncapi.json"));
         await File.WriteAllTextAsync(folder.File("openapi.json"), await server.Http.GetStringAsync("/openapi/v1.json"));
-        using var node = Process.Start(
-            new ProcessStartInfo("node", ["descriptions.mjs", folder.File("asyncapi.json"), folder.File("openapi.json")])
-            {
-                WorkingDirectory = Folder,
-                RedirectStandardOutput = true,
-                RedirectStandardError = true,
-            })!;
-        var (output, errors) = (node.StandardOutput.ReadToEndAsync(), node.StandardError.ReadToEndAsync());
-        await node.WaitForExitAsync().OrFail("the validators");
-        Assert.True(node.ExitCode == 0, await output + await errors);
+        var (code, said) = await Tool.RunAsync(
+            new("node", ["descriptions.mjs", folder.File("asyncapi.json"), folder.File("openapi.json")]) { WorkingDirectory = Folder });
+        Assert.True(code == 0, said);
     }
 
     [Fact]

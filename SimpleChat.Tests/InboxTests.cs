@@ -162,7 +162,7 @@ public sealed class InboxTests
         {
             while (!over.IsCancellationRequested)
             {
-                await room.WaitAsync();
+                await room.WaitAsync().OrFail("an answer");
                 await alice.SendAsync("bob", "hi");
             }
 

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Microsoft.Data.Sqlite;
 
 namespace SimpleChat.Tests;
@@ -155,18 +154,10 @@ public sealed class OperationsTests : IDisposable
     private Task<(int Code, string Said)> RunAsync(string name, string argument) => RunAsync("chat.db", name, argument);
 
     /// <summary>Runs the program with a command, on a database of the folder.</summary>
-    private async Task<(int Code, string Said)> RunAsync(string? database, params string[] command)
+    private Task<(int Code, string Said)> RunAsync(string? database, params string[] command)
     {
         string[] path = database is null ? [] : [$"--ConnectionStrings:Chat=Data Source={_folder.File(database)}"];
-        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "SimpleChat.dll"), .. command, .. path])
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        using var process = Process.Start(start)!;
-        var (output, errors) = (process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
-        await process.WaitForExitAsync().OrFail("the command's end");
-        return (process.ExitCode, await output + await errors);
+        return Tool.RunAsync("dotnet", [Path.Combine(AppContext.BaseDirectory, "SimpleChat.dll"), .. command, .. path]);
     }
 
     private SqliteConnection Open(string file)

@@ -106,8 +106,7 @@ public sealed class StartTests : IDisposable
         await using var first = await With(new ChatProcess { DatabasePath = _folder.DatabasePath }).StartAsync();
         await AssertRefusedAsync(With(new ChatProcess { DatabasePath = _folder.DatabasePath }), "in use by another server");
         var link = _folder.File("link.db");
-        using (var ln = System.Diagnostics.Process.Start("ln", [_folder.DatabasePath, link]))
-            await ln.WaitForExitAsync();
+        Assert.Null(Tool.Try("ln", _folder.DatabasePath, link));
         await AssertRefusedAsync(With(new ChatProcess { DatabasePath = link }), "in use by another server");
         File.Delete(_folder.DatabasePath + ".lock"); // by somebody who means well
         await AssertRefusedAsync(With(new ChatProcess { DatabasePath = _folder.DatabasePath }), "in use by another server");

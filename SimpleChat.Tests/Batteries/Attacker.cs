@@ -145,7 +145,7 @@ internal sealed class Attacker : IDisposable
         foreach (var line in _lines.Keys)
             line.Dispose();
         while (_threads.TryTake(out var thread))
-            thread.Join();
+            Assert.True(thread.Join(Deadline.Time), "An attacker goes on.");
         _over.Dispose();
     }
 

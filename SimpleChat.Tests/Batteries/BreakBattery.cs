@@ -69,26 +69,15 @@ public sealed partial class BreakBattery(ITestOutputHelper output)
 
     private static async Task<(int? Exit, string Output)> DotnetAsync(string folder, params string[] arguments)
     {
-        var start = new ProcessStartInfo("dotnet", arguments)
-        {
-            WorkingDirectory = folder,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        foreach (var variable in (string[])["ROUNDS", "MINUTES", "SEED"])
+        var start = new ProcessStartInfo("dotnet", arguments) { WorkingDirectory = folder };
+        foreach (var variable in (string[])["ROUNDS", "MINUTES", "SECONDS", "SEED"])
             start.Environment.Remove(variable);
-        using var process = Process.Start(start)!;
-        using var late = new CancellationTokenSource(Patience);
         try
         {
-            _ = process.StandardError.ReadToEndAsync(late.Token); // says the same again
-            var said = await process.StandardOutput.ReadToEndAsync(late.Token);
-            await process.WaitForExitAsync(late.Token);
-            return (process.ExitCode, said);
+            return await Tool.RunAsync(start, Patience);
         }
-        catch (OperationCanceledException)
+        catch (TimeoutException)
         {
-            process.Kill(entireProcessTree: true);
             return (null, "");
         }
     }

@@ -83,7 +83,7 @@ internal sealed class Bystanders : IDisposable
         _over.Set();
         _sender.Dispose();
         _receiver.Dispose();
-        Array.ForEach(_threads, thread => thread.Join());
+        Assert.All(_threads, thread => Assert.True(thread.Join(Deadline.Time), "A bystander goes on."));
         _over.Dispose();
     }
 

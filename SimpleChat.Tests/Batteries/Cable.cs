@@ -55,7 +55,6 @@ internal sealed class Cable : IDisposable
         foreach (var peer in _peers)
         {
             peer.Kill(entireProcessTree: true);
-            peer.WaitForExit();
             peer.Dispose();
         }
 
@@ -77,19 +76,7 @@ internal sealed class Cable : IDisposable
     }
 
     /// <returns>What went wrong; null if nothing did.</returns>
-    private static string? Run(string arguments)
-    {
-        try
-        {
-            using var process = Process.Start(new ProcessStartInfo("ip", arguments) { RedirectStandardError = true })!;
-            process.WaitForExit();
-            return process.ExitCode == 0 ? null : $"A network namespace cannot be had here: {process.StandardError.ReadToEnd().Trim()}";
-        }
-        catch (System.ComponentModel.Win32Exception)
-        {
-            return "There is no ip.";
-        }
-    }
+    private static string? Run(string arguments) => Tool.Try("ip", arguments.Split(' '));
 }
 
 /// <summary>A test that needs a <see cref="Cable"/>: without it skipped with the reason.</summary>

@@ -136,7 +136,7 @@ public sealed class CrashBattery(ITestOutputHelper output)
         }
         catch (InvalidOperationException)
         {
-            await over;
+            await over.OrFail("its end");
             return false;
         }
     }

@@ -222,7 +222,7 @@ public sealed class DeliveryBattery(ITestOutputHelper output)
         {
             for (var i = 0; i < messages; i++)
             {
-                await room.WaitAsync();
+                await room.WaitAsync().OrFail("an answer");
                 await alice.SendAsync("bob", text);
             }
         }

@@ -10,27 +10,14 @@ internal static class Strace
     public const string Command = "strace";
 
     /// <summary>Why it cannot be used here; null if it can.</summary>
-    public static string? Missing { get; } = Try();
+    public static string? Missing { get; } =
+        Tool.Try(Command, "-D", "-f", "--seccomp-bpf", "-o", "/dev/null", "-e", "trace=fsync", "true");
 
     /// <summary>In CI nothing is skipped: there a missing tracer is a failure.</summary>
     public static bool IsDemanded => string.Equals(Environment.GetEnvironmentVariable("CI"), "true", StringComparison.OrdinalIgnoreCase);
 
     /// <summary>Why it cannot be used here on a process that runs already; null if it can.</summary>
     public static string? MissingForRunning { get; } = Missing ?? TryAttach();
-
-    private static string? Try()
-    {
-        try
-        {
-            using var process = Start("-D", "-f", "--seccomp-bpf", "-o", "/dev/null", "-e", "trace=fsync", "true");
-            process.WaitForExit();
-            return process.ExitCode == 0 ? null : $"strace may not trace here: {process.StandardError.ReadToEnd().Trim()}";
-        }
-        catch (System.ComponentModel.Win32Exception)
-        {
-            return "strace is not installed (Debian: apt-get install strace).";
-        }
-    }
 
     private static string? TryAttach()
     {
@@ -49,15 +36,12 @@ internal static class Strace
             sleeper.Kill();
         }
     }
-
-    internal static Process Start(params string[] arguments) =>
-        Process.Start(new ProcessStartInfo(Command, arguments) { RedirectStandardError = true })!;
 }
 
 /// <summary>From now on, and until it is disposed of, certain system calls of a running process fail, or kill it.</summary>
 internal sealed class SystemCallFault : IDisposable
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
 
     private readonly Process _strace;
 
@@ -76,30 +60,29 @@ internal sealed class SystemCallFault : IDisposable
     /// <exception cref="InvalidOperationException">strace may not attach.</exception>
     public SystemCallFault(int process, IEnumerable<string> arguments)
     {
-        _strace = Strace.Start(["-f", "-p", $"{process}", "-o", "/dev/null", .. arguments]);
+        string[] command = ["-f", "-p", $"{process}", "-o", "/dev/null", .. arguments];
+        _strace = Process.Start(new ProcessStartInfo(Strace.Command, command) { RedirectStandardError = true })!;
+        using var late = new Timer(_ => _strace.Kill(), null, Deadline.Time, Timeout.InfiniteTimeSpan);
         string? line;
         do
             line = _strace.StandardError.ReadLine();
         while (line?.Contains("Requested path", StringComparison.Ordinal) == true);
-        if (line?.Contains("attached", StringComparison.Ordinal) != true)
-        {
-            _strace.WaitForExit();
-            _strace.Dispose();
-            throw new InvalidOperationException($"strace may not attach to a running process here: {line}");
-        }
-
         _ = _strace.StandardError.ReadToEndAsync(); // a full pipe would hold it up
+        if (line?.Contains("attached", StringComparison.Ordinal) == true)
+            return;
+        Dispose();
+        throw new InvalidOperationException($"strace may not attach to a running process here: {line}");
     }
 
+    /// <summary>
+    /// The tracer lets go. Told so of a process that is just being killed, it may wait for the main thread, and that for the tracer, for
+    /// ever.
+    /// </summary>
     public void Dispose()
     {
-        // Then it lets go.
-        using (var interrupt = Process.Start(new ProcessStartInfo("kill", ["-INT", $"{_strace.Id}"]) { RedirectStandardError = true })!)
-            interrupt.WaitForExit(); // complains if the tracer is gone with the process
-        // Told to let go of a process that is just being killed, strace may wait for its main thread, and that for strace, for ever.
-        if (!_strace.WaitForExit(s_patience))
+        _strace.Interrupt();
+        if (!_strace.WaitForExit(Patience))
             _strace.Kill();
-        _strace.WaitForExit();
         _strace.Dispose();
     }
 }

@@ -1,5 +1,3 @@
-using System.Diagnostics;
-
 namespace SimpleChat.Tests.Batteries;
 
 /// <summary>A small disk of its own, in memory, which can be filled without harm. Mounting takes root.</summary>
@@ -10,7 +8,7 @@ internal sealed class Tmpfs : IDisposable
     /// <param name="size">As <c>mount</c> takes it.</param>
     public Tmpfs(string size)
     {
-        if (Run("mount", "-t", "tmpfs", "-o", $"size={size}", "tmpfs", _folder.FullName) is { } problem)
+        if (Tool.Try("mount", "-t", "tmpfs", "-o", $"size={size}", "tmpfs", _folder.FullName) is { } problem)
         {
             _folder.Delete();
             throw new InvalidOperationException(problem);
@@ -24,7 +22,7 @@ internal sealed class Tmpfs : IDisposable
 
     public void Dispose()
     {
-        Run("umount", "-l", _folder.FullName);
+        Tool.Try("umount", "-l", _folder.FullName);
         _folder.Delete();
     }
 
@@ -38,21 +36,6 @@ internal sealed class Tmpfs : IDisposable
         catch (InvalidOperationException e)
         {
             return e.Message;
-        }
-    }
-
-    /// <returns>What went wrong; null if nothing did.</returns>
-    private static string? Run(string command, params string[] arguments)
-    {
-        try
-        {
-            using var process = Process.Start(new ProcessStartInfo(command, arguments) { RedirectStandardError = true })!;
-            process.WaitForExit();
-            return process.ExitCode == 0 ? null : $"A small disk cannot be mounted here: {process.StandardError.ReadToEnd().Trim()}";
-        }
-        catch (System.ComponentModel.Win32Exception)
-        {
-            return $"There is no {command}.";
         }
     }
 }

@@ -45,22 +45,9 @@ internal sealed partial class LadderProgram(string assembly)
     /// <exception cref="InvalidOperationException">It ended with another code than 0; the message has what it printed.</exception>
     public static async Task<string> RunAsync(ProcessStartInfo start)
     {
-        start.RedirectStandardOutput = true;
-        start.RedirectStandardError = true;
-        using var process = Process.Start(start)!;
-        try
-        {
-            var reading = Task.WhenAll(process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
-            await process.WaitForExitAsync().WaitAsync(Patience);
-            var output = string.Concat(await reading.WaitAsync(Patience)).TrimEnd();
-            return process.ExitCode == 0 ? output
-                : throw new InvalidOperationException($"{string.Join(' ', start.ArgumentList)} ended with {process.ExitCode}:\n{output}");
-        }
-        finally
-        {
-            if (!process.HasExited)
-                process.Kill(entireProcessTree: true);
-        }
+        var (code, said) = await Tool.RunAsync(start, Patience);
+        return code == 0 ? said
+            : throw new InvalidOperationException($"{string.Join(' ', start.ArgumentList)} ended with {code}:\n{said}");
     }
 
     [GeneratedRegex(@"(?<=listening on: )http://\S+:\d+")]

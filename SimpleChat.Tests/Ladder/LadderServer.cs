@@ -13,7 +13,7 @@ internal sealed class LadderServer(Process process, Uri url) : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         process.Kill(entireProcessTree: true);
-        await process.WaitForExitAsync();
+        await process.WaitForExitAsync().OrFail("the end of the step");
         process.Dispose();
     }
 }

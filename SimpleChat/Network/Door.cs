@@ -112,8 +112,7 @@ internal sealed class Door : IConnectionListenerFactory, IConnectionListenerFact
     }
 
     /// <summary>Lets a newcomer in, and closes the connections that it displaces.</summary>
-    /// <returns>The connection, and whether it displaced another.</returns>
-    public (TcpConnection Connection, bool Displacing) Admit(ConnectionContext transport)
+    public TcpConnection Admit(ConnectionContext transport)
     {
         var connection = new TcpConnection(transport, this) { Since = _time.GetTimestamp() };
         List<TcpConnection>? displaced = null;
@@ -132,7 +131,7 @@ internal sealed class Door : IConnectionListenerFactory, IConnectionListenerFact
 
         foreach (var one in displaced ?? [])
             Close(one, Displaced, "connection_displaced");
-        return (connection, displaced is not null);
+        return connection;
     }
 
     /// <summary>Whether strangers and users together exceed their shares. The caller holds the gate.</summary>

@@ -12,10 +12,8 @@ internal sealed class DoorListener(Door door, IConnectionListener sockets) : ICo
     {
         if (await sockets.AcceptAsync(cancellationToken) is not { } transport)
             return null;
-        var (connection, displacing) = door.Admit(transport);
-        if (displacing)
-            await Task.Yield(); // connections that are in already get their turn, however many come
-        return connection;
+        await Task.Yield(); // connections that are in already get their turn, however many come
+        return door.Admit(transport);
     }
 
     public ValueTask UnbindAsync(CancellationToken cancellationToken = default) => sockets.UnbindAsync(cancellationToken);
