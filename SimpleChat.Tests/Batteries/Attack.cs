@@ -165,7 +165,11 @@ internal sealed record Attack(string Name, int Connections, Action<Attacker, int
     private static void AcknowledgeTheInbox(Attacker attacker, int number)
     {
         using var line = attacker.WebSocket();
-        line.ReadFrame(out var oldest);
+        ReadOnlySpan<byte> oldest;
+        while (line.ReadFrame(out oldest) != Opcode.Text) // a ping, if the server puts it off for long
+        {
+        }
+
         var id = Frame.Parse(Encoding.UTF8.GetString(oldest)).Id;
         attacker.Listen(line);
         for (var first = id + (number * 1024); !attacker.IsOver; first += WebSockets * 1024)
