@@ -70,7 +70,8 @@ internal sealed class Engines : IDisposable
     {
         // As in production, but for the sizes: fsync, full_page_writes and synchronous_commit are on.
         _postgres = StartEngine(AsPostgres(Binary("postgres")!, "-D", Data, "-k", _folder.FullName, "-h", "127.0.0.1",
-            "-p", $"{PostgresPort}", "-c", "max_connections=400", "-c", "shared_buffers=64MB", "-c", "max_wal_size=256MB"));
+            "-p", $"{PostgresPort}", "-c", "max_connections=400", "-c", "shared_buffers=64MB", "-c", "max_wal_size=256MB",
+            "-c", "dynamic_shared_memory_type=mmap")); // a killed one leaves nothing outside of its folder
         Until(() => Execute("postgres", "SELECT 1"), "PostgreSQL");
     }
 
