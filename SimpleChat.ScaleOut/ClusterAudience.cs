@@ -99,7 +99,7 @@ internal sealed partial class ClusterAudience(
     public void MissReceipts()
     {
         foreach (var connection in here.All)
-            connection.FallBehind(chain.Known, misses: true);
+            connection.FallBehind(chain.Known, withReceipts: true);
     }
 
     /// <summary>The chain offers a commit: steps 3 and 4. If the message has not come along, whoever is here reads it.</summary>

@@ -118,7 +118,7 @@ internal sealed class PostgresTransaction : ITransaction
     /// <summary>PostgreSQL refuses no single write: whatever can be wrong with one was checked before.</summary>
     public bool TryStore(Write write, [NotNullWhen(false)] out Exception? fault)
     {
-        write.Store(this);
+        write.Apply(this);
         fault = null;
         return true;
     }

@@ -297,15 +297,15 @@ public sealed class WriterTests
         {
             public TaskCompletionSource<bool> Answer { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-            public override void Store(ITransaction db) => write((Transaction)db);
+            public override void Apply(ITransaction db) => write((Transaction)db);
 
-            public override void Stored()
+            public override void Committed()
             {
                 confirmed?.Invoke();
                 Answer.TrySetResult(true);
             }
 
-            public override void Refused() => Answer.TrySetResult(false);
+            public override void Unconfirmed() => Answer.TrySetResult(false);
         }
     }
 }

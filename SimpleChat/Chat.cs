@@ -5,7 +5,7 @@ using SimpleChat.Wire;
 
 namespace SimpleChat;
 
-/// <summary>How a connection joins and leaves, and what a new one still has to read.</summary>
+/// <summary>How a connection joins and leaves. It also has what the steps share: the writer, the audience, the metrics.</summary>
 internal sealed class Chat(
     Connections connections, IAudience audience, Writer writer, IMessageReader reader, PageRoom room, Metrics metrics, TimeProvider time,
     ILogger<Drain> log)
@@ -23,8 +23,8 @@ internal sealed class Chat(
 
     /// <summary>
     /// Adds a connection to the audience; the caller calls <see cref="Leave"/> at the end. What is committed from now on is offered to it,
-    /// what was committed before is read from the database. A message in between is both. It comes once: a queued message that is not above
-    /// the position is dropped (<see cref="Connection.Take"/>).
+    /// what was committed before is read from the database. A message that is committed just now may come from both. The client gets it
+    /// once: a queued message that is not above the position is dropped (<see cref="Connection.Take"/>).
     /// </summary>
     /// <param name="connection">The new connection.</param>
     /// <param name="position">The <see cref="Position"/> to resume after, as the client wrote it; null to start with what is
@@ -34,13 +34,14 @@ internal sealed class Chat(
     {
         if (_stopping)
             return Refusal.ServerStopping;
-        var (after, unknown) = await reader.LocateAsync(connection.User, position);
-        if (unknown is not null)
-            return unknown;
+        var (after, unproved) = await reader.LocateAsync(connection.User, position);
+        if (unproved is not null)
+            return unproved;
         if (await audience.TryAddAsync(connection) is { } refusal)
             return refusal;
 
-        // Asked once it is in the map. It rises before the map is looked into: so each message is offered, read, or both.
+        // Read only now that the connection is in the map. For each message the writer raises Committed first, and looks into the map then.
+        // So the message is at or below this value and is read, or the look finds the connection and offers it, or both. Never neither.
         var committed = audience.Committed;
         connection.StartBehind(position: after ?? 0, inboxUpTo: after ?? committed, committed);
         if (_stopping)

@@ -21,10 +21,10 @@ internal sealed class Connection(UserShare share, bool messagesOnly = false)
 
     // Guarded by _gate.
     private Outbox? _waiting; // null while nothing waits
-    private long _position; // everything up to here was passed on, or need not be
-    private long _inboxUpTo; // up to here only what is undelivered is read; above it everything that concerns the user
+    private long _position; // everything up to here was passed on, or was sent over this very connection
+    private long _inboxUpTo; // up to here it reads only what is undelivered; above it also what its user sent elsewhere
     private long _mark; // everything up to here is read from the database
-    private bool _isTaken; // the drain holds queued messages that it has not passed on yet
+    private bool _drainHolds; // the drain has taken queued messages, and not passed them on yet
     private OwnMessages? _own; // sent over this connection, above _position
     private ConnectionEnd? _end;
 
@@ -36,14 +36,14 @@ internal sealed class Connection(UserShare share, bool messagesOnly = false)
 
     /// <summary>
     /// Whether a client is connected: the user is online by it, and it counts towards <c>Chat:ConnectionsPerUser</c>. If not, as with a
-    /// webhook, messages only wake it, and its transport reads the inbox.
+    /// webhook, nothing is queued: messages only wake it, and its transport reads the inbox.
     /// </summary>
     public bool IsAttended { get; init; } = true;
 
     /// <summary>Wakes the drain when there may be something to take.</summary>
     public Signal Signal { get; } = new();
 
-    /// <summary>Everything up to this id was passed on, or need not be. Nothing up to here comes again on this connection.</summary>
+    /// <summary>Everything up to this id was passed on, or was sent over this connection. It does not come again here.</summary>
     public long Position { get { lock (_gate) return _position; } }
 
     /// <summary>Messages up to this id come from the database, later ones from the queue. A position below it means: behind.</summary>
@@ -69,15 +69,15 @@ internal sealed class Connection(UserShare share, bool messagesOnly = false)
 
     /// <summary>Something up to <paramref name="committed"/> may not have been offered: it is read from the database.</summary>
     /// <param name="committed">The highest id.</param>
-    /// <param name="misses">Whether receipts may be missed too, for what the user sent since this connection joined.</param>
-    public void FallBehind(long committed, bool misses = false)
+    /// <param name="withReceipts">Whether receipts may be missing too, for what the user sent since this connection joined.</param>
+    public void FallBehind(long committed, bool withReceipts = false)
     {
         lock (_gate)
         {
             _waiting?.DropMessages();
             _own?.EndSpan();
             _mark = Math.Max(_mark, committed);
-            if (misses && !messagesOnly)
+            if (withReceipts && !messagesOnly)
                 Waiting.Miss(new IdRange(_inboxUpTo + 1, committed));
         }
 
@@ -155,7 +155,7 @@ internal sealed class Connection(UserShare share, bool messagesOnly = false)
             else
             {
                 outbox.DropPassed(_position); // they came out of the database too, and were passed on
-                _isTaken = outbox.Messages.Count > 0;
+                _drainHolds = outbox.Messages.Count > 0;
             }
 
             return outbox;
@@ -167,7 +167,7 @@ internal sealed class Connection(UserShare share, bool messagesOnly = false)
     {
         lock (_gate)
         {
-            _isTaken = false;
+            _drainHolds = false;
             _position = Math.Max(_position, upTo);
             if (_own is not null && HasEverything)
                 _position = Math.Max(_position, _own.Last);
@@ -187,12 +187,12 @@ internal sealed class Connection(UserShare share, bool messagesOnly = false)
     {
         if (message.From == User)
             _own?.EndSpan(); // sent over another connection of this user
-        if (!Waiting.TryQueue(message))
+        if (!Waiting.TryQueue(message)) // the queue was full, and is empty now: the database has all of it
             _mark = message.Id;
     }
 
     /// <summary>Whether nothing is to be read, nothing queued and nothing in the drain's hands.</summary>
-    private bool HasEverything => _position >= _mark && !_isTaken && _waiting is not { Messages.Count: > 0 };
+    private bool HasEverything => _position >= _mark && !_drainHolds && _waiting is not { Messages.Count: > 0 };
 
     private Outbox Waiting => _waiting ??= Outbox.Pool.Get();
 }

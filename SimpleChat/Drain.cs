@@ -12,7 +12,7 @@ namespace SimpleChat;
 /// </summary>
 /// <param name="connection">The connection, just joined.</param>
 /// <param name="reader">Where pages come from.</param>
-/// <param name="room">The room for pages.</param>
+/// <param name="room">The memory that pages may take, of all drains together.</param>
 /// <param name="time">The clock.</param>
 /// <param name="log">Hears of reads that fail.</param>
 internal sealed partial class Drain(Connection connection, IMessageReader reader, PageRoom room, TimeProvider time, ILogger log)
@@ -21,18 +21,18 @@ internal sealed partial class Drain(Connection connection, IMessageReader reader
     /// <summary>After a failed read the database is left alone for this long.</summary>
     private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(500);
 
-    private readonly PageRoom.Place _place = new(connection.Signal);
+    private readonly PageRoom.Place _place = new(connection.Signal); // its claim on the memory that all pages share
     private Outbox? _outbox; // the transport has it, and may not have written it yet
     private long _upTo; // the position once it is written
     private IdRange? _missedReceipts; // still to be read from the database
-    private Task<Action<Outbox>>? _reading; // a page; once it is there, it puts itself into an outbox
+    private Task<Action<Outbox>>? _reading; // reads a page; the result adds it to an outbox
 
     /// <summary>Whether more can be had at once. If not, the transport waits until the connection is woken.</summary>
     public bool HasMore { get; private set; }
 
     /// <summary>
-    /// What the transport is to write now, perhaps nothing; good until the next call. Calling again says that it was written. Once the
-    /// connection is ending there are no messages any more, and the transport decides when it is done.
+    /// Says that what the call before gave was written, and gives what is to be written now, perhaps nothing. It is good until the next
+    /// call. Once the connection is ending there are no messages any more, and the transport decides when it is done.
     /// </summary>
     public Outbox Next()
     {
@@ -48,7 +48,7 @@ internal sealed partial class Drain(Connection connection, IMessageReader reader
             Read(outbox);
         if (outbox.Messages.Count > 0 || outbox.Receipts.Count > 0)
             return outbox;
-        GiveBack(); // also an empty page, which the next call passes
+        GiveBack(); // there is nothing to write; after an empty page, the next call still moves the position
         return Outbox.Nothing;
     }
 
@@ -87,7 +87,8 @@ internal sealed partial class Drain(Connection connection, IMessageReader reader
         (var read, _reading) = (_reading, null);
         try
         {
-            read.GetAwaiter().GetResult()(outbox);
+            var addTo = read.GetAwaiter().GetResult();
+            addTo(outbox);
             HasMore = true;
         }
         catch (Exception e) when (StorageFault.Is(e))

@@ -2,10 +2,10 @@ using SimpleChat.Wire;
 
 namespace SimpleChat;
 
-/// <summary>Who is there, and who brings it to them. The single server's is <see cref="LocalAudience"/>.</summary>
+/// <summary>Knows who is there, and brings them messages and receipts. The single server's is <see cref="LocalAudience"/>.</summary>
 internal interface IAudience
 {
-    /// <summary>Up to this id whoever joins reads the database; later messages are offered. It rises before they are.</summary>
+    /// <summary>The last message committed. It rises before that message is offered to anybody.</summary>
     long Committed { get; }
 
     /// <summary>Adds a connection, unless a limit is reached.</summary>

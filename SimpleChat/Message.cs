@@ -3,7 +3,7 @@ namespace SimpleChat;
 /// <summary>A message as its sender hands it over: checked, not yet stored.</summary>
 /// <param name="From">The sender's user id.</param>
 /// <param name="To">The recipient's user id.</param>
-/// <param name="Text">The text, never empty: UTF-8 without JSON's escapes. The same bytes go to disk and to the next socket.</param>
+/// <param name="Text">The text, never empty: UTF-8, without JSON's escapes.</param>
 /// <param name="ClientMessageId">The sender's own name for it, which makes a send safe to repeat; null if none was given.</param>
 internal readonly record struct Draft(string From, string To, byte[] Text, string? ClientMessageId);
 

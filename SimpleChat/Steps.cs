@@ -6,9 +6,9 @@ using SimpleChat.Wire;
 namespace SimpleChat;
 
 /// <summary>
-/// A message on its way from alice to bob, steps 1 and 2 of five. The writer calls <see cref="Store"/> within its transaction, again if
-/// that has to be repeated. Then it calls <see cref="Stored"/> after the commit, or <see cref="Refused"/> if the message is not known to
-/// be stored. The <see cref="LocalAudience"/> takes steps 3 and 4, a <see cref="Delivery"/> step 5.
+/// A message on its way from alice to bob, steps 1 and 2 of five. The writer calls <see cref="Apply"/> within its transaction, and again
+/// if it repeats that. Then it calls <see cref="Committed"/>, or <see cref="Unconfirmed"/> when it does not know whether the message is on
+/// disk. The <see cref="LocalAudience"/> takes steps 3 and 4, a <see cref="Delivery"/> step 5.
 /// </summary>
 /// <param name="chat">The chat.</param>
 /// <param name="sender">The sender's share of the server.</param>
@@ -22,7 +22,7 @@ internal sealed class Send(Chat chat, UserShare sender, Draft draft, long receiv
 
     public override UserShare Share => sender;
 
-    public override int Cost => 2 + draft.Text.Length / 1024; // two rows, and one for each KiB of text, which takes as long
+    public override int Cost => 2 + draft.Text.Length / 1024; // two rows; each KiB of text costs as much as one more
 
     /// <summary>Whether the sender had sent this message before, under the same clientMessageId.</summary>
     public bool IsRepeat => _pending.IsRepeat;
@@ -44,14 +44,14 @@ internal sealed class Send(Chat chat, UserShare sender, Draft draft, long receiv
 
     // ── 2. Stored: the MessageDB row and the InboxDB row, in one transaction. For a repeat, the message that is there.
 
-    public override void Store(ITransaction db)
+    public override void Apply(ITransaction db)
     {
-        _pending.Became(null, isRepeat: false);
+        _pending.Reset();
         if (!IsAnswered) // otherwise alice was told already that it is not known to be stored
             db.Store(_pending);
     }
 
-    public override void Stored()
+    public override void Committed()
     {
         var message = _pending.Message;
         var isSame = message?.To == draft.To && message.Text.AsSpan().SequenceEqual(draft.Text);
@@ -59,10 +59,10 @@ internal sealed class Send(Chat chat, UserShare sender, Draft draft, long receiv
         if (message is null || IsRepeat)
             return;
         chat.Metrics.Stored();
-        chat.Audience.Push(message, origin);
+        chat.Audience.Push(message, origin); // steps 3 and 4
     }
 
-    public override void Refused() => Answer(Refusal.StorageUnavailable);
+    public override void Unconfirmed() => Answer(Refusal.StorageUnavailable);
 
     public override void Trace(CommitTrace commit) => commit.Message(IsRepeat ? 0 : _pending.Message?.Id ?? 0, Since);
 
@@ -82,7 +82,7 @@ internal sealed class Send(Chat chat, UserShare sender, Draft draft, long receiv
 /// <param name="committed">Says what the writer has committed last.</param>
 internal sealed class LocalAudience(Connections map, Func<long> committed) : IAudience
 {
-    // ── 3. Looked up: the map has bob's connections. 4. Pushed: each is offered the message. If he is away, it waits in InboxDB.
+    // ── 3. Looked up: the map has bob's connections. 4. Pushed: each is offered the message, or it waits in InboxDB.
 
     public void Push(Message message, Connection? origin)
     {
@@ -137,21 +137,21 @@ internal sealed class Delivery(Chat chat, UserShare recipient, IReadOnlyList<IdR
 
     public override int Cost => 1 + count;
 
-    public override void Store(ITransaction db)
+    public override void Apply(ITransaction db)
     {
         _receipts.Clear();
         foreach (var range in ranges)
             db.Remove(recipient.User, range, _receipts);
     }
 
-    public override void Stored()
+    public override void Committed()
     {
         Tell();
         if (TryAnswer())
             reply.Done(null);
     }
 
-    public override void Refused()
+    public override void Unconfirmed()
     {
         if (TryAnswer())
             reply.Refused(Refusal.StorageUnavailable);

@@ -70,7 +70,7 @@ internal sealed record Break(string Name, string Battery, params Break.Edit[] Ed
         new("a read that failed is not tried again", nameof(StorageBattery),
             new Edit("Drain.cs", "WakeAfter(RetryPause);", "")),
         new("/health does not look", nameof(StorageBattery),
-            new Edit("HealthProbe.cs", "await writer.EnqueueAsync(probe);", "probe.Stored();"),
+            new Edit("HealthProbe.cs", "await writer.EnqueueAsync(probe);", "probe.Committed();"),
             new Edit("HealthProbe.cs", "await reader.ProbeAsync();", "")),
         new("nothing is synced", nameof(StorageBattery),
             new Edit("Database.cs", "\"synchronous\", \"2\"", "\"synchronous\", \"0\"")),
@@ -184,7 +184,7 @@ internal sealed record Break(string Name, string Battery, params Break.Edit[] Ed
     private static Break ConfirmedBeforeCommit(string battery) => new("confirmed before COMMIT", battery,
         new Edit("Writer.cs", "_transaction.Commit();", """
             foreach (var write in batch)
-                write.Stored();
+                write.Committed();
             _transaction.Commit();
             """),
         new Edit("Writer.cs", "Answer(write, isStored);", ""));

@@ -53,6 +53,6 @@ internal sealed class HealthProbe(Writer writer, IMessageReader reader, TimeProv
     /// <summary>Goes through the queue to the disk like a message, and changes nothing there.</summary>
     private sealed class Probe : AwaitedWrite
     {
-        public override void Store(ITransaction db) => db.Touch();
+        public override void Apply(ITransaction db) => db.Touch();
     }
 }

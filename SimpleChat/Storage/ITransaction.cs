@@ -100,8 +100,11 @@ internal sealed class PendingMessage(Draft draft, long receivedAt)
     /// <summary>Whether <see cref="Message"/> was there before: this was a repeat.</summary>
     public bool IsRepeat { get; private set; }
 
-    /// <summary>Called by the transaction, or with null before the message is given to another one.</summary>
-    public void Became(Message? message, bool isRepeat) => (Message, IsRepeat) = (message, isRepeat);
+    /// <summary>Called by the transaction that stored it, or found that it is stored.</summary>
+    public void Became(Message message, bool isRepeat) => (Message, IsRepeat) = (message, isRepeat);
+
+    /// <summary>Forgets what a transaction that was rolled back has made of it.</summary>
+    public void Reset() => (Message, IsRepeat) = (null, false);
 }
 
 /// <summary>A row of WebhookDB.</summary>

@@ -67,7 +67,7 @@ internal sealed partial class Retention(
     {
         public override int Cost => 6 * ids.Count; // the message's row, and those that the trigger erases
 
-        public override void Store(ITransaction db) => db.Erase(ids);
+        public override void Apply(ITransaction db) => db.Erase(ids);
     }
 
     private static partial class Log

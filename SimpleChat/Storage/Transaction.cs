@@ -76,7 +76,7 @@ internal sealed partial class Transaction : ITransaction
         Execute("SAVEPOINT one");
         try
         {
-            write.Store(this);
+            write.Apply(this);
             Execute("RELEASE one");
             fault = null;
             return true;

@@ -4,9 +4,9 @@ using SimpleChat.Monitoring;
 namespace SimpleChat.Storage;
 
 /// <summary>
-/// Something to be written. The <see cref="Writer"/> calls <see cref="Store"/> within a transaction. Then it calls <see cref="Stored"/>
-/// when the write is on disk, or <see cref="Refused"/> when that is not known. If the disk is too slow, it may call both: first Refused,
-/// and then Stored after all.
+/// A unit of work for the <see cref="Writer"/>, which calls <see cref="Apply"/> within a transaction. Then it calls
+/// <see cref="Committed"/> when the work is on disk, or <see cref="Unconfirmed"/> when that is not known. If the disk is too slow, it may
+/// call both: first Unconfirmed, and then Committed after all.
 /// </summary>
 internal abstract class Write
 {
@@ -21,20 +21,20 @@ internal abstract class Write
     /// <summary>Roughly how many row operations it takes.</summary>
     public virtual int Cost => 1;
 
-    /// <summary>Whether <see cref="TryAnswer"/> was called.</summary>
+    /// <summary>Whether somebody was told how it went: see <see cref="TryAnswer"/>.</summary>
     protected bool IsAnswered => Volatile.Read(ref _answered) != 0;
 
     /// <summary>
     /// Writes within the open transaction. Results are there when it is committed. Called on the writer's thread, and again if the
     /// transaction is repeated.
     /// </summary>
-    public abstract void Store(ITransaction db);
+    public abstract void Apply(ITransaction db);
 
     /// <summary>Called when the write is on disk, on the writer's thread and in commit order. Must not wait.</summary>
-    public abstract void Stored();
+    public abstract void Committed();
 
-    /// <summary>Called when it is not known whether the write is stored, on any thread. Must not wait.</summary>
-    public abstract void Refused();
+    /// <summary>Called when it is not known whether the write is on disk, on any thread. Must not wait.</summary>
+    public abstract void Unconfirmed();
 
     /// <summary>
     /// Called when the commit failed and storage works again, on the writer's thread. The write may be on disk all the same, and can find
@@ -49,7 +49,7 @@ internal abstract class Write
     {
     }
 
-    /// <summary>Returns true the first time it is called, and false afterwards.</summary>
+    /// <summary>Whoever is told how it went is told once: this is true the first time, and false afterwards.</summary>
     protected bool TryAnswer() => Interlocked.Exchange(ref _answered, 1) == 0;
 }
 
@@ -64,7 +64,7 @@ internal abstract class AwaitedWrite(UserShare? share = null) : Write
 
     public override UserShare? Share => share;
 
-    public override void Stored() => _written.TrySetResult(true);
+    public override void Committed() => _written.TrySetResult(true);
 
-    public override void Refused() => _written.TrySetResult(false);
+    public override void Unconfirmed() => _written.TrySetResult(false);
 }

@@ -69,7 +69,7 @@ internal sealed partial class WriteQueue(TimeProvider time, ILogger log)
             await room.WaitAsync(patience, time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
-        write.Refused();
+        write.Unconfirmed();
     }
 
     /// <summary>

@@ -126,7 +126,7 @@ internal sealed partial class Writer : IHostedService, IDisposable
             foreach (var write in batch)
             {
                 if (!eachAlone)
-                    write.Store(_transaction);
+                    write.Apply(_transaction);
                 else if (!_transaction.TryStore(write, out var e))
                 {
                     Log.WriteRefused(_log, e);
@@ -219,9 +219,9 @@ internal sealed partial class Writer : IHostedService, IDisposable
         try
         {
             if (isStored)
-                write.Stored();
+                write.Committed();
             else
-                write.Refused();
+                write.Unconfirmed();
         }
         catch (Exception e)
         {

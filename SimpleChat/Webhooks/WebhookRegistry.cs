@@ -15,6 +15,8 @@ internal sealed class WebhookRegistry(
     IDatabase database, Writer writer, UserShares shares, WebhookCaller caller, Chat chat, IMessageReader reader,
     WebhookTurn turn, WebhookOptions options, TimeProvider time, ILogger<WebhookLine> log) : IHostedService
 {
+    private static readonly Refusal NotStored = Refusal.StorageUnavailable with { Message = "Not known to be stored. Repeat it." };
+
     private readonly Lock _gate = new();
 
     // Guarded by _gate.
@@ -165,7 +167,7 @@ internal sealed class WebhookRegistry(
     {
         var change = new PendingChange(share, write, committed);
         await writer.EnqueueAsync(change);
-        return await change.Written;
+        return await change.Written ? null : NotStored;
     }
 }
 
@@ -173,23 +175,13 @@ internal sealed class WebhookRegistry(
 /// <param name="share">What the user may use of the server; null if the change is the server's own.</param>
 /// <param name="write">The change.</param>
 /// <param name="committed">Called when the change is on disk. Must not wait.</param>
-internal sealed class PendingChange(UserShare? share, Action<ITransaction> write, Action committed) : Write
+internal sealed class PendingChange(UserShare? share, Action<ITransaction> write, Action committed) : AwaitedWrite(share)
 {
-    private static readonly Refusal NotStored = Refusal.StorageUnavailable with { Message = "Not known to be stored. Repeat it." };
-    private readonly TaskCompletionSource<Refusal?> _written = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    public override void Apply(ITransaction db) => write(db);
 
-    /// <summary>Completes with null when the change is on disk and in effect. Otherwise completes with the refusal.</summary>
-    public Task<Refusal?> Written => _written.Task;
-
-    public override UserShare? Share => share;
-
-    public override void Store(ITransaction db) => write(db);
-
-    public override void Stored()
+    public override void Committed()
     {
         committed();
-        _written.TrySetResult(null);
+        base.Committed();
     }
-
-    public override void Refused() => _written.TrySetResult(NotStored);
 }
