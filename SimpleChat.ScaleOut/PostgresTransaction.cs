@@ -247,7 +247,10 @@ internal sealed class PostgresTransaction : ITransaction
         }
 
         foreach (var (twin, of) in _twins)
-            twin.Became(_messages[of].Message, isRepeat: true);
+        {
+            if (_messages[of].Message is { } message)
+                twin.Became(message, isRepeat: true);
+        }
     }
 
     /// <summary>A rare statement, which is committed by itself before the batch.</summary>
