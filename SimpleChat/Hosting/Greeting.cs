@@ -27,11 +27,9 @@ internal static class Greeting
             foreach (var address in addresses)
                 Console.WriteLine($"SimpleChat listens on {address}. Try: {WebSocketEndpoint.WscatLine(Reachable(address), environment)}");
             if (open.Length > 0)
-            {
                 Console.Error.WriteLine(
                     "WARNING: this is Development, where ?user=alice makes anybody alice, and other machines can reach " +
                     $"{string.Join(", ", open)}. Listen on localhost, or set ASPNETCORE_ENVIRONMENT=Production.");
-            }
         })
         { IsBackground = true };
         printing.Start();

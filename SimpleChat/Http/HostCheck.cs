@@ -28,18 +28,13 @@ internal sealed class HostCheck
         var setting = configuration["AllowedHosts"] ?? "*";
         var names = setting.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
         if (names.Length == 0 || !names.All(IsPattern))
-        {
             throw new StartException(
                 $"AllowedHosts is '{setting}'; expected names without a port, separated by semicolons, like example.org;*.example.org.");
-        }
-
         if (!names.Contains("*"))
             _names = [.. names];
         else if (environment.IsDevelopment())
-        {
             throw new StartException(
                 "AllowedHosts has '*'. In Development anybody may be any user: name the hosts, or every web page could read all messages.");
-        }
     }
 
     /// <summary>Replaces the framework's filter, which then lets everything through.</summary>

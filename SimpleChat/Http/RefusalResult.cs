@@ -1,4 +1,5 @@
 using SimpleChat.Monitoring;
+using SimpleChat.Storage;
 using SimpleChat.Wire;
 
 namespace SimpleChat.Http;
@@ -31,4 +32,22 @@ internal sealed partial class RefusalResult(Refusal error, string? user = null) 
         public static partial void Refused(
             ILogger log, System.Net.IPAddress? address, string method, string path, int status, string reason);
     }
+}
+
+/// <summary>Makes endpoints that read the database answer 503 while it cannot be read.</summary>
+internal static class StorageFaults
+{
+    /// <summary>Answers 503 when an endpoint of the group throws a fault of storage.</summary>
+    public static RouteGroupBuilder AnswersStorageFaults(this RouteGroupBuilder group) =>
+        group.AddEndpointFilter(async (invocation, next) =>
+        {
+            try
+            {
+                return await next(invocation);
+            }
+            catch (Exception e) when (StorageFault.Is(e))
+            {
+                return new RefusalResult(Refusal.StorageUnavailable);
+            }
+        });
 }

@@ -87,17 +87,13 @@ internal static class BearerTokens
 
         if (bearer.ConfigurationManager is not null
             && !(Uri.TryCreate(bearer.MetadataAddress, UriKind.Absolute, out var address) && address.Scheme is "https" or "http"))
-        {
             throw new StartException(
                 $"{Section}:Authority leads to '{bearer.MetadataAddress}'; expected an address like https://login.example.org.");
-        }
 
         if (!environment.IsDevelopment() && WhyNobodyCanSignIn(bearer, section) is { } why)
-        {
             throw new StartException(
                 $"Nobody could sign in: in the environment {environment.EnvironmentName} users come with a JWT, and {why} " +
                 "Or set ASPNETCORE_ENVIRONMENT=Development to try the chat with ?user=alice.");
-        }
     }
 
     private static string? WhyNobodyCanSignIn(JwtBearerOptions bearer, IConfigurationSection section)
@@ -106,11 +102,8 @@ internal static class BearerTokens
         if (bearer.ConfigurationManager is null)
         {
             if (!section.GetSection("SigningKeys").GetChildren().Any())
-            {
                 return "nothing says whose to trust. " +
                     $"Set {Section}:Authority and :ValidAudiences, or :SigningKeys, :ValidIssuer and :ValidAudiences.";
-            }
-
             if (parameters.ValidateIssuer && !Any(parameters.ValidIssuer, parameters.ValidIssuers))
                 return $"nothing says who issues it. Set {Section}:ValidIssuer.";
             if (parameters.IssuerSigningKeys?.Any() != true)
@@ -170,3 +163,9 @@ internal static class BearerTokens
         public IConfiguration AuthenticationConfiguration => configuration.GetSection("Authentication");
     }
 }
+
+/// <summary>
+/// Marks an endpoint that a browser opens without being able to set a header. It accepts the token as <c>?access_token=</c> (RFC 6750,
+/// section 2.3).
+/// </summary>
+internal sealed record TokenInQuery;

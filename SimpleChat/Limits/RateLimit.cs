@@ -25,12 +25,5 @@ internal sealed class RateLimit(int messagesPerSecond, TimeProvider time) : IRat
             return ValueTask.FromResult(_messages.TryTake(time));
     }
 
-    public bool IsFull
-    {
-        get
-        {
-            lock (_gate)
-                return _messages.IsFull(time);
-        }
-    }
+    public bool IsFull { get { lock (_gate) return _messages.IsFull(time); } }
 }

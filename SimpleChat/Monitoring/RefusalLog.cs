@@ -37,23 +37,12 @@ internal sealed partial class RefusalLog(Metrics metrics, TimeProvider time, ILo
         metrics.Refused(reason);
         lock (_gate)
         {
-            if (_untold.TryGetValue((reason, who), out var count))
-            {
-                _untold[(reason, who)] = count + 1;
-                return;
-            }
-
-            if (_untold.Count >= MaxRemembered)
-            {
+            if (_untold.Count >= MaxRemembered && !_untold.ContainsKey((reason, who)))
                 who = Others; // adds at most one pair for each reason
-                if (_untold.TryGetValue((reason, who), out count))
-                {
-                    _untold[(reason, who)] = count + 1;
-                    return;
-                }
-            }
-
-            _untold[(reason, who)] = 0;
+            var isKnown = _untold.TryGetValue((reason, who), out var count);
+            _untold[(reason, who)] = isKnown ? count + 1 : 0;
+            if (isKnown)
+                return;
             _timer ??= time.CreateTimer(_ => Tell(), null, Interval, Interval);
         }
 

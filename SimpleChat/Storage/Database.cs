@@ -131,16 +131,8 @@ internal sealed class Database : IDatabase, IDisposable
     {
         _files?.RequireInPlace();
         var connection = new DatabaseConnection(_address.Reader, _damage.NoticeRead);
-        try
-        {
-            connection.Open();
-            return connection;
-        }
-        catch
-        {
-            connection.Dispose();
-            throw;
-        }
+        connection.Open(); // closes what it opened if it throws
+        return connection;
     }
 
     /// <summary>

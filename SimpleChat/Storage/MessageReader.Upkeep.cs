@@ -9,16 +9,13 @@ internal sealed partial class MessageReader
     {
         using var connection = database.OpenReader();
         using var rows = new Statement(connection,
-            """
-            SELECT Id, SentAt, EXISTS (SELECT 1 FROM InboxDB WHERE Recipient = m.Recipient AND MessageId = m.Id) FROM MessageDB m
-            WHERE Id > ?1 ORDER BY Id LIMIT ?2
-            """);
+            $"SELECT Id, SentAt, {Delivered} FROM MessageDB m WHERE Id > ?1 ORDER BY Id LIMIT ?2");
         var (upTo, delivered) = (after, new List<long>());
         rows.Bind(1, after).Bind(2, limit);
         while (rows.Read() && rows.Int64(1) < since)
         {
             upTo = rows.Int64(0);
-            if (rows.Int64(2) == 0)
+            if (rows.Int64(2) != 0)
                 delivered.Add(upTo);
         }
 

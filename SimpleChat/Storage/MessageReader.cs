@@ -12,9 +12,10 @@ internal sealed partial class MessageReader(Database database) : IMessageReader
     /// <summary>The columns that <see cref="ReadMessage"/> expects.</summary>
     private const string Columns = "m.Id, m.Sender, m.Recipient, m.Text, m.SentAt";
 
+    private const string Delivered = "NOT EXISTS (SELECT 1 FROM InboxDB WHERE Recipient = m.Recipient AND MessageId = m.Id)";
+
     /// <summary>The columns that <see cref="ReadHistoryMessage"/> expects.</summary>
-    private const string HistoryColumns =
-        $"{Columns}, NOT EXISTS (SELECT 1 FROM InboxDB WHERE Recipient = m.Recipient AND MessageId = m.Id)";
+    private const string HistoryColumns = $"{Columns}, {Delivered}";
 
     public IAsyncEnumerable<Message> ReadInbox(string user, long after, long upTo) => Inbox(user, after, upTo).ToAsyncEnumerable();
 
@@ -78,14 +79,13 @@ internal sealed partial class MessageReader(Database database) : IMessageReader
 
     public ValueTask<List<Receipt>> ReadReceiptsAsync(string user, long first, long last)
     {
-        const string Waits = "EXISTS (SELECT 1 FROM InboxDB WHERE Recipient = m.Recipient AND MessageId = m.Id)";
         var receipts = new List<Receipt>();
         using var connection = database.OpenReader();
         using var snapshot = connection.BeginTransaction(deferred: true);
         foreach (var row in Read(connection, user, with: null, first - 1, last, newestFirst: false,
-            $"m.Id, m.Sender, m.Recipient, {Waits}"))
+            $"m.Id, m.Sender, m.Recipient, {Delivered}"))
         {
-            if (row.Text(1) == user && row.Int64(3) == 0)
+            if (row.Text(1) == user && row.Int64(3) != 0)
                 receipts.Add(new Receipt(row.Int64(0), user, row.Text(2)));
             if (receipts.Count == Page.Size)
                 break;

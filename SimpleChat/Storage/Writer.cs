@@ -39,7 +39,8 @@ internal sealed partial class Writer : IHostedService, IDisposable
         _log = log;
         _queue = new WriteQueue(time, log);
         _thread = new Thread(Run) { IsBackground = true, Name = "SimpleChat writer" };
-        _watchdog = time.CreateTimer(_ => RefuseOverdue(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        // Refuses writes that have waited too long, even while the writer's thread waits for the disk.
+        _watchdog = time.CreateTimer(_ => Refuse(_queue.FailIfOverdue()), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         metrics.ObserveWaiting(() => _queue.Count);
     }
 
@@ -207,9 +208,6 @@ internal sealed partial class Writer : IHostedService, IDisposable
             throw;
         }
     }
-
-    /// <summary>Refuses writes that have waited too long, even while the writer's thread waits for the disk.</summary>
-    private void RefuseOverdue() => Refuse(_queue.FailIfOverdue());
 
     private void Refuse(List<Write> writes) => writes.ForEach(write => Answer(write, isStored: false));
 

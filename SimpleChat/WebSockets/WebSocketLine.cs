@@ -1,5 +1,7 @@
 using System.Net.Sockets;
 using System.Net.WebSockets;
+using SimpleChat.Monitoring;
+using SimpleChat.Settings;
 using SimpleChat.Wire;
 
 namespace SimpleChat.WebSockets;
@@ -157,3 +159,7 @@ internal sealed partial class WebSocketLine : IDisposable
         public static partial void Fault(ILogger log, Exception e, string user);
     }
 }
+
+/// <summary>What every WebSocket of the server needs.</summary>
+internal sealed record WebSocketServices(
+    Chat Chat, ChatOptions Options, TimeProvider Time, Metrics Metrics, RefusalLog Refusals, ILogger<WebSocketLine> Log);

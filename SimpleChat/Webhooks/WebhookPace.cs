@@ -17,14 +17,7 @@ internal sealed class WebhookPace(WebhookOptions options, TimeProvider time)
     private TaskCompletionSource _hurried = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Whether no pause is running. Then a new pace would be the same.</summary>
-    public bool IsIdle
-    {
-        get
-        {
-            lock (_gate)
-                return _next <= Now && _nextHurry <= Now;
-        }
-    }
+    public bool IsIdle { get { lock (_gate) return _next <= Now && _nextHurry <= Now; } }
 
     private TimeSpan Now => time.GetElapsedTime(0);
 

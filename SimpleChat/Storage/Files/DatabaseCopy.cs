@@ -26,7 +26,7 @@ internal static class DatabaseCopy
         try
         {
             File.Delete(unfinished);
-            using (var file = new FileStream(unfinished, Options()))
+            using (var file = new FileStream(unfinished, DatabaseFile.ForOwnerAlone(FileMode.CreateNew, FileShare.ReadWrite)))
             {
                 source.Execute("VACUUM INTO @unfinished", new { unfinished }, commandTimeout: 0);
                 file.Flush(flushToDisk: true); // SQLite leaves that to us
@@ -38,14 +38,6 @@ internal static class DatabaseCopy
         {
             Delete(unfinished);
             throw new StartException($"The copy {target} cannot be made: {Explain(e)}", e);
-        }
-
-        static FileStreamOptions Options()
-        {
-            var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.ReadWrite, Share = FileShare.ReadWrite };
-            if (!OperatingSystem.IsWindows())
-                options.UnixCreateMode = DatabaseFile.OwnerAlone;
-            return options;
         }
     }
 

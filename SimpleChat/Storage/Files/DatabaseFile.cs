@@ -11,7 +11,7 @@ namespace SimpleChat.Storage.Files;
 internal static class DatabaseFile
 {
     /// <summary>Only the owner may read and write (mode 0600).</summary>
-    public const UnixFileMode OwnerAlone = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+    private const UnixFileMode OwnerAlone = UnixFileMode.UserRead | UnixFileMode.UserWrite;
 
     private const UnixFileMode Others = UnixFileMode.OtherRead | UnixFileMode.OtherWrite | UnixFileMode.OtherExecute;
 
@@ -41,6 +41,15 @@ internal static class DatabaseFile
             throw new StartException($"The database {path} is read-only; the server must be able to write to it.");
         RequireHeader(file);
         RequireSchema(path, hasLog);
+    }
+
+    /// <summary>How to open a file that, if it is created, is for its owner alone.</summary>
+    public static FileStreamOptions ForOwnerAlone(FileMode mode, FileShare share)
+    {
+        var options = new FileStreamOptions { Mode = mode, Access = FileAccess.ReadWrite, Share = share };
+        if (!OperatingSystem.IsWindows())
+            options.UnixCreateMode = OwnerAlone;
+        return options;
     }
 
     /// <summary>
@@ -97,10 +106,8 @@ internal static class DatabaseFile
         if (!tables.IsSupersetOf(["MessageDB", "InboxDB"]) || version < 1)
             throw new StartException($"The database {path} holds tables of something else. Set ConnectionStrings:Chat to another file.");
         if (version > Database.SchemaVersion)
-        {
             throw new StartException(
                 $"The database {path} has schema version {version}, this server knows {Database.SchemaVersion}: " +
                 "it was written by a newer one. Start that one, or another file.");
-        }
     }
 }

@@ -91,9 +91,7 @@ internal sealed class DatabaseLock : IDisposable
     {
         if (new FileInfo(_path).LinkTarget is not null)
             throw new StartException($"{_path} is a symbolic link, and the server does not write through it. Remove it.");
-        var options = new FileStreamOptions { Mode = FileMode.OpenOrCreate, Access = FileAccess.ReadWrite, Share = FileShare.None };
-        if (!OperatingSystem.IsWindows())
-            options.UnixCreateMode = DatabaseFile.OwnerAlone;
+        var options = DatabaseFile.ForOwnerAlone(FileMode.OpenOrCreate, FileShare.None);
         FileStream file;
         try
         {

@@ -62,12 +62,9 @@ internal static class Linux
     public static FileStamp? Stamp(string path)
     {
         if (statx(CurrentFolder, path, DoNotFollow, BasicFields, out var status) == 0)
-        {
             return new FileStamp(
                 (long)((ulong)status.DeviceMajor << 32 | status.DeviceMinor), (long)status.Inode, (long)status.Size,
                 status.ModifiedSeconds * 1_000_000_000 + status.ModifiedNanoseconds);
-        }
-
         var error = Marshal.GetLastPInvokeError();
         return error == NoSuchFile ? null : throw new IOException($"{path} cannot be looked at: {Explain(error)}.");
     }
