@@ -19,7 +19,7 @@ public sealed class MessageIndexTests : IDisposable
     public MessageIndexTests()
     {
         _database = new Database($"Data Source={_folder.DatabasePath}");
-        _database.Open();
+        _database.Open().Dispose();
         _store = new MessageReader(_database);
     }
 

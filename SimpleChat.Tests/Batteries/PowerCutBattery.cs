@@ -197,7 +197,7 @@ public sealed partial class PowerCutBattery(ITestOutputHelper output)
     private static List<string> Stored(string path)
     {
         using var database = new Database($"Data Source={path}");
-        database.Open();
+        database.Open().Dispose();
         var state = StoredState.Read(path);
         Assert.Equal("ok", state.Integrity);
         Assert.Equal(state.Messages.Select(message => message.Id), state.Inbox.Select(row => row.Id).Order());

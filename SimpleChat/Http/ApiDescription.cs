@@ -52,10 +52,7 @@ internal static class ApiDescription
         routes.MapGet("/openapi/v1.json", async context =>
         {
             PrivateAnswers.Share(context);
-            var bytes = await description.Value;
-            context.Response.ContentType = "application/json; charset=utf-8";
-            context.Response.ContentLength = bytes.Length;
-            await context.Response.Body.WriteAsync(bytes, context.RequestAborted);
+            await TypedResults.Bytes(await description.Value, "application/json; charset=utf-8").ExecuteAsync(context);
         }).ExcludeFromDescription();
     }
 

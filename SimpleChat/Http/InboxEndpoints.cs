@@ -46,7 +46,11 @@ internal static class InboxEndpoints
         refusal = await reply.Outcome;
         if (refusal is not null)
             return new RefusalResult(refusal);
-        return new MessageResult(reply.Message!, send.IsRepeat ? StatusCodes.Status200OK : StatusCodes.Status201Created);
+        var frames = FrameWriter.Pool.Get();
+        var answer = TypedResults.Text(frames.Body(reply.Message!).Span, "application/json; charset=utf-8",
+            send.IsRepeat ? StatusCodes.Status200OK : StatusCodes.Status201Created);
+        FrameWriter.Pool.Return(frames); // the answer is a copy
+        return answer;
     }
 
     private static async Task<IResult> AckAsync(HttpContext context, CurrentUser user, Chat chat, ChatOptions options, TimeProvider time)

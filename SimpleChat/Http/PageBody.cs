@@ -143,21 +143,3 @@ internal sealed class PageBody : IResult
         return true;
     }
 }
-
-/// <summary>An answer with one message.</summary>
-/// <param name="message">The message.</param>
-/// <param name="status">201 for a new message, 200 for one that was stored before.</param>
-internal sealed class MessageResult(Message message, int status) : IResult
-{
-    public async Task ExecuteAsync(HttpContext httpContext)
-    {
-        var frames = FrameWriter.Pool.Get();
-        var body = frames.Body(message);
-        httpContext.Response.StatusCode = status;
-        httpContext.Response.ContentType = "application/json; charset=utf-8";
-        httpContext.Response.ContentLength = body.Length;
-        httpContext.Response.BodyWriter.Write(body.Span);
-        FrameWriter.Pool.Return(frames);
-        await httpContext.Response.BodyWriter.FlushAsync(httpContext.RequestAborted);
-    }
-}

@@ -45,9 +45,7 @@ internal static class WireDescription
         routes.MapGet("/asyncapi.json", context =>
         {
             PrivateAnswers.Share(context);
-            context.Response.ContentType = "application/json; charset=utf-8";
-            context.Response.ContentLength = description.Value.Length;
-            return context.Response.Body.WriteAsync(description.Value, context.RequestAborted).AsTask();
+            return TypedResults.Bytes(description.Value, "application/json; charset=utf-8").ExecuteAsync(context);
         }).ExcludeFromDescription();
     }
 

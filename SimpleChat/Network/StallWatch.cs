@@ -7,11 +7,12 @@ namespace SimpleChat.Network;
 /// Cuts off a peer that reads nothing. A write may take long while the peer reads slowly but steadily. So the operating system is asked
 /// whether it holds less for the peer than before. The timer runs only while a write is under way.
 /// </summary>
-/// <param name="writer">Writes to the peer, and ends the connection.</param>
+/// <param name="isEnding">Whether the connection is ending. Then a write may take only a short time.</param>
+/// <param name="cut">Called when the peer reads nothing: ends the connection and closes its socket.</param>
 /// <param name="network">The operating system's socket; null if there is none to ask.</param>
 /// <param name="patience">How long the peer may read nothing.</param>
 /// <param name="time">The clock.</param>
-internal sealed class StallWatch(IWritesToPeer writer, Socket? network, TimeSpan patience, TimeProvider time) : IDisposable
+internal sealed class StallWatch(Func<bool> isEnding, Action cut, Socket? network, TimeSpan patience, TimeProvider time) : IDisposable
 {
     /// <summary>How long a write may take once the connection is ending.</summary>
     private static readonly TimeSpan LastPatience = TimeSpan.FromSeconds(1);
@@ -59,13 +60,13 @@ internal sealed class StallWatch(IWritesToPeer writer, Socket? network, TimeSpan
         var seen = (write, Unsent());
         if (seen != _seen)
             (_seen, _progressAt) = (seen, now);
-        if (!writer.IsEnding)
+        if (!isEnding())
             _endingAt = 0;
         else if (_endingAt == 0)
             _endingAt = now;
         if (time.GetElapsedTime(_progressAt, now) < patience && (_endingAt == 0 || time.GetElapsedTime(_endingAt, now) < LastPatience))
             return;
-        writer.PeerStalled();
+        cut();
     }
 
     private void Sleep()
@@ -99,14 +100,4 @@ internal sealed class StallWatch(IWritesToPeer writer, Socket? network, TimeSpan
 
     [DllImport("libc", EntryPoint = "ioctl")]
     private static extern int Ioctl(SafeSocketHandle socket, nuint request, out int value);
-}
-
-/// <summary>Writes to a peer that may stop reading.</summary>
-internal interface IWritesToPeer
-{
-    /// <summary>Whether the connection is ending. Then a write may take only a short time.</summary>
-    bool IsEnding { get; }
-
-    /// <summary>Called when the peer reads nothing: ends the connection and closes its socket.</summary>
-    void PeerStalled();
 }

@@ -19,7 +19,7 @@ namespace SimpleChat.ServerSentEvents;
 /// </summary>
 internal sealed class InboxStream(
     HttpContext context, Connection connection, CurrentUser user,
-    Chat chat, ChatOptions options, TimeProvider time, Metrics metrics) : IWritesToPeer, IDisposable
+    Chat chat, ChatOptions options, TimeProvider time, Metrics metrics) : IDisposable
 {
     /// <summary>How long EventSource waits before it connects again: a second, as long as a restart takes.</summary>
     private static readonly byte[] Reconnection = "retry: 1000\n\n"u8.ToArray();
@@ -41,14 +41,6 @@ internal sealed class InboxStream(
             .WithSummary("Server-Sent Events: undelivered messages first, then live ones. Last-Event-ID resumes after that message.")
             .Produces<string>(StatusCodes.Status200OK, "text/event-stream")
             .RefusesLikeAnyOther().Refuses(StatusCodes.Status409Conflict);
-
-    bool IWritesToPeer.IsEnding => connection.Ending is not null;
-
-    void IWritesToPeer.PeerStalled()
-    {
-        connection.End(ConnectionEnd.PeerStalled);
-        context.Abort();
-    }
 
     public void Dispose()
     {
@@ -133,12 +125,19 @@ internal sealed class InboxStream(
     /// </summary>
     private async ValueTask PassOnAsync()
     {
-        _stall ??= new StallWatch(this, context.Features.Get<IConnectionSocketFeature>()?.Socket, options.SendTimeout, time);
+        _stall ??= new StallWatch(
+            () => connection.Ending is not null, Cut, context.Features.Get<IConnectionSocketFeature>()?.Socket, options.SendTimeout, time);
         _stall.Begin();
         var flush = await context.Response.BodyWriter.FlushAsync(context.RequestAborted);
         _stall.End();
         if (flush.IsCompleted || context.RequestAborted.IsCancellationRequested) // for a peer that is gone Kestrel takes everything
             connection.End(ConnectionEnd.PeerGone);
+    }
+
+    private void Cut()
+    {
+        connection.End(ConnectionEnd.PeerStalled);
+        context.Abort();
     }
 
     /// <summary>As often as a silent WebSocket is pinged, and once when the identity expires.</summary>

@@ -44,50 +44,29 @@ internal sealed class Database : IDatabase, IDisposable
     /// Locks the file for this process. Then checks that it can be served: undamaged, ours, writable, and with the schema in it.
     /// </summary>
     /// <exception cref="StartException">The file cannot be served; the message says why and what to do.</exception>
-    public void Open() => Start(() =>
-    {
-        _lock = DatabaseLock.TakeIfThere(_address.Path);
-        DatabaseFile.RequireOurs(_address.Path);
-        _lock.Take();
-        DatabaseFile.CloseToOthers(_address.Path);
-        using var connection = OpenWriter();
-        ApplySchema(connection);
-        // Recovers what a killed server left in the WAL, and proves that the file can be written.
-        connection.Execute("PRAGMA wal_checkpoint(TRUNCATE)");
-        connection.Execute("SELECT max(Id) FROM MessageDB; SELECT count(*) FROM (SELECT 1 FROM InboxDB LIMIT 1)");
-        var expected = connection.QuerySingle<long>("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size");
-        if (new FileInfo(_address.Path).Length < expected)
-            throw new StartException(
-                $"The database {_address.Path} is truncated. Restore it from a backup, or move it away to start with an empty one.");
-        _files = new OpenedFiles(_address.Path, _address.Writer);
-    });
-
-    ITransaction IDatabase.Open()
-    {
-        Open();
-        Transaction? transaction = null;
-        Start(() => transaction = new Transaction(this));
-        return transaction!;
-    }
-
-    ITransaction IDatabase.Reopen() => new Transaction(this);
-
-    /// <summary>Empties the write-ahead log soon. The database no longer has the secret, but the log still has the old pages.</summary>
-    public void EraseTraces() => _eraser.Erase();
-
-    /// <summary>Runs a part of the start that needs the database, and turns any exception into one line.</summary>
-    /// <exception cref="StartException">The part failed.</exception>
-    private void Start(Action part)
+    public ITransaction Open()
     {
         try
         {
-            part();
+            _lock = DatabaseLock.TakeIfThere(_address.Path);
+            DatabaseFile.RequireOurs(_address.Path);
+            _lock.Take();
+            DatabaseFile.CloseToOthers(_address.Path);
+            using (var connection = OpenWriter())
+                Prepare(connection);
+            _files = new OpenedFiles(_address.Path, _address.Writer);
+            return new Transaction(this);
         }
         catch (Exception e) when (e is not StartException)
         {
             throw new StartException($"The database {_address.Path} cannot be used: {StorageFault.Explain(e)}", e);
         }
     }
+
+    public ITransaction Reopen() => new Transaction(this);
+
+    /// <summary>Empties the write-ahead log soon. The database no longer has the secret, but the log still has the old pages.</summary>
+    public void EraseTraces() => _eraser.Erase();
 
     /// <summary>
     /// Opens the writer's connection. There is one at a time, on the writer's thread. A commit on it is durable: every pragma is read back.
@@ -166,6 +145,19 @@ internal sealed class Database : IDatabase, IDisposable
             SqliteConnection.ClearPool(connection);
         _files?.Dispose();
         _lock?.Dispose();
+    }
+
+    /// <summary>Brings the schema, and checks that the file is whole.</summary>
+    private void Prepare(SqliteConnection connection)
+    {
+        ApplySchema(connection);
+        // Recovers what a killed server left in the WAL, and proves that the file can be written.
+        connection.Execute("PRAGMA wal_checkpoint(TRUNCATE)");
+        connection.Execute("SELECT max(Id) FROM MessageDB; SELECT count(*) FROM (SELECT 1 FROM InboxDB LIMIT 1)");
+        var expected = connection.QuerySingle<long>("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size");
+        if (new FileInfo(_address.Path).Length < expected)
+            throw new StartException(
+                $"The database {_address.Path} is truncated. Restore it from a backup, or move it away to start with an empty one.");
     }
 
     private void ApplySchema(SqliteConnection connection)

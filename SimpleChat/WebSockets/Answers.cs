@@ -1,3 +1,4 @@
+using SimpleChat.Queues;
 using SimpleChat.Wire;
 
 namespace SimpleChat.WebSockets;
@@ -17,7 +18,7 @@ internal sealed class Answers(Connection connection)
     // Guarded by _gate.
     private Answer? _first, _last;
     private int _unwritten;
-    private TaskCompletionSource? _room;
+    private Signal? _room; // there once the reader had to wait
     private bool _isOver;
 
     /// <summary>A frame was read and will be answered. Null once the connection is ending: then the frame counts as not read.</summary>
@@ -42,89 +43,71 @@ internal sealed class Answers(Connection connection)
     }
 
     /// <summary>Takes the answers whose turn it is.</summary>
-    /// <param name="count">How many they are.</param>
+    /// <param name="count">How many of them are to be written. Those without a frame are not.</param>
     /// <returns>The first of them, linked by <see cref="Answer.Next"/>.</returns>
     public Answer? Take(out int count)
     {
-        Answer? first = null, last = null;
-        TaskCompletionSource? room;
         count = 0;
         lock (_gate)
         {
+            var (first, unneeded) = (_first, 0);
+            Answer? last = null;
             for (; _first is { IsReady: true } ready; _first = ready.Next)
             {
-                if (ready.Frame is null)
-                {
-                    _unwritten--; // the frame needed no answer
-                    continue;
-                }
-
-                if (last is null)
-                    first = ready;
-                else
-                    last.Next = ready;
                 last = ready;
-                count++;
+                if (ready.Frame is null)
+                    unneeded++;
+                else
+                    count++;
             }
 
+            if (last is null)
+                return null;
+            last.Next = null;
             if (_first is null)
                 _last = null;
-            room = TakeRoom();
+            Free(unneeded);
+            return first;
         }
-
-        if (last is not null)
-            last.Next = null;
-        room?.SetResult();
-        return first;
     }
 
     /// <summary>This many of the taken answers were written.</summary>
     public void Written(int count)
     {
-        TaskCompletionSource? room;
         lock (_gate)
-        {
-            _unwritten -= count;
-            room = TakeRoom();
-        }
-
-        room?.SetResult();
+            Free(count);
     }
 
     /// <summary>
-    /// Waits until fewer than <see cref="Capacity"/> are unwritten. So a client that does not take its answers is not read further.
+    /// Waits until fewer than <see cref="Capacity"/> are unwritten. So a client that does not take its answers is not read further. One
+    /// waiter at a time.
     /// </summary>
-    public Task WaitForRoomAsync()
+    public async Task WaitForRoomAsync()
     {
-        lock (_gate)
+        while (true)
         {
-            return _unwritten < Capacity || _isOver
-                ? Task.CompletedTask
-                : (_room ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+            lock (_gate)
+            {
+                if (_unwritten < Capacity || _isOver)
+                    return;
+                _room ??= new Signal();
+            }
+
+            await _room.WaitAsync();
         }
     }
 
     /// <summary>Whether every frame that was read is answered, and the answer written.</summary>
-    public bool AreWritten
-    {
-        get
-        {
-            lock (_gate)
-                return _unwritten == 0;
-        }
-    }
+    public bool AreWritten { get { lock (_gate) return _unwritten == 0; } }
 
     /// <summary>No more answers are written, so nobody waits for room any more.</summary>
     public void End()
     {
-        TaskCompletionSource? room;
         lock (_gate)
         {
             _isOver = true;
-            (room, _room) = (_room, null);
+            _room?.Set();
         }
-
-        room?.SetResult();
     }
 
     /// <summary>An answer is ready.</summary>
@@ -141,13 +124,12 @@ internal sealed class Answers(Connection connection)
             connection.Signal.Set();
     }
 
-    /// <summary>Who is to be told that there is room. Called under the gate.</summary>
-    private TaskCompletionSource? TakeRoom()
+    /// <summary>Wakes the reader if there is room now. The caller holds the gate.</summary>
+    private void Free(int count)
     {
-        if (_unwritten >= Capacity)
-            return null;
-        (var room, _room) = (_room, null);
-        return room;
+        _unwritten -= count;
+        if (_unwritten < Capacity)
+            _room?.Set();
     }
 
     /// <summary>The answer to one frame, before and after it is ready.</summary>

@@ -11,7 +11,7 @@ namespace SimpleChat.WebSockets;
 /// <param name="batch">Between it and the network; null if there is no network.</param>
 /// <param name="network">The operating system's socket; null if there is none, or others speak over it too.</param>
 /// <param name="writingDelivers">Whether a message counts as delivered when it was written, or only when it is acknowledged.</param>
-internal sealed class Sending(WebSocketLine line, OutgoingBatch? batch, Socket? network, bool writingDelivers) : IWritesToPeer, IDisposable
+internal sealed class Sending(WebSocketLine line, OutgoingBatch? batch, Socket? network, bool writingDelivers) : IDisposable
 {
     private readonly WrittenMessages? _written = writingDelivers
         ? new WrittenMessages(line.Services.Chat, line.Connection, line.Services.Time)
@@ -43,10 +43,8 @@ internal sealed class Sending(WebSocketLine line, OutgoingBatch? batch, Socket? 
 
     public void Dispose() => _stall?.Dispose();
 
-    bool IWritesToPeer.IsEnding => line.Connection.Ending is not null;
-
-    /// <summary>Cuts the line: no close frame would get through.</summary>
-    void IWritesToPeer.PeerStalled()
+    /// <summary>The peer reads nothing, so no close frame would get through.</summary>
+    private void Cut()
     {
         line.Connection.End(ConnectionEnd.PeerStalled);
         line.Socket.Abort();
@@ -68,7 +66,8 @@ internal sealed class Sending(WebSocketLine line, OutgoingBatch? batch, Socket? 
         var frames = FrameWriter.Pool.Get();
         for (; answer is not null; answer = answer.Next)
         {
-            var frame = answer.Frame!.Value;
+            if (answer.Frame is not { } frame)
+                continue; // it needs none
             if (frame.Refusal is { } refusal)
                 line.Services.Refusals.Refused(refusal.Reason, line.Connection.User);
             await SendAsync(frames.Answer(frame), --left);
@@ -101,7 +100,8 @@ internal sealed class Sending(WebSocketLine line, OutgoingBatch? batch, Socket? 
     /// <summary>A peer that takes nothing for <c>Chat:SendTimeout</c> is cut off.</summary>
     private async ValueTask WatchAsync(ValueTask sending)
     {
-        _stall ??= new StallWatch(this, network, line.Services.Options.SendTimeout, line.Services.Time);
+        _stall ??= new StallWatch(
+            () => line.Connection.Ending is not null, Cut, network, line.Services.Options.SendTimeout, line.Services.Time);
         _stall.Begin();
         await sending;
         _stall.End();

@@ -80,17 +80,20 @@ internal readonly record struct IncomingFrame(
                 _json.Skip();
         }
 
+        /// <summary>Reads the property's value. False if it is no string; then all of it is skipped.</summary>
+        private bool ReadsString()
+        {
+            _json.Read();
+            _json.Skip(); // does nothing to a string, a number or null
+            return _json.TokenType == JsonTokenType.String;
+        }
+
         /// <summary>The text as UTF-8, or null for anything else, a string with lone surrogates included.</summary>
         private void ReadText()
         {
             _text = null;
-            _json.Read();
-            if (_json.TokenType != JsonTokenType.String)
-            {
-                _json.Skip();
+            if (!ReadsString())
                 return;
-            }
-
             var text = new byte[_json.ValueSpan.Length];
             try
             {
@@ -107,13 +110,8 @@ internal readonly record struct IncomingFrame(
         /// </summary>
         private string? ReadString(string known = "")
         {
-            _json.Read();
-            if (_json.TokenType != JsonTokenType.String)
-            {
-                _json.Skip();
+            if (!ReadsString())
                 return null;
-            }
-
             try
             {
                 return _json.ValueTextEquals(known) ? known : _json.GetString();
@@ -143,21 +141,12 @@ internal readonly record struct IncomingFrame(
 
         private void ReadType(ref FrameType type)
         {
-            _json.Read();
-            _typeIsKnown = true;
-            if (_json.TokenType != JsonTokenType.String)
-            {
-                _typeIsKnown = false;
-                _json.Skip();
-            }
-            else if (_json.ValueTextEquals("send"u8))
-                type = FrameType.Send;
-            else if (_json.ValueTextEquals("ack"u8))
-                type = FrameType.Ack;
-            else if (_json.ValueTextEquals("ping"u8))
-                type = FrameType.Ping;
-            else
-                _typeIsKnown = false;
+            FrameType? known = !ReadsString() ? null
+                : _json.ValueTextEquals("send"u8) ? FrameType.Send
+                : _json.ValueTextEquals("ack"u8) ? FrameType.Ack
+                : _json.ValueTextEquals("ping"u8) ? FrameType.Ping
+                : null;
+            (_typeIsKnown, type) = (known is not null, known ?? type);
         }
 
         private void ReadIds()
@@ -197,4 +186,12 @@ internal readonly record struct IncomingFrame(
             _ => null,
         };
     }
+}
+
+/// <summary>What a client's frame asks the server to do.</summary>
+internal enum FrameType
+{
+    Send,
+    Ack,
+    Ping,
 }
