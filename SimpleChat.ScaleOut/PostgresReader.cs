@@ -51,26 +51,11 @@ internal sealed partial class PostgresReader(PostgresDatabase database) : IMessa
         }
     }
 
-    public async ValueTask<(long? After, Refusal? Refusal)> LocateAsync(string user, string? position)
-    {
-        if (position is null)
-            return (null, null);
-        if (!Position.TryParse(position, out var place))
-            return (null, Refusal.InvalidPosition);
-        try
-        {
-            var isKnown = place.SentAt is { } sentAt
-                ? await FirstAsync(
-                    "SELECT 1 FROM MessageDB WHERE Id = $2 AND SentAt = $3 AND (Sender = $1 OR Recipient = $1)", row => true,
-                    user, place.Id, sentAt)
-                : place.Id <= await ReadLastIdAsync();
-            return (place.Id, isKnown ? null : Refusal.UnknownPosition);
-        }
-        catch (Exception e) when (StorageFault.Is(e))
-        {
-            return (null, Refusal.StorageUnreadable);
-        }
-    }
+    public async ValueTask<bool> IsKnownAsync(string user, Position position) => position.SentAt is { } sentAt
+        ? await FirstAsync(
+            "SELECT 1 FROM MessageDB WHERE Id = $2 AND SentAt = $3 AND (Sender = $1 OR Recipient = $1)", row => true,
+            user, position.Id, sentAt)
+        : position.Id <= await ReadLastIdAsync();
 
     public ValueTask<List<Receipt>> ReadReceiptsAsync(string user, long first, long last) => ReadAsync(
         $"""

@@ -194,7 +194,7 @@ internal sealed class PostgresTransaction : ITransaction
         Set(4, _messages.Select(message => message.Draft.From));
         Set(5, _messages.Select(message => message.Draft.To));
         Set(6, _messages.Select(message => message.Draft.Text));
-        Set(7, _messages.Select(message => latest = Math.Max(latest, message.ReceivedAt))); // a clock may have been set back
+        Set(7, _messages.Select(message => latest = Math.Max(latest, message.Draft.ReceivedAt))); // a clock may have been set back
         Set(8, _messages.Select(message => Utf8(message.Draft.ClientMessageId)));
 
         void Set<T>(int index, IEnumerable<T> values) => _append.Parameters[index].Value = values.ToArray();

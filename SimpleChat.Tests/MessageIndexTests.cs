@@ -72,7 +72,7 @@ public sealed class MessageIndexTests : IDisposable
             if (name is not null)
                 Assert.Equal(known, transaction.Find(from, name)?.Id);
             if (known is null)
-                batch.Add((transaction.Insert(new Draft(from, to, "hi"u8.ToArray(), name), sentAt: 1), name));
+                batch.Add((transaction.Insert(new Draft(from, to, "hi"u8.ToArray(), name, ReceivedAt: 1)), name));
         }
 
         var erased = Enumerable.Range(0, _random.Next(3) == 0 && _stored.Count > 1 ? 20 : 0) // old ones, and ones that are in no index yet

@@ -17,20 +17,20 @@ public sealed class WriterTests
     {
         await using var writer = await WriterHost.StartAsync();
         var alice = await writer.JoinAsync("alice");
-        Assert.True(await writer.Enqueue(transaction => transaction.Insert(new Draft("alice", "bob", "acknowledged"u8.ToArray(), null), 0))
+        Assert.True(await writer.Enqueue(transaction => transaction.Insert(new Draft("alice", "bob", "acknowledged"u8.ToArray(), null, 0)))
             .OrFail("a commit"));
         var release = await writer.HoldUpAsync(); // so that the next four are one batch
 
-        var left = writer.Enqueue(transaction => transaction.Insert(new Draft("alice", "bob", "left"u8.ToArray(), null), 1));
+        var left = writer.Enqueue(transaction => transaction.Insert(new Draft("alice", "bob", "left"u8.ToArray(), null, 1)));
         var ack = writer.AckAsync("bob", 1);
         var poisoned = writer.Enqueue(transaction =>
         {
-            transaction.Insert(new Draft("alice", "bob", "half"u8.ToArray(), "half"), 2);
+            transaction.Insert(new Draft("alice", "bob", "half"u8.ToArray(), "half", 2));
             if (!isRefused)
                 throw new InvalidOperationException("poison");
-            transaction.Insert(new Draft("alice", null!, "poison"u8.ToArray(), null), 3); // NOT NULL: SQLite refuses the row
+            transaction.Insert(new Draft("alice", null!, "poison"u8.ToArray(), null, 3)); // NOT NULL: SQLite refuses the row
         });
-        var right = writer.Enqueue(transaction => transaction.Insert(new Draft("alice", "bob", "right"u8.ToArray(), null), 4));
+        var right = writer.Enqueue(transaction => transaction.Insert(new Draft("alice", "bob", "right"u8.ToArray(), null, 4)));
         release();
 
         Assert.True(await left.OrFail("the left neighbour"));
@@ -51,8 +51,8 @@ public sealed class WriterTests
         var writes = Enumerable.Range(0, 100).Select(i =>
         {
             long id = 0;
-            var draft = new Draft("alice", "bob", Encoding.UTF8.GetBytes($"{i}"), null);
-            return writer.Enqueue(transaction => id = transaction.Insert(draft, 0).Id, () =>
+            var draft = new Draft("alice", "bob", Encoding.UTF8.GetBytes($"{i}"), null, 0);
+            return writer.Enqueue(transaction => id = transaction.Insert(draft).Id, () =>
             {
                 Assert.True(writer.Core.LastCommitted >= id);
                 confirmed.Enqueue(id);
@@ -72,7 +72,7 @@ public sealed class WriterTests
         var times = new List<long>();
         foreach (var clock in (long[])[1000, 500, 2000, 1999])
             Assert.True(await writer.Enqueue(transaction =>
-                times.Add(transaction.Insert(new Draft("alice", "bob", "hi"u8.ToArray(), null), clock).SentAt)).OrFail("a commit"));
+                times.Add(transaction.Insert(new Draft("alice", "bob", "hi"u8.ToArray(), null, clock)).SentAt)).OrFail("a commit"));
         Assert.Equal([1000, 1000, 2000, 2000], times);
     }
 
@@ -83,7 +83,7 @@ public sealed class WriterTests
         using var stuck = new SemaphoreSlim(0);
         var write = writer.Enqueue(transaction =>
         {
-            transaction.Insert(new Draft("alice", "bob", "late"u8.ToArray(), null), 0);
+            transaction.Insert(new Draft("alice", "bob", "late"u8.ToArray(), null, 0));
             stuck.Wait(Deadline.Time);
         });
 
@@ -98,12 +98,12 @@ public sealed class WriterTests
     {
         await using var writer = await WriterHost.StartAsync();
         var (alice, bob) = (await writer.JoinAsync("alice"), await writer.JoinAsync("bob"));
-        Assert.True(await writer.Enqueue(transaction => transaction.Insert(new Draft("alice", "bob", "one"u8.ToArray(), null), 0))
+        Assert.True(await writer.Enqueue(transaction => transaction.Insert(new Draft("alice", "bob", "one"u8.ToArray(), null, 0)))
             .OrFail("a commit"));
         var release = await writer.HoldUpAsync(); // so that the next three are one batch
 
         var ack = writer.AckAsync("bob", 1);
-        var message = writer.Enqueue(transaction => transaction.Insert(new Draft("alice", "bob", "two"u8.ToArray(), null), 1));
+        var message = writer.Enqueue(transaction => transaction.Insert(new Draft("alice", "bob", "two"u8.ToArray(), null, 1)));
         var fault = writer.Enqueue(transaction =>
         {
             if (transaction.LastId < 2)
@@ -125,9 +125,9 @@ public sealed class WriterTests
     {
         await using var writer = await WriterHost.StartAsync();
         var release = await writer.HoldUpAsync();
-        var left = writer.Enqueue(transaction => transaction.Insert(new Draft("alice", "bob", "left"u8.ToArray(), null), 0));
+        var left = writer.Enqueue(transaction => transaction.Insert(new Draft("alice", "bob", "left"u8.ToArray(), null, 0)));
         _ = writer.Enqueue(_ => { }, confirmed: () => throw new InvalidOperationException("a listener of somebody else's"));
-        var right = writer.Enqueue(transaction => transaction.Insert(new Draft("alice", "bob", "right"u8.ToArray(), null), 0));
+        var right = writer.Enqueue(transaction => transaction.Insert(new Draft("alice", "bob", "right"u8.ToArray(), null, 0)));
         release();
 
         Assert.True(await left.OrFail("the left neighbour"));
@@ -165,7 +165,7 @@ public sealed class WriterTests
         Assert.True(await writer.Enqueue(db =>
         {
             for (var i = 0; i < Sent; i++)
-                db.Insert(new Draft("alice", "bob", "hi"u8.ToArray(), null), 0);
+                db.Insert(new Draft("alice", "bob", "hi"u8.ToArray(), null, 0));
         }).OrFail("a commit"));
         foreach (var ids in Enumerable.Range(1, Sent).Select(id => (long)id).Chunk(IncomingFrame.MaxAckIds))
             Assert.Null(await writer.AckAsync(new UserShare("bob"), ids).OrFail("an ack"));

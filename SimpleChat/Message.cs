@@ -5,7 +5,8 @@ namespace SimpleChat;
 /// <param name="To">The recipient's user id.</param>
 /// <param name="Text">The text, never empty: UTF-8, without JSON's escapes.</param>
 /// <param name="ClientMessageId">The sender's own name for it, which makes a send safe to repeat; null if none was given.</param>
-internal readonly record struct Draft(string From, string To, byte[] Text, string? ClientMessageId);
+/// <param name="ReceivedAt">When it came in, in milliseconds since 1970-01-01 UTC.</param>
+internal readonly record struct Draft(string From, string To, byte[] Text, string? ClientMessageId, long ReceivedAt);
 
 /// <summary>A stored message: a row of MessageDB.</summary>
 /// <param name="Id">Positive, below 2^53; rises in commit order.</param>

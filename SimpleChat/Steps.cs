@@ -13,12 +13,11 @@ namespace SimpleChat;
 /// <param name="chat">The chat.</param>
 /// <param name="sender">The sender's share of the server.</param>
 /// <param name="draft">What was sent.</param>
-/// <param name="receivedAt">When, in milliseconds since 1970-01-01 UTC.</param>
 /// <param name="reply">Tells the sender the outcome.</param>
 /// <param name="origin">The connection it came over; null if it came in a request of its own.</param>
-internal sealed class Send(Chat chat, UserShare sender, Draft draft, long receivedAt, IReply reply, Connection? origin = null) : Write
+internal sealed class Send(Chat chat, UserShare sender, Draft draft, IReply reply, Connection? origin = null) : Write
 {
-    private readonly PendingMessage _pending = new(draft, receivedAt);
+    private readonly PendingMessage _pending = new(draft);
 
     public override UserShare Share => sender;
 

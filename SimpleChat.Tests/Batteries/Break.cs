@@ -70,7 +70,7 @@ internal sealed record Break(string Name, string Battery, params Break.Edit[] Ed
         new("a read that failed is not tried again", nameof(StorageBattery),
             new Edit("Drain.cs", "WakeAfter(RetryPause);", "")),
         new("/health does not look", nameof(StorageBattery),
-            new Edit("HealthProbe.cs", "await writer.EnqueueAsync(probe);", "probe.Committed();"),
+            new Edit("HealthProbe.cs", "await writer.WriteAsync(db => db.Touch())", "await Task.FromResult(true)"),
             new Edit("HealthProbe.cs", "await reader.ProbeAsync();", "")),
         new("nothing is synced", nameof(StorageBattery),
             new Edit("Database.cs", "\"synchronous\", \"2\"", "\"synchronous\", \"0\"")),
@@ -152,7 +152,7 @@ internal sealed record Break(string Name, string Battery, params Break.Edit[] Ed
                 """)),
 
         new("sentAt follows the clock", nameof(ClockBattery),
-            new Edit("Transaction.cs", "Math.Max(sentAt, _lastSentAt)", "sentAt")),
+            new Edit("Transaction.cs", "Math.Max(draft.ReceivedAt, _lastSentAt)", "draft.ReceivedAt")),
         new("sentAt starts anew with the process", nameof(ClockBattery),
             new Edit("Transaction.cs", "(_last.Int64(0), _last.Int64(1))", "(_last.Int64(0), 0)")),
 

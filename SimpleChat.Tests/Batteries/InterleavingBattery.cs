@@ -100,8 +100,8 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
         while (!enough.IsCancellationRequested)
         {
             var reply = new Reply();
-            var draft = new Draft("alice", "bob", "hi"u8.ToArray(), null);
-            await new Send(core.Chat, new UserShare("alice"), draft, 0, reply).ReceivedAsync();
+            var draft = new Draft("alice", "bob", "hi"u8.ToArray(), null, 0);
+            await new Send(core.Chat, new UserShare("alice"), draft, reply).ReceivedAsync();
             Assert.Null(await reply.Outcome.OrFail("a commit"));
             count++;
         }
@@ -115,8 +115,8 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
         for (var i = 0; i < total; i++)
         {
             var reply = new Reply();
-            var draft = new Draft($"alice{round}", $"bob{round}", Encoding.UTF8.GetBytes($"{i}"), null);
-            await new Send(core.Chat, new UserShare($"alice{round}"), draft, 0, reply).ReceivedAsync();
+            var draft = new Draft($"alice{round}", $"bob{round}", Encoding.UTF8.GetBytes($"{i}"), null, 0);
+            await new Send(core.Chat, new UserShare($"alice{round}"), draft, reply).ReceivedAsync();
             sends.Add(reply);
             if (total < Outbox.MessageCapacity)
                 await PauseAsync(random);

@@ -59,23 +59,17 @@ internal sealed record CurrentUser(UserShare Share, DateTimeOffset? ExpiresAt, T
     /// </summary>
     public static async Task Identify(HttpContext context, RequestDelegate next)
     {
-        if (context.GetEndpoint()?.Metadata.GetMetadata<Required>() is not null)
+        if (context.GetEndpoint()?.Metadata.GetMetadata<Required>() is null)
         {
-            if (await IdentifyAsync(context, context.RequestServices.GetRequiredService<IHostEnvironment>()) is not { } user)
-                return;
-            context.Features.Set(user);
-            Turns.End(context);
-            await ServeAsync(context, user, next);
+            await next(context);
             return;
         }
 
-        await next(context);
-    }
-
-    /// <summary>Serves the request, unless the user has too many under way. Waits first if the user is in debt.</summary>
-    private static async Task ServeAsync(HttpContext context, CurrentUser user, RequestDelegate next)
-    {
-        using var _ = user;
+        using var user = await IdentifyAsync(context);
+        if (user is null)
+            return;
+        context.Features.Set(user);
+        Turns.End(context);
         if (!await user.TryBeginAsync(context, Work.Request))
             return;
         try
@@ -115,43 +109,36 @@ internal sealed record CurrentUser(UserShare Share, DateTimeOffset? ExpiresAt, T
     /// Finds out who sent the request. The caller disposes of the result when the request ends. If nobody is found it answers the request
     /// and returns null. It answers 401 without an identity, 400 with a malformed user id, and 503 while nobody can check the token.
     /// </summary>
-    /// <param name="context">The request.</param>
-    /// <param name="environment">Says whether <c>?user=</c> is enough.</param>
-    /// <param name="services">For a request that stays for days, the services that it keeps. Reading the token then uses a scope of its
-    /// own, which ends here.</param>
-    public static async Task<CurrentUser?> IdentifyAsync(
-        HttpContext context, IHostEnvironment environment, IServiceProvider? services = null)
+    public static async Task<CurrentUser?> IdentifyAsync(HttpContext context)
     {
-        var noIdentity = environment.IsDevelopment() ? NoIdentityInDevelopment : NoIdentity;
-        var (user, refusal) = environment.IsDevelopment() && context.Request.Query.TryGetValue("user", out var name)
+        var isDevelopment = context.RequestServices.GetRequiredService<IHostEnvironment>().IsDevelopment();
+        var (user, refusal) = isDevelopment && context.Request.Query.TryGetValue("user", out var name)
             ? (new Identity(name.ToString(), ExpiresAt: null), null)
-            : services is null ? await ReadTokenAsync(context, noIdentity) : await ReadTokenAsync(context, noIdentity, services);
+            : await ReadTokenAsync(context, isDevelopment ? NoIdentityInDevelopment : NoIdentity);
         if (user is null)
-        {
-            await new RefusalResult(refusal!).ExecuteAsync(context);
-            return null;
-        }
-
+            return await RefuseAsync(refusal!);
         if (!UserId.IsValid(user.Id))
-        {
-            await new RefusalResult(MalformedId).ExecuteAsync(context);
-            return null;
-        }
+            return await RefuseAsync(MalformedId);
 
-        var shares = (services ?? context.RequestServices).GetRequiredService<UserShares>();
-        var current = new CurrentUser(shares.Hold(user.Id), user.ExpiresAt, TcpConnection.Of(context));
+        var share = context.RequestServices.GetRequiredService<UserShares>().Hold(user.Id);
+        var current = new CurrentUser(share, user.ExpiresAt, TcpConnection.Of(context));
         if (current.Tcp?.TryUse() is not false)
             return current;
-        current.Share.Release();
-        await new RefusalResult(Refusal.ServerFull, user.Id).ExecuteAsync(context);
-        return null;
+        share.Release();
+        return await RefuseAsync(Refusal.ServerFull, user.Id);
+
+        async Task<CurrentUser?> RefuseAsync(Refusal why, string? who = null)
+        {
+            await new RefusalResult(why, who).ExecuteAsync(context);
+            return null;
+        }
     }
 
     /// <summary>
     /// Reads who the token names, or why it is refused. A refusal then has the header <c>WWW-Authenticate</c>, which says what is wrong
     /// with the token.
     /// </summary>
-    private static async Task<(Identity? User, Refusal? RefusalResult)> ReadTokenAsync(HttpContext context, Refusal noIdentity)
+    private static async Task<(Identity? User, Refusal? Refusal)> ReadTokenAsync(HttpContext context, Refusal noIdentity)
     {
         var token = await context.AuthenticateAsync();
         if (token.Failure is BearerTokens.ProviderAwayException)
@@ -165,22 +152,6 @@ internal sealed record CurrentUser(UserShare Share, DateTimeOffset? ExpiresAt, T
             SecurityTokenInvalidLifetimeException => ExpiredToken,
             _ => InvalidToken,
         });
-    }
-
-    /// <summary>Does the same in a scope of its own, which ends here.</summary>
-    private static async Task<(Identity? User, Refusal? RefusalResult)> ReadTokenAsync(
-        HttpContext context, Refusal noIdentity, IServiceProvider services)
-    {
-        await using var scope = services.CreateAsyncScope();
-        context.RequestServices = scope.ServiceProvider;
-        try
-        {
-            return await ReadTokenAsync(context, noIdentity);
-        }
-        finally
-        {
-            context.RequestServices = services;
-        }
     }
 
     /// <summary>Who the request names. The id may be malformed.</summary>

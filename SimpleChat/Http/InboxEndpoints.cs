@@ -40,8 +40,8 @@ internal static class InboxEndpoints
         if (refusal is not null)
             return new RefusalResult(refusal);
         var reply = new Reply();
-        var draft = new Draft(user.Id, frame.To, frame.Text, frame.ClientMessageId);
-        var send = new Send(chat, user.Share, draft, time.GetUtcNow().ToUnixTimeMilliseconds(), reply);
+        var draft = new Draft(user.Id, frame.To, frame.Text, frame.ClientMessageId, time.GetUtcNow().ToUnixTimeMilliseconds());
+        var send = new Send(chat, user.Share, draft, reply);
         await send.ReceivedAsync();
         refusal = await reply.Outcome;
         if (refusal is not null)

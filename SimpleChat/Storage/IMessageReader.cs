@@ -39,7 +39,26 @@ internal interface IMessageReader
     /// <param name="user">Whose messages.</param>
     /// <param name="position">What the client wrote, or null.</param>
     /// <returns>The id, null without a position; and why the position is refused, or null.</returns>
-    ValueTask<(long? After, Refusal? Refusal)> LocateAsync(string user, string? position);
+    async ValueTask<(long? After, Refusal? Refusal)> LocateAsync(string user, string? position)
+    {
+        if (position is null)
+            return (null, null);
+        if (!Position.TryParse(position, out var place))
+            return (null, Refusal.InvalidPosition);
+        try
+        {
+            return (place.Id, await IsKnownAsync(user, place) ? null : Refusal.UnknownPosition);
+        }
+        catch (Exception e) when (StorageFault.Is(e))
+        {
+            return (null, Refusal.StorageUnreadable);
+        }
+    }
+
+    /// <summary>
+    /// Whether the message was the user's and was sent at this time; or, if the client does not say when, whether the id was given out.
+    /// </summary>
+    ValueTask<bool> IsKnownAsync(string user, Position position);
 
     /// <summary>
     /// Reads receipts: the user's messages from <paramref name="first"/> to <paramref name="last"/> that have left their inbox. Returns one

@@ -17,8 +17,8 @@ internal interface ITransaction : IDisposable
     void Begin();
 
     /// <summary>
-    /// Stores a message: its MessageDB row and its InboxDB row. If the sender has sent it before, the message that is there is found
-    /// instead.
+    /// Stores a message: its MessageDB row and its InboxDB row. A time before the last message's becomes the last message's. If the sender
+    /// has sent the message before, the one that is there is found instead.
     /// </summary>
     void Store(PendingMessage message);
 
@@ -83,16 +83,9 @@ internal interface IDatabase
 }
 
 /// <summary>A message that is to be stored, and then what became of it.</summary>
-/// <param name="draft">What was sent.</param>
-/// <param name="receivedAt">When, in milliseconds since 1970-01-01 UTC. A time before the last message's becomes the last
-/// message's.</param>
-internal sealed class PendingMessage(Draft draft, long receivedAt)
+internal sealed class PendingMessage(Draft draft)
 {
-    /// <summary>What was sent.</summary>
     public Draft Draft => draft;
-
-    /// <summary>When it was received, in milliseconds since 1970-01-01 UTC.</summary>
-    public long ReceivedAt => receivedAt;
 
     /// <summary>The stored message; null before the commit, or if it was not given to a transaction.</summary>
     public Message? Message { get; private set; }
@@ -107,7 +100,7 @@ internal sealed class PendingMessage(Draft draft, long receivedAt)
     public void Reset() => (Message, IsRepeat) = (null, false);
 }
 
-/// <summary>A row of WebhookDB.</summary>
+/// <summary>A row of WebhookDB: a bot's registration, to which the server POSTs the bot's messages.</summary>
 /// <param name="User">Whose messages are sent.</param>
 /// <param name="Url">Where to.</param>
 /// <param name="Secret">What they are signed with.</param>

@@ -61,20 +61,15 @@ internal sealed partial class MessageReader(Database database) : IMessageReader
         }
     }
 
-    public ValueTask<(long? After, Refusal? Refusal)> LocateAsync(string user, string? position)
+    public ValueTask<bool> IsKnownAsync(string user, Position position)
     {
-        if (position is null)
-            return ValueTask.FromResult<(long?, Refusal?)>((null, null));
-        if (!Position.TryParse(position, out var place))
-            return ValueTask.FromResult<(long?, Refusal?)>((null, Refusal.InvalidPosition));
-        try
-        {
-            return ValueTask.FromResult<(long?, Refusal?)>((place.Id, IsKnown(user, place) ? null : Refusal.UnknownPosition));
-        }
-        catch (Exception e) when (StorageFault.Is(e))
-        {
-            return ValueTask.FromResult<(long?, Refusal?)>((null, Refusal.StorageUnreadable));
-        }
+        using var connection = database.OpenReader();
+        using var row = new Statement(connection, position.SentAt is null
+            ? "SELECT 1 WHERE ?2 <= coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'MessageDB'), 0)"
+            : "SELECT 1 FROM MessageDB WHERE Id = ?2 AND SentAt = ?3 AND (Sender = ?1 OR Recipient = ?1)");
+        if (position.SentAt is { } sentAt)
+            row.Bind(1, user).Bind(3, sentAt);
+        return ValueTask.FromResult(row.Bind(2, position.Id).Exists());
     }
 
     public ValueTask<List<Receipt>> ReadReceiptsAsync(string user, long first, long last)
@@ -138,20 +133,6 @@ internal sealed partial class MessageReader(Database database) : IMessageReader
     {
         using var mark = new Statement(connection, "SELECT UpTo FROM MessageDB_Indexed");
         return mark.Read() ? mark.Int64(0) : 0;
-    }
-
-    /// <summary>
-    /// Whether the message was the user's and was sent at this time; or, if the client does not say when, whether the id was given out.
-    /// </summary>
-    private bool IsKnown(string user, Position place)
-    {
-        using var connection = database.OpenReader();
-        using var row = new Statement(connection, place.SentAt is null
-            ? "SELECT 1 WHERE ?2 <= coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'MessageDB'), 0)"
-            : "SELECT 1 FROM MessageDB WHERE Id = ?2 AND SentAt = ?3 AND (Sender = ?1 OR Recipient = ?1)");
-        if (place.SentAt is { } sentAt)
-            row.Bind(1, user).Bind(3, sentAt);
-        return row.Bind(2, place.Id).Exists();
     }
 
     private static HistoryMessage ReadHistoryMessage(Statement row) => new(ReadMessage(row), row.Int64(5) != 0);

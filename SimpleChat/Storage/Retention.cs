@@ -13,6 +13,9 @@ internal sealed partial class Retention(
     /// <summary>Messages in one write: that is some hundred row operations, or about a millisecond.</summary>
     private const int Few = 64;
 
+    /// <summary>The message's row, and those that the trigger erases.</summary>
+    private const int RowsOfMessage = 6;
+
     private static readonly TimeSpan Interval = TimeSpan.FromHours(1);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -46,9 +49,7 @@ internal sealed partial class Retention(
                 after = upTo;
                 if (delivered.Count == 0)
                     continue;
-                var erasure = new Erasure(delivered);
-                await writer.EnqueueAsync(erasure);
-                if (!await erasure.Written)
+                if (!await writer.WriteAsync(db => db.Erase(delivered), cost: RowsOfMessage * delivered.Count))
                     break; // storage fails; the next hour tries again
                 erased += delivered.Count;
             }
@@ -60,14 +61,6 @@ internal sealed partial class Retention(
 
         if (erased > 0)
             Log.Erased(log, erased, options.RetainDays);
-    }
-
-    /// <summary>Erases messages.</summary>
-    private sealed class Erasure(List<long> ids) : AwaitedWrite
-    {
-        public override int Cost => 6 * ids.Count; // the message's row, and those that the trigger erases
-
-        public override void Apply(ITransaction db) => db.Erase(ids);
     }
 
     private static partial class Log

@@ -98,7 +98,7 @@ internal sealed partial class Transaction : ITransaction
     public void Store(PendingMessage message)
     {
         var existing = message.Draft.ClientMessageId is { } name ? Find(message.Draft.From, name) : null;
-        message.Became(existing ?? Insert(message.Draft, message.ReceivedAt), isRepeat: existing is not null);
+        message.Became(existing ?? Insert(message.Draft), isRepeat: existing is not null);
     }
 
     /// <summary>
@@ -115,12 +115,9 @@ internal sealed partial class Transaction : ITransaction
     }
 
     /// <summary>Adds the MessageDB row and its InboxDB row.</summary>
-    /// <param name="draft">What the user sent.</param>
-    /// <param name="sentAt">When it was accepted, in milliseconds since 1970-01-01 UTC. A time before the last message's becomes the last
-    /// message's.</param>
-    public Message Insert(Draft draft, long sentAt)
+    public Message Insert(Draft draft)
     {
-        var message = new Message(LastId + 1, draft.From, draft.To, draft.Text, Math.Max(sentAt, _lastSentAt));
+        var message = new Message(LastId + 1, draft.From, draft.To, draft.Text, Math.Max(draft.ReceivedAt, _lastSentAt));
         _insertMessage.Bind(1, message.Id).Bind(2, message.From).Bind(3, message.To)
             .Bind(4, message.Text).Bind(5, message.SentAt).Bind(6, draft.ClientMessageId).Run();
         _insertInbox.Bind(1, message.To).Bind(2, message.Id).Bind(3, message.From).Run();

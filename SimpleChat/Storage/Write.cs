@@ -53,9 +53,8 @@ internal abstract class Write
     protected bool TryAnswer() => Interlocked.Exchange(ref _answered, 1) == 0;
 }
 
-/// <summary>A write whose caller awaits it.</summary>
-/// <param name="share">The user whose part of the queue it takes; null if it is no user's.</param>
-internal abstract class AwaitedWrite(UserShare? share = null) : Write
+/// <summary>A write whose caller awaits it: see <see cref="Writer.WriteAsync"/>.</summary>
+internal sealed class AwaitedWrite(Action<ITransaction> apply, int cost, UserShare? share, Action? committed) : Write
 {
     private readonly TaskCompletionSource<bool> _written = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -64,7 +63,15 @@ internal abstract class AwaitedWrite(UserShare? share = null) : Write
 
     public override UserShare? Share => share;
 
-    public override void Committed() => _written.TrySetResult(true);
+    public override int Cost => cost;
+
+    public override void Apply(ITransaction db) => apply(db);
+
+    public override void Committed()
+    {
+        committed?.Invoke();
+        _written.TrySetResult(true);
+    }
 
     public override void Unconfirmed() => _written.TrySetResult(false);
 }

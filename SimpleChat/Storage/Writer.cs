@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using SimpleChat.Limits;
 using SimpleChat.Monitoring;
 using SimpleChat.Settings;
 
@@ -58,6 +59,18 @@ internal sealed partial class Writer : IHostedService, IDisposable
 
     /// <summary>Enqueues a write. It is stored, or refused within <see cref="WriteQueue.Patience"/>.</summary>
     public ValueTask EnqueueAsync(Write write) => _queue.EnqueueAsync(write);
+
+    /// <summary>Enqueues a change, and waits for it. True if it is on disk, false if that is not known.</summary>
+    /// <param name="apply">The change; see <see cref="Write.Apply"/>.</param>
+    /// <param name="cost">Roughly how many row operations it takes.</param>
+    /// <param name="share">The user whose part of the queue it takes; null if it is no user's.</param>
+    /// <param name="committed">Called when the change is on disk; see <see cref="Write.Committed"/>.</param>
+    public async Task<bool> WriteAsync(Action<ITransaction> apply, int cost = 1, UserShare? share = null, Action? committed = null)
+    {
+        var write = new AwaitedWrite(apply, cost, share, committed);
+        await EnqueueAsync(write);
+        return await write.Written;
+    }
 
     /// <summary>Opens the database and starts to write.</summary>
     /// <exception cref="StartException">The database cannot be served.</exception>

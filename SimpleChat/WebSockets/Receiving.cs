@@ -120,8 +120,8 @@ internal sealed class Receiving(WebSocketLine line) : IDisposable
                 break;
             default:
                 _lastTo = frame.To;
-                var draft = new Draft(line.Connection.User, frame.To, frame.Text, frame.ClientMessageId);
-                await new Send(chat, line.Connection.Share, draft, receivedAt, answer, line.Connection).ReceivedAsync();
+                var draft = new Draft(line.Connection.User, frame.To, frame.Text, frame.ClientMessageId, receivedAt);
+                await new Send(chat, line.Connection.Share, draft, answer, line.Connection).ReceivedAsync();
                 break;
         }
     }

@@ -60,9 +60,6 @@ internal sealed class WebSocketEndpoint(WebSocketServices services, IHostEnviron
             : $"npx wscat -c {chat} -H \"Authorization: Bearer $TOKEN\"";
     }
 
-    /// <summary>
-    /// Asks for no scoped service. So a connection that stays for days keeps no scope, and nothing of its token.
-    /// </summary>
     private async Task HandleAsync(HttpContext context)
     {
         if (Refuse(context, environment) is { } malformed)
@@ -71,7 +68,7 @@ internal sealed class WebSocketEndpoint(WebSocketServices services, IHostEnviron
             return;
         }
 
-        if (await CurrentUser.IdentifyAsync(context, environment, provider) is not { } user)
+        if (await IdentifyAsync(context) is not { } user)
             return;
         using (user)
         {
@@ -90,6 +87,23 @@ internal sealed class WebSocketEndpoint(WebSocketServices services, IHostEnviron
             {
                 services.Chat.Leave(connection);
             }
+        }
+    }
+
+    /// <summary>
+    /// Identifies the user in a scope that ends here. So a connection that stays for days keeps no scope, and nothing of its token.
+    /// </summary>
+    private async Task<CurrentUser?> IdentifyAsync(HttpContext context)
+    {
+        await using var scope = provider.CreateAsyncScope();
+        context.RequestServices = scope.ServiceProvider;
+        try
+        {
+            return await CurrentUser.IdentifyAsync(context);
+        }
+        finally
+        {
+            context.RequestServices = provider;
         }
     }
 

@@ -5,6 +5,7 @@ using System.Net.NetworkInformation;
 using System.Net.Sockets;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
+using SimpleChat.Storage;
 using SimpleChat.Wire;
 
 namespace SimpleChat.Webhooks;
@@ -72,11 +73,11 @@ internal sealed class WebhookCaller : IDisposable
 
     /// <summary>POSTs the message, as the frame that a WebSocket carries.</summary>
     /// <exception cref="OperationCanceledException"><paramref name="stop"/> was cancelled.</exception>
-    public async Task<WebhookAnswer> CallAsync(Webhook webhook, Message message, CancellationToken stop)
+    public async Task<WebhookAnswer> CallAsync(WebhookRow webhook, Message message, CancellationToken stop)
     {
         if (_options.Objection(webhook.Url) is { } objection) // the configuration may have changed since the registration
             return new WebhookAnswer(objection);
-        var id = Webhook.Id(message);
+        var id = string.Create(CultureInfo.InvariantCulture, $"msg_{message.Id}"); // of every attempt: the receiver can recognise a repeat
         var timestamp = _time.GetUtcNow().ToUnixTimeSeconds().ToString(CultureInfo.InvariantCulture);
         var body = FrameWriter.BytesOf(message);
         using var request = new HttpRequestMessage(HttpMethod.Post, webhook.Url) { Content = new ByteArrayContent(body) };
@@ -84,7 +85,7 @@ internal sealed class WebhookCaller : IDisposable
         request.Headers.UserAgent.Add(new ProductInfoHeaderValue("SimpleChat", null));
         request.Headers.Add("webhook-id", id);
         request.Headers.Add("webhook-timestamp", timestamp);
-        request.Headers.Add("webhook-signature", webhook.Sign(id, timestamp, body));
+        request.Headers.Add("webhook-signature", WebhookSecret.Sign(webhook.Secret, id, timestamp, body));
 
         using var deadline = new CancellationTokenSource(_options.Timeout, _time);
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, stop);

@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using SimpleChat.Http;
 using SimpleChat.Settings;
+using SimpleChat.Storage;
 using SimpleChat.Wire;
 
 namespace SimpleChat.Webhooks;
@@ -41,10 +42,10 @@ internal static class WebhookEndpoints
             return new RefusalResult(wrong);
         if (await caller.ObjectionAsync(request?.Url, context.RequestAborted) is { } objection)
             return new RefusalResult(new Refusal(null, objection));
-        if (Webhook.Key(request!.Secret) is null)
+        if (WebhookSecret.Key(request!.Secret) is null)
             return new RefusalResult(MalformedSecret);
 
-        (error, var replaced) = await webhooks.PutAsync(new Webhook(user.Id, request.Url!, request.Secret!), user.Share);
+        (error, var replaced) = await webhooks.PutAsync(new WebhookRow(user.Id, request.Url!, request.Secret!), user.Share);
         return error is null
             ? TypedResults.Json(new WebhookBody(request.Url!), WebhookJson.Default.WebhookBody,
                 statusCode: replaced ? StatusCodes.Status200OK : StatusCodes.Status201Created)
@@ -81,7 +82,7 @@ internal static class WebhookEndpoints
         Message = """Expected one JSON object, like {"url":"https://bots.example.org/chat","secret":"whsec_…"}.""",
     };
     private static readonly Refusal MalformedSecret = new(null,
-        $"\"secret\" must be whsec_ and the base64 of {Webhook.MinSecretBytes} to {Webhook.MaxSecretBytes} random bytes, like " +
+        $"\"secret\" must be whsec_ and the base64 of {WebhookSecret.MinBytes} to {WebhookSecret.MaxBytes} random bytes, like " +
         "whsec_$(openssl rand -base64 32).");
     private const string WhatToDo =
         "The webhook did not take these messages, and later ones went on without them. They are in your inbox: " +

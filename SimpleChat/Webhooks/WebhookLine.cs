@@ -10,7 +10,7 @@ namespace SimpleChat.Webhooks;
 /// inbox. The line waits only for its own receiver, and nobody waits for the line. It does not make its user online.
 /// </summary>
 internal sealed partial class WebhookLine(
-    Webhook webhook, UserShare share, long skippedUpTo, WebhookRegistry registry, WebhookPace pace, WebhookCaller caller, Chat chat,
+    WebhookRow webhook, UserShare share, WebhookRegistry registry, WebhookPace pace, WebhookCaller caller, Chat chat,
     IMessageReader reader, WebhookTurn turn, WebhookOptions options, TimeProvider time, ILogger log) : IDisposable
 {
     /// <summary>
@@ -21,11 +21,14 @@ internal sealed partial class WebhookLine(
 
     private readonly Connection _connection = new(share, messagesOnly: true) { IsAttended = false }; // only wakes the line
     private readonly CancellationTokenSource _stop = new();
-    private long _skippedUpTo = skippedUpTo;
+    private long _skippedUpTo = webhook.SkippedUpTo;
     private string? _failure;
 
-    /// <summary>The registration.</summary>
-    public Webhook Webhook => webhook;
+    /// <summary>The registration, as it was when the line began.</summary>
+    public WebhookRow Webhook => webhook;
+
+    /// <summary>Whether this is the line of that registration, however much was skipped.</summary>
+    public bool Carries(WebhookRow row) => (webhook.Url, webhook.Secret) == (row.Url, row.Secret);
 
     /// <summary>What its user may use of the server.</summary>
     public UserShare Share => _connection.Share;

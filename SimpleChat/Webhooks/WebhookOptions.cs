@@ -49,12 +49,15 @@ internal sealed class WebhookOptions
 
     private static readonly IPNetwork PublicIpv6 = IPNetwork.Parse("2000::/3");
 
+    /// <summary>The longest URL, in characters.</summary>
+    private const int MaxUrlLength = 2048;
+
     /// <summary>Says why this URL may not be called; null if it may.</summary>
     public string? Objection(string? url)
     {
-        if (url is not { Length: <= Webhook.MaxUrlLength } || !Uri.TryCreate(url, UriKind.Absolute, out var uri)
+        if (url is not { Length: <= MaxUrlLength } || !Uri.TryCreate(url, UriKind.Absolute, out var uri)
             || uri.Scheme is not ("https" or "http"))
-            return $"\"url\" must be an http or https URL of at most {Webhook.MaxUrlLength} characters.";
+            return $"\"url\" must be an http or https URL of at most {MaxUrlLength} characters.";
         if (uri.UserInfo.Length > 0)
             return "\"url\" must not carry a user name or password; the signature says who calls.";
         return Array.Exists(AllowedHosts, pattern => Matches(pattern, uri.IdnHost))

@@ -8,8 +8,8 @@ namespace SimpleChat.Webhooks;
 internal delegate Task WebhookTurn(CancellationToken stop);
 
 /// <summary>
-/// Keeps the webhooks: table WebhookDB, and a running <see cref="WebhookLine"/> for each of its rows. Changes go through the writer's queue
-/// (<see cref="PendingChange"/>), and take effect in commit order.
+/// Keeps the webhooks: table WebhookDB, and a running <see cref="WebhookLine"/> for each of its rows. Changes go through the writer's
+/// queue, and take effect in commit order.
 /// </summary>
 internal sealed class WebhookRegistry(
     IDatabase database, Writer writer, UserShares shares, WebhookCaller caller, Chat chat, IMessageReader reader,
@@ -34,10 +34,10 @@ internal sealed class WebhookRegistry(
 
     /// <summary>Registers a webhook, which replaces an earlier one. Everything in the inbox is tried.</summary>
     /// <returns>The refusal, or null; and whether there was an earlier webhook.</returns>
-    public async Task<(Refusal? Error, bool Replaced)> PutAsync(Webhook webhook, UserShare share)
+    public async Task<(Refusal? Error, bool Replaced)> PutAsync(WebhookRow webhook, UserShare share)
     {
         var replaced = false;
-        var error = await WriteAsync(share, db => db.Put(webhook.Row()), () => replaced = Set(webhook));
+        var error = await WriteAsync(share, db => db.Put(webhook), () => replaced = Set(webhook));
         return (error, replaced);
     }
 
@@ -49,7 +49,7 @@ internal sealed class WebhookRegistry(
     /// <summary>Deletes a webhook whose receiver wants no more calls. One that was registered meanwhile stays.</summary>
     /// <returns>The refusal, or null.</returns>
     public Task<Refusal?> EndAsync(WebhookLine line) => WriteAsync(
-        line.Share, db => db.DeleteWebhook(line.Webhook.User, line.Webhook.Row()),
+        line.Share, db => db.DeleteWebhook(line.Webhook.User, line.Webhook),
         () => Remove(line.Webhook.User, other => other == line));
 
     /// <summary>
@@ -58,7 +58,7 @@ internal sealed class WebhookRegistry(
     /// </summary>
     /// <returns>The refusal, or null.</returns>
     public Task<Refusal?> SkipAsync(WebhookLine line, long from, long upTo) => WriteAsync(
-        line.Share, db => db.SkipWebhook(line.Webhook.Row(from), upTo), () => line.Skipped(from, upTo));
+        line.Share, db => db.SkipWebhook(line.Webhook with { SkippedUpTo = from }, upTo), () => line.Skipped(from, upTo));
 
     /// <summary>Counts the dead letters of the user's webhook, and finds the oldest one's id, or 0.</summary>
     public ValueTask<(long Count, long OldestId)> DeadLettersAsync(WebhookLine line) =>
@@ -68,7 +68,7 @@ internal sealed class WebhookRegistry(
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         foreach (var row in await reader.ReadWebhooksAsync())
-            Start(new Webhook(row.User, row.Url, row.Secret), row.SkippedUpTo);
+            Start(row);
     }
 
     /// <summary>Follows what other servers have changed in the table.</summary>
@@ -77,11 +77,10 @@ internal sealed class WebhookRegistry(
         var rows = await reader.ReadWebhooksAsync();
         foreach (var row in rows)
         {
-            var webhook = new Webhook(row.User, row.Url, row.Secret);
-            if (Of(row.User) is not { } line || line.Webhook != webhook)
+            if (Of(row.User) is not { } line || !line.Carries(row))
             {
                 Remove(row.User, line => true);
-                Start(webhook, row.SkippedUpTo);
+                Start(row);
             }
             else if (row.SkippedUpTo < line.SkippedUpTo)
             {
@@ -116,20 +115,20 @@ internal sealed class WebhookRegistry(
 
     /// <summary>Makes a registration take effect. If the webhook is the same as before, its line goes on.</summary>
     /// <returns>Whether the user had a webhook before.</returns>
-    private bool Set(Webhook webhook)
+    private bool Set(WebhookRow webhook)
     {
-        if (Of(webhook.User) is { } same && same.Webhook == webhook)
+        if (Of(webhook.User) is { } same && same.Carries(webhook))
         {
             same.TryAgain();
             return true;
         }
 
         var had = Remove(webhook.User, line => true);
-        Start(webhook, skippedUpTo: 0);
+        Start(webhook);
         return had;
     }
 
-    private void Start(Webhook webhook, long skippedUpTo)
+    private void Start(WebhookRow webhook)
     {
         lock (_gate)
         {
@@ -139,7 +138,7 @@ internal sealed class WebhookRegistry(
                 _paces[webhook.User] = pace = new WebhookPace(options, time);
             pace.Hurry();
             var line = new WebhookLine(
-                webhook, shares.Hold(webhook.User), skippedUpTo, this, pace, caller, chat, reader, turn, options, time, log);
+                webhook, shares.Hold(webhook.User), this, pace, caller, chat, reader, turn, options, time, log);
             _lines[webhook.User] = line;
             line.Start();
         }
@@ -163,25 +162,6 @@ internal sealed class WebhookRegistry(
         return true;
     }
 
-    private async Task<Refusal?> WriteAsync(UserShare? share, Action<ITransaction> write, Action committed)
-    {
-        var change = new PendingChange(share, write, committed);
-        await writer.EnqueueAsync(change);
-        return await change.Written ? null : NotStored;
-    }
-}
-
-/// <summary>A change of WebhookDB that waits to be written.</summary>
-/// <param name="share">What the user may use of the server; null if the change is the server's own.</param>
-/// <param name="write">The change.</param>
-/// <param name="committed">Called when the change is on disk. Must not wait.</param>
-internal sealed class PendingChange(UserShare? share, Action<ITransaction> write, Action committed) : AwaitedWrite(share)
-{
-    public override void Apply(ITransaction db) => write(db);
-
-    public override void Committed()
-    {
-        committed();
-        base.Committed();
-    }
+    private async Task<Refusal?> WriteAsync(UserShare share, Action<ITransaction> write, Action committed) =>
+        await writer.WriteAsync(write, share: share, committed: committed) ? null : NotStored;
 }
