@@ -15,10 +15,8 @@ internal sealed class Chat(
     /// <summary>Who is there, and who brings it to them.</summary>
     public IAudience Audience => audience;
 
-    /// <summary>The one writer.</summary>
     public Writer Writer => writer;
 
-    /// <summary>Counts messages.</summary>
     public Metrics Metrics => metrics;
 
     /// <summary>

@@ -28,10 +28,8 @@ internal sealed class Connection(UserShare share, bool messagesOnly = false)
     private OwnMessages? _own; // sent over this connection, above _position
     private ConnectionEnd? _end;
 
-    /// <summary>What its user may use of the server.</summary>
     public UserShare Share => share;
 
-    /// <summary>Whose line it is.</summary>
     public string User => share.User;
 
     /// <summary>

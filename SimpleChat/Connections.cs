@@ -15,7 +15,6 @@ internal sealed class Connections(ChatOptions options, int? capacity = null)
     private readonly ConcurrentDictionary<string, Connection[]> _connections = new(StringComparer.Ordinal);
     private int _count;
 
-    /// <summary>Open connections in all.</summary>
     public int Count => Volatile.Read(ref _count);
 
     /// <summary>Everyone's connections; by the time they are looked at, some may be gone.</summary>

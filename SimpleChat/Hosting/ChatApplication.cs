@@ -17,7 +17,6 @@ namespace SimpleChat.Hosting;
 /// <summary>Puts the server together: its services, the middleware that each request passes, and the endpoints.</summary>
 internal static class ChatApplication
 {
-    /// <summary>Adds all services to the container.</summary>
     public static void AddChat(this WebApplicationBuilder builder)
     {
         Defaults.Add(builder, WebhookOptions.InDevelopment);

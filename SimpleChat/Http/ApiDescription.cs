@@ -13,8 +13,6 @@ internal static class ApiDescription
     private const string Bearer = "bearer";
 
     /// <summary>Marks an endpoint that resumes after a message, and says where the client gives the position.</summary>
-    /// <param name="Name">The name of the parameter or header.</param>
-    /// <param name="In">Whether it is in the query or in a header.</param>
     public sealed record Position(string Name, ParameterLocation In);
 
     /// <summary>Declares the refusals of an endpoint, or of a group. Each is a ProblemDetails body.</summary>

@@ -12,12 +12,8 @@ internal static class Body
 {
     /// <summary>
     /// Reads the body to its end: at most <see cref="ChatOptions.MaxMessageBytes"/>, within <see cref="ChatOptions.MessageTimeout"/>.
+    /// <paramref name="parse"/> gets the whole body. It must not keep the bytes, because the buffer is used again.
     /// </summary>
-    /// <param name="context">The request.</param>
-    /// <param name="share">What the caller may use of the server.</param>
-    /// <param name="options">The limits.</param>
-    /// <param name="time">The clock.</param>
-    /// <param name="parse">Parses the whole body. It must not keep the bytes, because the buffer is used again.</param>
     /// <returns>The result of <paramref name="parse"/>, or the refusal: 400, 408, 413 or 415.</returns>
     public static async ValueTask<(T? Value, Refusal? Refusal)> ReadAsync<T>(
         HttpContext context, UserShare share, ChatOptions options, TimeProvider time, Func<ReadOnlyMemory<byte>, T> parse)

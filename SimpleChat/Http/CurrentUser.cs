@@ -46,7 +46,6 @@ internal sealed record CurrentUser(UserShare Share, DateTimeOffset? ExpiresAt, T
     /// <summary>Binds an endpoint's parameter to what <see cref="Identify"/> found.</summary>
     public static ValueTask<CurrentUser?> BindAsync(HttpContext context) => ValueTask.FromResult(context.Features.Get<CurrentUser>());
 
-    /// <summary>Called when the request is over.</summary>
     public void Dispose()
     {
         Share.Release();
@@ -85,8 +84,6 @@ internal sealed record CurrentUser(UserShare Share, DateTimeOffset? ExpiresAt, T
     /// <summary>
     /// Begins a request of the user, once the user's debt is paid. Every true is paired with one <see cref="UserShare.EndRequest"/>.
     /// </summary>
-    /// <param name="context">The request.</param>
-    /// <param name="work">What it costs, whatever becomes of it.</param>
     /// <returns>False if the user has too many under way, which it answers, or if the caller has left.</returns>
     public async ValueTask<bool> TryBeginAsync(HttpContext context, double work)
     {

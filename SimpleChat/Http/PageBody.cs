@@ -31,18 +31,12 @@ internal sealed class PageBody : IResult
 
     private PageBody(string name, UserShare share) => (_name, _share) = (name, share);
 
-    /// <summary>Whether the page has no row.</summary>
     public bool IsEmpty => _rows.Count == 0;
 
-    /// <summary>Takes a page from these rows. Waits first while the user has too many pages in memory.</summary>
-    /// <param name="name">The name of the rows in the body.</param>
-    /// <param name="rows">The rows. They are read up to the page's end, and one row further.</param>
-    /// <param name="limit">The most rows in the page.</param>
-    /// <param name="serialise">Writes one row as JSON.</param>
-    /// <param name="share">The share of the user, who is charged for the page.</param>
-    /// <param name="cancel">The caller has left.</param>
-    /// <param name="reversed">Whether the last row comes first in the body.</param>
-    /// <param name="saysMore">Whether the body has <c>hasMore</c>.</param>
+    /// <summary>
+    /// Takes a page from these rows, which are read up to the page's end and one row further. Waits first while the user has too many pages
+    /// in memory. The user is charged for the page.
+    /// </summary>
     public static async Task<PageBody> OfAsync<T>(
         string name, IAsyncEnumerable<T> rows, int limit, Func<FrameWriter, T, ReadOnlyMemory<byte>> serialise, UserShare share,
         CancellationToken cancel,

@@ -8,7 +8,6 @@ namespace SimpleChat.Http;
 /// The web page's files. Each is read whole when it is first asked for, and again when it has changed. All answers share that memory, and
 /// none holds a file open. Over HTTP/2 a stranger may have a hundred unread answers on one connection.
 /// </summary>
-/// <param name="folder">The folder that has the files.</param>
 internal sealed class PageFiles(IFileProvider folder) : IFileProvider
 {
     /// <summary>The files by path. Case is ignored, because in some file systems two spellings name the same file.</summary>

@@ -49,7 +49,6 @@ internal static class WireDescription
         }).ExcludeFromDescription();
     }
 
-    /// <summary>The document.</summary>
     public static JsonObject Describe() => new()
     {
         ["asyncapi"] = "3.0.0",

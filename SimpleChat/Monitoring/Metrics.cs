@@ -8,7 +8,6 @@ namespace SimpleChat.Monitoring;
 /// </summary>
 internal sealed class Metrics
 {
-    /// <summary>The meter's name.</summary>
     public const string MeterName = "SimpleChat";
 
     private readonly Meter _meter;
@@ -56,7 +55,6 @@ internal sealed class Metrics
         _meter.CreateObservableUpDownCounter("simplechat.writer.waiting", count, "{write}", "Writes waiting for the writer.");
 
     /// <summary>Observes the size of the database and of its log, and what is left on their disk, when a tool collects metrics.</summary>
-    /// <param name="path">The database's file.</param>
     public void ObserveFiles(string path)
     {
         _meter.CreateObservableGauge("simplechat.database.size", () => Length(path), "By", "Size of the database's file.");

@@ -5,9 +5,6 @@ namespace SimpleChat.Monitoring;
 /// user or address with a reason. Then it gets one line with a count in each <see cref="Interval"/>. So an attack is visible, and cannot
 /// fill the log.
 /// </summary>
-/// <param name="metrics">Counts each refusal.</param>
-/// <param name="time">Says when an interval is over. The timer runs only while refusals are remembered.</param>
-/// <param name="log">Gets the lines.</param>
 internal sealed partial class RefusalLog(Metrics metrics, TimeProvider time, ILogger<RefusalLog> log) : IDisposable
 {
     /// <summary>How often a repeated refusal is logged again: seldom enough to read, and often enough to act.</summary>
@@ -27,7 +24,7 @@ internal sealed partial class RefusalLog(Metrics metrics, TimeProvider time, ILo
 
     private readonly Lock _gate = new();
     private readonly Dictionary<(string Reason, string Who), int> _untold = [];
-    private ITimer? _timer;
+    private ITimer? _timer; // runs only while refusals are remembered
 
     /// <summary>Counts and logs a refusal.</summary>
     /// <param name="reason">Why: a word from a fixed list, such as <c>Refusal.Reason</c>, and never a caller's own word.</param>

@@ -6,10 +6,8 @@ namespace SimpleChat.Monitoring;
 /// Traces for OpenTelemetry: one for each commit, and one for each message with its five steps (<see cref="CommitTrace"/>). While nobody
 /// listens, nothing is done. The writer's thread alone uses this. All times are timestamps of the clock.
 /// </summary>
-/// <param name="time">The clock.</param>
 internal sealed class Traces(TimeProvider time)
 {
-    /// <summary>The source's name.</summary>
     public const string SourceName = "SimpleChat";
 
     /// <summary>Where the spans come from (https://learn.microsoft.com/dotnet/core/diagnostics/distributed-tracing).</summary>
@@ -20,11 +18,9 @@ internal sealed class Traces(TimeProvider time)
 
     private (long Id, ActivityContext Trace)[] _recent = []; // by id, modulo its length
 
-    /// <summary>The time.</summary>
     public long Now => time.GetTimestamp();
 
     /// <summary>Begins a commit; null while nobody listens.</summary>
-    /// <param name="writes">How many writes ride in it.</param>
     public CommitTrace? BeginCommit(int writes) => Source.HasListeners() ? new CommitTrace(this, writes) : null;
 
     /// <summary>Remembers the trace of a message, until its delivery or until many others came.</summary>
@@ -59,8 +55,6 @@ internal sealed class CommitTrace
     private readonly long _begun;
     private long _committed, _answered;
 
-    /// <param name="traces">Where traces are remembered.</param>
-    /// <param name="writes">How many writes ride in the commit.</param>
     public CommitTrace(Traces traces, int writes)
     {
         _traces = traces;
@@ -75,7 +69,6 @@ internal sealed class CommitTrace
         _committed = _answered = _traces.Now;
     }
 
-    /// <summary>The commit failed.</summary>
     public void Failed(Exception e) => _commit?.SetStatus(ActivityStatusCode.Error, e.Message).Stop();
 
     /// <summary>A message was stored and pushed. It was the first with its name: a repeat has no trace.</summary>

@@ -7,8 +7,6 @@ namespace SimpleChat.Operations;
 /// What an operator can have done to the database instead of starting a server: <c>SimpleChat backup FILE</c> and
 /// <c>SimpleChat erase USER</c>. A server may be running on it meanwhile. The settings are the server's.
 /// </summary>
-/// <param name="Name">Which.</param>
-/// <param name="Argument">The file or the user.</param>
 internal sealed record Command(string Name, string Argument)
 {
     /// <summary>Finds the command with which the arguments begin, and takes it off them; null if there is none.</summary>

@@ -56,7 +56,6 @@ internal sealed class Outbox : IResettable
         return false;
     }
 
-    /// <summary>Drops all queued messages.</summary>
     public void DropMessages()
     {
         Messages.Clear();

@@ -78,6 +78,5 @@ internal sealed class ChatOptions
         }
     }
 
-    /// <summary>Offers the section as <see cref="ChatOptions"/>.</summary>
     public static void Register(IServiceCollection services) => Section.Register<ChatOptions>(services, "Chat", chat => chat.Complaints());
 }

@@ -10,7 +10,6 @@ namespace SimpleChat.Storage;
 /// also reports damage when the disk cannot be read for a moment (EIO). So the whole file is checked before the server believes it. Damage
 /// that the check finds is final.
 /// </summary>
-/// <param name="readerConnectionString">Opens the file for reading.</param>
 internal sealed class DamageWatch(string readerConnectionString)
 {
     /// <summary>

@@ -13,7 +13,6 @@ internal interface ITransaction : IDisposable
     /// <summary>The highest id given out by the last commit that this process knows of.</summary>
     long LastId { get; }
 
-    /// <summary>Begins a transaction.</summary>
     void Begin();
 
     /// <summary>
@@ -34,9 +33,7 @@ internal interface ITransaction : IDisposable
     /// <summary>Stores a webhook, which replaces the user's earlier one.</summary>
     void Put(WebhookRow row);
 
-    /// <summary>Deletes the user's webhook.</summary>
-    /// <param name="user">Whose.</param>
-    /// <param name="only">Only if it has this URL and this secret; null for any.</param>
+    /// <summary>Deletes the user's webhook; if <paramref name="only"/> is given, only if it has that URL and that secret.</summary>
     void DeleteWebhook(string user, WebhookRow? only);
 
     /// <summary>Moves <see cref="WebhookRow.SkippedUpTo"/> on, if the row is still as it is given.</summary>

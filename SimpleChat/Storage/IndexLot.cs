@@ -15,7 +15,6 @@ internal sealed class IndexLot
     /// <summary>The index rows to insert. Ids under the same key are together.</summary>
     public List<Row> Rows { get; } = [];
 
-    /// <summary>The number of messages in the lot.</summary>
     public int Count { get; private set; }
 
     /// <summary>The id of its last message.</summary>
@@ -71,7 +70,6 @@ internal sealed class IndexLot
         return row;
     }
 
-    /// <summary>The three indexes.</summary>
     internal enum Table
     {
         ByClientMessageId,

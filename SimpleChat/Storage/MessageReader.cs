@@ -90,16 +90,10 @@ internal sealed partial class MessageReader(Database database) : IMessageReader
     }
 
     /// <summary>
-    /// Reads the rows of MessageDB that the user sent or received, in id order. Up to the index's mark it uses an index; above it, it
-    /// searches MessageDB itself. The caller has a transaction open, so that both parts see the same moment.
+    /// Reads the rows of MessageDB that the user sent or received, in id order; if <paramref name="with"/> is given, only those of that
+    /// conversation. Up to the index's mark it uses an index; above it, it searches MessageDB itself. The caller has a transaction open, so
+    /// that both parts see the same moment.
     /// </summary>
-    /// <param name="connection">A reader's connection.</param>
-    /// <param name="user">Who sent or received them.</param>
-    /// <param name="with">The other side of the conversation, or null for all conversations.</param>
-    /// <param name="after">Only above this id.</param>
-    /// <param name="upTo">The highest id.</param>
-    /// <param name="newestFirst">The order: ids falling if true, rising if false.</param>
-    /// <param name="columns">The columns to select from <c>MessageDB m</c>.</param>
     private static IEnumerable<Statement> Read(
         SqliteConnection connection, string user, string? with, long after, long upTo, bool newestFirst, string columns)
     {

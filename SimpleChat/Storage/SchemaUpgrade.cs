@@ -23,8 +23,6 @@ internal static class SchemaUpgrade
     /// Copies a database of an older version, and returns the SQL that upgrades it. For a new database, and one that is up to date, it does
     /// nothing and returns an empty text.
     /// </summary>
-    /// <param name="connection">A connection that may write.</param>
-    /// <param name="path">The database's file.</param>
     /// <exception cref="Settings.StartException">The copy cannot be made.</exception>
     public static string Prepare(SqliteConnection connection, string path)
     {

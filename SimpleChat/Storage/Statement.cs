@@ -71,7 +71,6 @@ internal sealed class Statement : IDisposable
         return false;
     }
 
-    /// <summary>Runs it, and says whether there is a row.</summary>
     public bool Exists()
     {
         var exists = Read();
@@ -109,9 +108,7 @@ internal sealed class Statement : IDisposable
     }
 }
 
-/// <summary>A connection to the database. <see cref="Statement"/> reports its failures here.</summary>
-/// <param name="connectionString">The file, and how to open it.</param>
-/// <param name="failed">Called with a statement's exception before it is thrown.</param>
+/// <summary>A connection to the database. A <see cref="Statement"/> reports its exception here before it throws it.</summary>
 internal sealed class DatabaseConnection(string connectionString, Action<SqliteException> failed) : SqliteConnection(connectionString)
 {
     public void Failed(SqliteException e) => failed(e);

@@ -61,7 +61,6 @@ internal sealed partial class Transaction : ITransaction
         _index.Committed();
     }
 
-    /// <summary>Undoes everything since <see cref="Begin"/>, unless SQLite has done so already.</summary>
     public void Rollback()
     {
         if (raw.sqlite3_get_autocommit(_connection.Handle) == 0)

@@ -4,8 +4,6 @@ namespace SimpleChat.Storage;
 /// The writes that wait for the <see cref="Writer"/>. It limits how many wait, and how long. A monitor guards two lists, which are swapped.
 /// A channel would lock for each write, not once for a whole batch. And it could not find the writes that wait too long.
 /// </summary>
-/// <param name="time">The clock.</param>
-/// <param name="log">Is told when storage fails, and when it works again.</param>
 internal sealed partial class WriteQueue(TimeProvider time, ILogger log)
 {
     /// <summary>
@@ -37,7 +35,6 @@ internal sealed partial class WriteQueue(TimeProvider time, ILogger log)
     /// <summary>Says in words what is wrong with storage; null if nothing is.</summary>
     public string? Fault => Volatile.Read(ref _fault);
 
-    /// <summary>How many writes wait.</summary>
     public int Count => _waiting.Count;
 
     /// <summary>

@@ -116,9 +116,10 @@ internal sealed partial class Writer : IHostedService, IDisposable
         }
     }
 
-    /// <summary>Stores and commits the batch, then confirms each of its writes. Returns false if storage failed.</summary>
-    /// <param name="batch">The writes.</param>
-    /// <param name="eachAlone">Whether to give each write a savepoint, so that one that the database refuses is undone alone.</param>
+    /// <summary>
+    /// Stores and commits the batch, then confirms each of its writes. Returns false if storage failed. With <paramref name="eachAlone"/>
+    /// each write has a savepoint, so that one that the database refuses is undone alone.
+    /// </summary>
     private bool TryCommit(List<Write> batch, bool eachAlone = false)
     {
         var started = Stopwatch.GetTimestamp();

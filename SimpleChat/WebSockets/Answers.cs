@@ -137,7 +137,6 @@ internal sealed class Answers(Connection connection)
     /// <param name="clientMessageId">The client's own name for the message, if it gave one.</param>
     internal sealed class Answer(Answers answers, string? clientMessageId) : IReply
     {
-        /// <summary>The answer after this one.</summary>
         public Answer? Next { get; set; }
 
         /// <summary>Whether it is known what it says.</summary>
@@ -149,10 +148,8 @@ internal sealed class Answers(Connection connection)
         /// <summary><c>sent</c> for a message; nothing for anything else.</summary>
         public void Done(Message? message) => answers.Ready(this, message is null ? null : FrameAnswer.Sent(message, clientMessageId));
 
-        /// <summary><c>error</c>.</summary>
         public void Refused(Refusal refusal) => answers.Ready(this, FrameAnswer.Refused(refusal, clientMessageId));
 
-        /// <summary><c>pong</c>.</summary>
         public void Pong() => answers.Ready(this, FrameAnswer.Pong);
     }
 }

@@ -6,7 +6,6 @@ using SimpleChat.Wire;
 namespace SimpleChat.WebSockets;
 
 /// <summary>The only one that reads a WebSocket. It assembles messages within the limits, and does what each asks for.</summary>
-/// <param name="line">The WebSocket, and what it carries.</param>
 internal sealed class Receiving(WebSocketLine line) : IDisposable
 {
     /// <summary>The first buffer for a message. It grows with the message, never with what a frame claims to be.</summary>

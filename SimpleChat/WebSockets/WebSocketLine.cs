@@ -24,13 +24,6 @@ internal sealed partial class WebSocketLine : IDisposable
     private readonly Sending _sending;
     private readonly ITimer? _expiry;
 
-    /// <param name="socket">The WebSocket, just opened.</param>
-    /// <param name="batch">Between it and the network; null if there is no network.</param>
-    /// <param name="network">The operating system's socket; null if there is none, or others speak over it too.</param>
-    /// <param name="connection">What it carries, just joined.</param>
-    /// <param name="writingDelivers">Whether a message counts as delivered when it was written, or only when it is acknowledged.</param>
-    /// <param name="expiresAt">When the user's identity expires, if it does.</param>
-    /// <param name="services">The chat and its limits.</param>
     public WebSocketLine(
         WebSocket socket, OutgoingBatch? batch, Socket? network, Connection connection, bool writingDelivers, DateTimeOffset? expiresAt,
         WebSocketServices services)
@@ -54,16 +47,12 @@ internal sealed partial class WebSocketLine : IDisposable
         }
     }
 
-    /// <summary>The WebSocket.</summary>
     public WebSocket Socket { get; }
 
-    /// <summary>What it carries.</summary>
     public Connection Connection { get; }
 
-    /// <summary>Where its frames are answered.</summary>
     public Answers Answers { get; }
 
-    /// <summary>The chat and its limits.</summary>
     public WebSocketServices Services { get; }
 
     /// <summary>Runs until the line is closed, whoever closes it. Throws nothing that the peer can cause.</summary>

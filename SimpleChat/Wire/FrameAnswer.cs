@@ -10,10 +10,8 @@ namespace SimpleChat.Wire;
 /// <param name="ClientMessageId">The sender's own name for the message, if it gave one.</param>
 internal readonly record struct FrameAnswer(long Id, string To, long SentAt, Refusal? Refusal, string? ClientMessageId)
 {
-    /// <summary><c>pong</c>.</summary>
     public static readonly FrameAnswer Pong = new(Id: 0, To: "", SentAt: 0, Refusal: null, ClientMessageId: null);
 
-    /// <summary><c>sent</c>.</summary>
     public static FrameAnswer Sent(Message message, string? clientMessageId) =>
         new(message.Id, message.To, message.SentAt, Refusal: null, clientMessageId);
 

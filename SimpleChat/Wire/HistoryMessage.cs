@@ -1,8 +1,6 @@
 namespace SimpleChat.Wire;
 
-/// <summary>A message as history shows it.</summary>
-/// <param name="Message">The message.</param>
-/// <param name="Delivered">Whether it has left the inbox.</param>
+/// <summary>A message as history shows it: also whether it has left the inbox.</summary>
 internal readonly record struct HistoryMessage(Message Message, bool Delivered);
 
 /// <summary>A conversation of a user's.</summary>

@@ -31,8 +31,6 @@ internal readonly record struct IncomingFrame(
     /// <summary>
     /// Reads a request's body, in which the request says what it is, and <c>type</c> is a property like any that is unknown.
     /// </summary>
-    /// <param name="json">The whole body, UTF-8.</param>
-    /// <param name="type">What the request is.</param>
     public static IncomingFrame ReadBody(ReadOnlySpan<byte> json, FrameType type) => new Reader(json, "").Read(type, isBody: true);
 
     /// <summary>The properties of a frame as they come, each judged only when it is known what the frame is.</summary>
