@@ -30,6 +30,7 @@ internal sealed class Bench : IAsyncDisposable
     private readonly TimeProvider _time;
     private IPEndPoint? _lab;
     private Ways? _ways;
+    private bool _isOver;
 
     /// <param name="program">Which server.</param>
     /// <param name="time">The clock.</param>
@@ -78,6 +79,8 @@ internal sealed class Bench : IAsyncDisposable
             await _turn.WaitAsync();
             try
             {
+                if (_isOver)
+                    throw new LabException("The Lab ends.");
                 await DoAsync(command, text);
             }
             finally
@@ -95,14 +98,17 @@ internal sealed class Bench : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await StopWaysAsync();
+        await _server.KillAsync(); // whoever waits for it waits no longer
+        await _turn.WaitAsync();
+        _isOver = true;
         await _server.DisposeAsync();
+        await StopWaysAsync();
         foreach (var cable in _cables.Values)
             await cable.DisposeAsync();
         _tables.Dispose();
         Record.Dispose();
         _http.Dispose();
-        _turn.Dispose();
+        _turn.Release(); // a page that is still there is told that it is over
     }
 
     private Task DoAsync(Command command, string text)
@@ -276,7 +282,7 @@ internal sealed class Bench : IAsyncDisposable
                     throw new LabException($"The five ways know no \"{command.What}\".");
             }
         }
-        catch (HttpRequestException e)
+        catch (Exception e) when (e is HttpRequestException or OperationCanceledException)
         {
             throw new LabException($"Alice's messages could not be sent: {e.Message}", e);
         }

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
+using System.Threading.Channels;
 
 namespace SimpleChat.Lab;
 
@@ -112,8 +113,15 @@ internal sealed class Cable : IAsyncDisposable
         var line = _lines.Keys.Where(line => line.IsOpen).MaxBy(line => line.Number);
         if (line is null)
             return false;
-        await line.InjectAsync(AllGarbage[kind]);
-        return true;
+        try
+        {
+            await line.InjectAsync(AllGarbage[kind]);
+            return true;
+        }
+        catch (Exception e) when (e is ChannelClosedException or OperationCanceledException or ObjectDisposedException)
+        {
+            return false; // it has just ended
+        }
     }
 
     /// <summary>Cuts every connection.</summary>

@@ -98,7 +98,7 @@ internal sealed class Flow(Cable cable, Socket from, Socket to, Func<Flow, Piece
                 await reached(this, rest);
             return false;
         }
-        catch (SocketException)
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
             return true;
         }

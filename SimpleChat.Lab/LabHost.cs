@@ -136,9 +136,15 @@ internal sealed class LabHost : IAsyncDisposable
         {
             await SendAsync(JsonSerializer.Serialize(_bench.Hello, LabJson.Default.Hello));
             var following = FollowAsync();
-            await HearAsync();
-            await end.CancelAsync();
-            await following;
+            try
+            {
+                await HearAsync();
+            }
+            finally
+            {
+                await end.CancelAsync();
+                await following;
+            }
         }
         catch (Exception e) when (e is WebSocketException or OperationCanceledException)
         {

@@ -11,6 +11,7 @@ internal static class Program
     /// <returns>1 if it could not start.</returns>
     public static async Task<int> Main(string[] args)
     {
+        TaskScheduler.UnobservedTaskException += (_, fault) => Console.Error.WriteLine(fault.Exception); // nothing fails in silence
         try
         {
             var (port, server) = Read(args);

@@ -56,8 +56,8 @@ internal sealed record ServedProgram(
         var start = new ProcessStartInfo("dotnet", ["build", file, "--nologo", "-v", "quiet", "-getProperty:TargetPath", "-t:Build"])
         {
             RedirectStandardOutput = true,
-            RedirectStandardError = true,
         };
+        start.Environment["MSBUILDDISABLENODEREUSE"] = "1"; // what stays behind would hold the output open
         using var build = Process.Start(start)!;
         var output = build.StandardOutput.ReadToEnd();
         build.WaitForExit();

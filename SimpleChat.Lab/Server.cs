@@ -40,20 +40,33 @@ internal sealed class Server(ServedProgram program, Record record, Tempo tempo, 
         if (_process is not null)
             throw new LabException("The server is running already.");
         record.Add(new ServerEntry("starting"));
-        var process = new ServerProcess(program, _folder.FullName, Origins, moment => _ = ReachedAsync(moment), printed);
+        var process = new ServerProcess(program, _folder.FullName, Origins, (it, moment) => _ = ReachedAsync(it, moment), printed);
         (_process, _end) = (process, null);
         _over = EndsAsync(process);
-        Place = await process.ListensAsync();
+        try
+        {
+            Place = await process.ListensAsync();
+        }
+        catch (LabException)
+        {
+            await _over;
+            throw;
+        }
+
         tables.Open(_folder.FullName);
         record.Add(new ServerEntry("up", process.Id));
         await WatchAsync();
     }
 
     /// <summary>kill -9.</summary>
-    public Task KillAsync() => EndAsync("killed", process => process.Kill());
+    public Task KillAsync() => EndAsync("killed", process =>
+    {
+        process.Kill();
+        return Task.CompletedTask;
+    });
 
     /// <summary>SIGTERM.</summary>
-    public Task StopAsync() => EndAsync("stopped", process => process.Terminate());
+    public Task StopAsync() => EndAsync("stopped", process => process.TerminateAsync());
 
     /// <summary>It dies when it gets there the next time.</summary>
     public Task KillAtAsync(Point point)
@@ -112,12 +125,12 @@ internal sealed class Server(ServedProgram program, Record record, Tempo tempo, 
 
     private static DirectoryInfo NewFolder() => Directory.CreateTempSubdirectory("simplechat-lab-");
 
-    private async Task EndAsync(string end, Action<ServerProcess> act)
+    private async Task EndAsync(string end, Func<ServerProcess, Task> act)
     {
         if (_process is not { } process)
             return;
         _end = end;
-        act(process);
+        await act(process);
         await _over;
     }
 
@@ -134,11 +147,11 @@ internal sealed class Server(ServedProgram program, Record record, Tempo tempo, 
 
     private string? _diedAt;
 
-    /// <summary>The server has come to a moment and waits there.</summary>
-    private async Task ReachedAsync(string moment)
+    /// <summary>A server has come to a moment and waits there.</summary>
+    private async Task ReachedAsync(ServerProcess process, string moment)
     {
-        if (_process is not { } process)
-            return;
+        if (process != _process)
+            return; // it is over
         if (_killAt is { } point && point.Where == moment)
         {
             (_killAt, _diedAt, _end) = (null, point.Name, "killed");

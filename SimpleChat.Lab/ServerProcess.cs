@@ -11,20 +11,25 @@ namespace SimpleChat.Lab;
 /// </summary>
 internal sealed partial class ServerProcess : IDisposable
 {
+    /// <summary>What the server has not done by then, it will not do.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);
+
     private readonly Process _process = new();
     private readonly AnonymousPipeServerStream _toHook = new(PipeDirection.Out, HandleInheritability.Inheritable);
     private readonly AnonymousPipeServerStream _fromHook = new(PipeDirection.In, HandleInheritability.Inheritable);
     private readonly StreamWriter _orders;
     private readonly Queue<TaskCompletionSource<bool>> _ordered = [];
     private readonly TaskCompletionSource<IPEndPoint> _listening = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Task _exit;
     private string _lastLine = "";
 
     /// <param name="program">What to start.</param>
     /// <param name="folder">Where its files are.</param>
     /// <param name="origins">Which web pages may use it.</param>
-    /// <param name="reached">It is at a moment that is watched, and waits for <see cref="Go"/>.</param>
+    /// <param name="reached">This one is at a moment that is watched, and waits for <see cref="Go"/>.</param>
     /// <param name="printed">It printed a line.</param>
-    public ServerProcess(ServedProgram program, string folder, string[] origins, Action<string> reached, Action<string> printed)
+    public ServerProcess(ServedProgram program, string folder, string[] origins, Action<ServerProcess, string> reached,
+        Action<string> printed)
     {
         _orders = new StreamWriter(_toHook) { AutoFlush = true };
         var start = _process.StartInfo;
@@ -45,28 +50,29 @@ internal sealed partial class ServerProcess : IDisposable
         _fromHook.DisposeLocalCopyOfClientHandle();
         _process.BeginOutputReadLine();
         _process.BeginErrorReadLine();
+        (Id, _exit) = (_process.Id, _process.WaitForExitAsync());
         _ = HearHookAsync(reached);
     }
 
     /// <summary>Its process id.</summary>
-    public int Id => _process.Id;
+    public int Id { get; }
 
     /// <summary>Waits until it listens.</summary>
     /// <returns>Where.</returns>
-    /// <exception cref="LabException">It ended instead.</exception>
+    /// <exception cref="LabException">It ended instead, or did nothing for a minute and was killed.</exception>
     public async Task<IPEndPoint> ListensAsync()
     {
-        var first = await Task.WhenAny(_listening.Task, _process.WaitForExitAsync());
-        return first == _listening.Task
-            ? await _listening.Task
-            : throw new LabException($"The server did not start: {_lastLine}");
+        if (await FirstAsync(_listening.Task))
+            return await _listening.Task;
+        Kill();
+        throw new LabException($"The server did not start: {_lastLine}");
     }
 
     /// <summary>Waits until it is over, and all that it printed is there.</summary>
     /// <returns>Its exit code.</returns>
     public async Task<int> ExitAsync()
     {
-        await _process.WaitForExitAsync();
+        await _exit;
         return _process.ExitCode;
     }
 
@@ -79,33 +85,55 @@ internal sealed partial class ServerProcess : IDisposable
             _ordered.Enqueue(done);
         if (!Write(order))
             return false;
-        await Task.WhenAny(done.Task, _process.WaitForExitAsync());
-        return done.Task is { IsCompletedSuccessfully: true, Result: true };
+        return await FirstAsync(done.Task) && await done.Task;
     }
 
     /// <summary>Lets it go on from where it waits.</summary>
     public void Go() => Write("go");
 
     /// <summary>SIGKILL: no chance to do anything any more.</summary>
-    public void Kill() => _process.Kill();
+    public void Kill()
+    {
+        try
+        {
+            _process.Kill();
+        }
+        catch (InvalidOperationException)
+        {
+            // It is over already.
+        }
+    }
 
-    /// <summary>SIGTERM: asks it to end.</summary>
-    public void Terminate()
+    /// <summary>SIGTERM: asks it to end, and kills it if it has not after a minute.</summary>
+    public async Task TerminateAsync()
     {
         if (OperatingSystem.IsWindows())
             Kill();
         else
             Process.Start("kill", ["-TERM", $"{Id}"]).Dispose();
+        if (!await FirstAsync(_exit))
+            Kill();
     }
 
     public void Dispose()
     {
-        if (!_process.HasExited)
-            Kill();
-        _process.WaitForExit();
+        Kill();
         _process.Dispose();
         _toHook.Dispose();
         _fromHook.Dispose();
+    }
+
+    /// <summary>Whether this comes before the process ends, and in time.</summary>
+    private async Task<bool> FirstAsync(Task fact)
+    {
+        try
+        {
+            return await Task.WhenAny(fact, _exit).WaitAsync(Patience) == fact;
+        }
+        catch (TimeoutException)
+        {
+            return false;
+        }
     }
 
     private bool Write(string order)
@@ -137,7 +165,7 @@ internal sealed partial class ServerProcess : IDisposable
         printed(line);
     }
 
-    private async Task HearHookAsync(Action<string> reached)
+    private async Task HearHookAsync(Action<ServerProcess, string> reached)
     {
         try
         {
@@ -146,7 +174,7 @@ internal sealed partial class ServerProcess : IDisposable
             {
                 if (line.StartsWith("at ", StringComparison.Ordinal))
                 {
-                    reached(line[3..]);
+                    reached(this, line[3..]);
                     continue;
                 }
 

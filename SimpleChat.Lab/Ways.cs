@@ -60,7 +60,8 @@ internal sealed class Ways : IAsyncDisposable
     public Task SendAsync() => Task.WhenAll(Names.Select(async name =>
     {
         using var body = new StringContent($$"""{"to":"{{name}}","text":"hi"}""", Encoding.UTF8, "application/json");
-        using var answer = await _http.PostAsync(new Uri($"http://{_server()}/messages?user=alice"), body, _over.Token);
+        var server = _server() ?? throw new HttpRequestException("The server is away.");
+        using var answer = await _http.PostAsync(new Uri($"http://{server}/messages?user=alice"), body, _over.Token);
         if (!answer.IsSuccessStatusCode)
             throw new HttpRequestException($"The server answered {(int)answer.StatusCode}.");
         using var message = JsonDocument.Parse(await answer.Content.ReadAsStringAsync(_over.Token));

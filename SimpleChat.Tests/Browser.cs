@@ -54,7 +54,7 @@ public sealed class Browser : IAsyncLifetime
         if (Missing is not null)
             return;
         Assertions.SetDefaultExpectTimeout((float)Deadline.Time.TotalMilliseconds);
-        _playwright = await Playwright.CreateAsync();
+        _playwright = await Playwright.CreateAsync().OrFail("Playwright starts");
         _browser = await _playwright.Chromium.LaunchAsync(
             new BrowserTypeLaunchOptions { ExecutablePath = Chromium, Args = ["--no-sandbox"] });
     }
@@ -87,7 +87,7 @@ public sealed class Browser : IAsyncLifetime
     internal async Task CloseAsync()
     {
         foreach (var context in _browser?.Contexts.ToArray() ?? [])
-            await context.CloseAsync();
+            await context.CloseAsync().OrFail("a browser's window closes");
     }
 
     internal static string Address(Uri server, string? user, string? with = null) =>
@@ -95,9 +95,16 @@ public sealed class Browser : IAsyncLifetime
 
     public async Task DisposeAsync()
     {
-        if (_browser is not null)
-            await _browser.DisposeAsync();
-        _playwright?.Dispose();
+        try
+        {
+            if (_browser is not null)
+                await _browser.CloseAsync().OrFail("the browser ends");
+        }
+        finally
+        {
+            if (_playwright is not null)
+                await Task.Run(_playwright.Dispose).OrFail("Playwright ends");
+        }
     }
 
     private static string Here([CallerFilePath] string here = "") => Path.GetDirectoryName(here)!;

@@ -64,7 +64,6 @@ internal sealed class RunState
     /// <summary>What was predicted, until it is answered.</summary>
     public PredictEntry? Prediction { get; set; }
 
-
     /// <summary>Somebody's open WebSockets.</summary>
     public IEnumerable<OpenLine> OpenLinesOf(string who) => Lines.Values.Where(line => line.Entry.Who == who && line.End is null);
 

@@ -9,7 +9,8 @@ internal sealed class Verdicts
     public Verdicts() => _rules =
     [
         new WrittenBeforePushed(_run), new InboxEmptiesOnDelivery(_run), new WaitsWhileAway(_run), new NoGap(_run), new SlowReader(_run),
-        new RemovesOnlyItself(_run), new RepeatIsNoSecondMessage(_run), new EveryEndHasAName(_run), new StorageFails(_run),
+        new RemovesOnlyItself(_run), new RepeatIsNoSecondMessage(_run), new EveryEndHasAName(_run), new OwnProblem(_run),
+        new StorageFails(_run),
     ];
 
     /// <summary>Shows the next entry.</summary>

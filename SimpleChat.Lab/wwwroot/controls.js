@@ -23,9 +23,11 @@ export function listen(does) {
   slow.addEventListener("change", () => choose(slow.selectedIndex));
   const letters = {
     a: () => $("alice-text").focus(), b: () => $("bob-text").focus(), i: does.choose, n: () => $("press").click(),
+    e: () => $("look").hidden || $("look").click(),
     t: () => choose(((pace ?? slow.selectedIndex) + 1) % slow.options.length), v: does.ways,
     r: () => $("run-menu").togglePopover(), w: does.save, o: does.open, "?": showKeys,
     g: () => $("bob-garbage-open").click(), G: () => $("alice-garbage-open").click(),
+    y: () => $("bob-http-open").click(), Y: () => $("alice-http-open").click(),
   };
   const [alice, bob] = does.cables;
   const press = key => {

@@ -4,16 +4,17 @@ import { $, element, headOf } from "./dom.js";
 
 const LIST = [
   ["The timeline", [
-    ["←", "a step back"], ["→", "a step on; in a pause: one step of the real server"], ["space", "pause, go on; in the past: play"],
+    ["←", "a step back"], ["→", "a step on; in a pause: one frame goes on"], ["space", "pause the cables, go on; in the past: play"],
     ["home", "to the beginning"], ["end", "to now"], ["↑ ↓ enter", "in the timeline: choose, and look closely"],
   ]],
   ["The lesson", [
-    ["n", "the next thing to do"], ["1 2 3", "nothing, once, twice"], ["0", "do not ask"], ["i", "the ten lessons"], ["v", "the five ways"],
+    ["n", "the next thing to do"], ["e", "look closely"], ["1 2 3", "nothing, once, twice"], ["0", "do not ask"],
+    ["i", "the ten lessons"], ["v", "the five ways"],
   ]],
   ["Alice and bob", [["a b", "write as alice, as bob; esc leaves"], ["t", "slow motion: off, ½, 1, 2 s"]]],
   ["Bob’s cable (with shift: alice’s)", [
     ["c", "cut, plug in"], ["h", "hold, let go"], ["d", "delay"], ["l", "lose his next ack, her next sent"],
-    ["m", "lose his next message, her next send"], ["x", "stop reading, read"], ["g", "garbage"],
+    ["m", "lose his next message, her next send"], ["x", "stop reading, read"], ["g", "garbage"], ["y", "ask over HTTP"],
   ]],
   ["The server", [["k", "kill now, start"], ["p", "kill at a point"], ["s", "slow disk"], ["f", "full disk"]]],
   ["The run", [["r", "menu"], ["w", "save as a file"], ["o", "open a file"], ["?", "this list"]]],

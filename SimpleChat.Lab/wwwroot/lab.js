@@ -5,6 +5,7 @@
 import { listen } from "./controls.js";
 import { $, eachFrame } from "./dom.js";
 import { openLens } from "./lens/lens.js";
+import { matches } from "./lesson/matches.js";
 import { LessonPanel } from "./lesson/panel.js";
 import { Teacher } from "./lesson/teacher.js";
 import { Verdict } from "./lesson/verdict.js";
@@ -44,7 +45,7 @@ class Lab {
     this.teacher = new Teacher({ act, live: () => this.live, changed: this.#changed });
     this.verdict = new Verdict(says => this.teacher.answer(says));
     this.panel = new LessonPanel({
-      press: () => this.teacher.press(), leave: () => this.teacher.leave(), choose: () => this.teacher.choose(),
+      press: () => this.teacher.press(), look: () => this.#look(), leave: () => this.teacher.leave(), choose: () => this.teacher.choose(),
       connect: () => this.#connectBoth(),
     });
     this.runs = new Runs({ entries: () => this.shown.entries, open: (entries, title) => this.#open(entries, title), notice });
@@ -117,6 +118,13 @@ class Lab {
     this.#isWelcome = false;
     if (!this.teacher.isBusy && !this.live.entries.some(({ kind }) => kind === "line"))
       this.#connectBoth();
+  }
+
+  /** The lens of what the lesson speaks of: the newest entry like it. */
+  #look() {
+    const entry = this.live.entries.findLast(one => matches(this.teacher.lesson.lookedAt, one));
+    if (entry)
+      openLens(entry, state(this.live.entries).seen.get(entry.line));
   }
 
   #connectBoth() {

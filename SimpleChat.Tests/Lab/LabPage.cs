@@ -13,10 +13,10 @@ internal sealed class LabPage : IAsyncDisposable
     private readonly List<JsonElement> _entries = [];
     private readonly List<string> _refusals = [];
     private readonly TaskCompletionSource<JsonElement> _hello = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Dictionary<string, TaskCompletionSource> _asked = [];
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Task _reading = Task.CompletedTask;
     private JsonElement _helloed;
-    private int _handled;
 
     /// <summary>What it was told first.</summary>
     public JsonElement Hello => _helloed;
@@ -46,9 +46,12 @@ internal sealed class LabPage : IAsyncDisposable
     {
         get
         {
-            var last = Entries().LastOrDefault(entry =>
-                Is(entry, "kind", "server") && !Is(entry, "state", "paused") && !Is(entry, "state", "resumed"));
-            return last.ValueKind == JsonValueKind.Object && Is(last, "state", "up");
+            lock (_lock)
+            {
+                var last = _entries.FindLast(entry =>
+                    Is(entry, "kind", "server") && !Is(entry, "state", "paused") && !Is(entry, "state", "resumed"));
+                return last.ValueKind == JsonValueKind.Object && Is(last, "state", "up");
+            }
         }
     }
 
@@ -75,7 +78,8 @@ internal sealed class LabPage : IAsyncDisposable
         await _sending.WaitAsync();
         try
         {
-            await _socket.SendAsync(Encoding.UTF8.GetBytes(json), WebSocketMessageType.Text, true, default);
+            var sending = _socket.SendAsync(Encoding.UTF8.GetBytes(json), WebSocketMessageType.Text, true, default);
+            await sending.OrFail("the Lab takes commands");
         }
         finally
         {
@@ -83,13 +87,19 @@ internal sealed class LabPage : IAsyncDisposable
         }
     }
 
-    /// <summary>Waits until every command so far was handled: they are handled in order, and this one is refused.</summary>
+    /// <summary>Waits until every command so far was handled: this one comes after them and is refused, as there is none like it.</summary>
     public async Task HandledAsync()
     {
-        var nothing = $"nothing {Interlocked.Increment(ref _handled)}";
+        var refused = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        string nothing;
+        lock (_lock)
+        {
+            nothing = $"nothing {_asked.Count}";
+            _asked.Add(nothing, refused);
+        }
+
         await DoAsync($$"""{"do":"{{nothing}}"}""");
-        await Deadline.UntilAsync(() => Task.FromResult(Refusals.Any(refusal => refusal.Contains($"{nothing}.", StringComparison.Ordinal))),
-            nothing);
+        await refused.Task.OrFail("every command so far was handled");
     }
 
     /// <summary>Begins a new run, with an empty database, and waits until its server is up.</summary>
@@ -109,20 +119,35 @@ internal sealed class LabPage : IAsyncDisposable
     public async Task<JsonElement> UntilAsync(string pattern, int from = 0)
     {
         var parts = Patterns.Parse(pattern);
+        var found = default(JsonElement);
+        await UntilAsync(
+            entries =>
+            {
+                found = entries.Skip(from).FirstOrDefault(entry => entry.Matches(parts));
+                return found.ValueKind == JsonValueKind.Object;
+            },
+            $"an entry like {pattern}");
+        return found;
+    }
+
+    /// <summary>Waits until something is true of the run.</summary>
+    /// <param name="fact">Looks at its entries.</param>
+    /// <param name="what">Names it.</param>
+    public async Task UntilAsync(Predicate<IReadOnlyList<JsonElement>> fact, string what)
+    {
         var late = Task.Delay(Deadline.Time);
         while (true)
         {
             Task changed;
             lock (_lock)
             {
-                var found = _entries.Skip(from).FirstOrDefault(entry => entry.Matches(parts));
-                if (found.ValueKind == JsonValueKind.Object)
-                    return found;
+                if (fact(_entries))
+                    return;
                 changed = _changed.Task;
             }
 
             if (await Task.WhenAny(changed, late) == late)
-                throw new TimeoutException($"No entry like {pattern}; there are:\n{string.Join('\n', Entries().TakeLast(40))}");
+                throw new TimeoutException($"There is not {what}, but:\n{string.Join('\n', Entries().TakeLast(40))}");
         }
     }
 
@@ -180,11 +205,17 @@ internal sealed class LabPage : IAsyncDisposable
         lock (_lock)
         {
             if (Is(said, "kind", "refused"))
-                _refusals.Add(said.GetRawText());
-            else if (Is(said, "kind", "run"))
+            {
+                if (said.TryGetProperty("do", out var command) && _asked.TryGetValue($"{command}", out var asked))
+                    asked.TrySetResult();
+                else
+                    _refusals.Add(said.GetRawText());
+                return;
+            }
+
+            if (Is(said, "kind", "run"))
                 _entries.Clear();
-            if (!Is(said, "kind", "refused"))
-                _entries.Add(said);
+            _entries.Add(said);
             _changed.SetResult();
             _changed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         }

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text.RegularExpressions;
 using Microsoft.Playwright;
 using SimpleChat.Lab;
@@ -8,6 +9,9 @@ namespace SimpleChat.Tests.Lab;
 /// <summary>One Lab, with the real server behind it, and one browser for all tests of its page.</summary>
 public sealed class LabPageFixture : IAsyncLifetime
 {
+    /// <summary>No test takes half as long, the ten lessons apart.</summary>
+    private static readonly TimeSpan Longest = 10 * Deadline.Time;
+
     private readonly Browser _browser = new();
     private LabHost? _lab;
 
@@ -30,26 +34,41 @@ public sealed class LabPageFixture : IAsyncLifetime
     }
 
     /// <summary>
-    /// The page on a fresh run, as on a projector, with alice and bob connected. Nothing is in slow motion, in no lesson either.
+    /// Shows a test the page on a fresh run, as on a projector, with alice and bob connected. Nothing is in slow motion, in no lesson
+    /// either. The test ends, whatever happens in it, and fails if a script of the page did.
     /// </summary>
-    internal async Task<IPage> OpenAsync(ColorScheme scheme = ColorScheme.Light)
+    internal async Task OpenAsync(Func<IPage, Task> test, ColorScheme scheme = ColorScheme.Light)
     {
-        var context = await _browser.NewContextAsync(scheme, 1280, 720);
-        var page = await context.NewPageAsync();
-        page.PageError += (_, error) => throw new InvalidOperationException(error);
-        await page.GotoAsync(Url.AbsoluteUri);
-        await Expect(page.Locator("#status")).ToHaveTextAsync("Live");
-        var server = page.Locator("#server .is");
-        await Expect(server).ToHaveTextAsync(new Regex("pid|killed")); // as the test before has left it
-        var before = await server.InnerTextAsync();
-        await page.EvaluateAsync("document.getElementById('fresh').click()");
-        await Expect(server).Not.ToHaveTextAsync(before); // another process
-        await Expect(server).ToContainTextAsync("up, pid");
-        foreach (var who in (string[])["alice", "bob"])
-            await Expect(page.Locator($"#{who} .is")).ToHaveTextAsync("online");
-        for (var i = 0; i < 4; i++)
-            await page.Keyboard.PressAsync("t"); // half a second, one, two, off
-        return page;
+        var errors = new ConcurrentQueue<string>();
+        try
+        {
+            await RunAsync().WaitAsync(Longest);
+        }
+        finally
+        {
+            Assert.Empty(errors); // first: what failed after an error failed because of it
+            await _browser.CloseAsync();
+        }
+
+        async Task RunAsync()
+        {
+            var context = await _browser.NewContextAsync(scheme, 1280, 720);
+            var page = await context.NewPageAsync();
+            page.PageError += (_, error) => errors.Enqueue(error); // an exception here would end Playwright's own loop
+            await page.GotoAsync(Url.AbsoluteUri);
+            await Expect(page.Locator("#status")).ToHaveTextAsync("Live");
+            var server = page.Locator("#server .is");
+            await Expect(server).ToHaveTextAsync(new Regex("pid|killed")); // as the test before has left it
+            var before = await server.InnerTextAsync();
+            await page.EvaluateAsync("document.getElementById('fresh').click()");
+            await Expect(server).Not.ToHaveTextAsync(before); // another process
+            await Expect(server).ToContainTextAsync("up, pid");
+            foreach (var who in (string[])["alice", "bob"])
+                await Expect(page.Locator($"#{who} .is")).ToHaveTextAsync("online");
+            for (var i = 0; i < 4; i++)
+                await page.Keyboard.PressAsync("t"); // half a second, one, two, off
+            await test(page);
+        }
     }
 
     /// <summary>The newest entries of the run: what a failed test is to be understood by.</summary>
@@ -59,9 +78,6 @@ public sealed class LabPageFixture : IAsyncLifetime
         var lines = (await client.GetStringAsync(new Uri(Url, "run.jsonl"))).Split('\n');
         return string.Join('\n', lines.TakeLast(20).Select(line => line[..Math.Min(line.Length, 200)]));
     }
-
-    /// <summary>Closes what a test has opened.</summary>
-    internal Task CloseAsync() => _browser.CloseAsync();
 }
 
 /// <summary>Its tests run one after the other: they share the Lab.</summary>

@@ -6,17 +6,12 @@ namespace SimpleChat.Tests.Lab;
 
 /// <summary>The Lab's page, with the real server behind its cables. All of it is done by keyboard.</summary>
 [Collection(OneLab.Name)]
-public sealed partial class LabPageTests(LabPageFixture fixture) : IAsyncLifetime
+public sealed partial class LabPageTests(LabPageFixture fixture)
 {
-    public Task InitializeAsync() => Task.CompletedTask;
-
-    public Task DisposeAsync() => fixture.CloseAsync();
-
     /// <summary>Three of them; with <c>ROUNDS=10</c> all ten. LessonTests plays all of them without a browser.</summary>
     [BrowserFact]
-    public async Task Lessons_can_be_played_to_their_end_and_what_they_say_is_what_happens()
+    public Task Lessons_can_be_played_to_their_end_and_what_they_say_is_what_happens() => fixture.OpenAsync(async page =>
     {
-        var page = await fixture.OpenAsync();
         int[] some = [1, 4, 10];
         foreach (var lesson in Batteries.Battery.Rounds(some.Length) == some.Length ? some : [.. Enumerable.Range(1, 10)])
         {
@@ -34,12 +29,11 @@ public sealed partial class LabPageTests(LabPageFixture fixture) : IAsyncLifetim
                 throw new InvalidOperationException($"Lesson {lesson}:\n{await fixture.RecordAsync()}", e);
             }
         }
-    }
+    });
 
     [BrowserFact]
-    public async Task A_cut_cable_keeps_what_alice_writes_in_the_inbox_until_it_is_plugged_in()
+    public Task A_cut_cable_keeps_what_alice_writes_in_the_inbox_until_it_is_plugged_in() => fixture.OpenAsync(async page =>
     {
-        var page = await fixture.OpenAsync();
         await page.Keyboard.PressAsync("c");
         await Expect(page.Locator("#question")).ToHaveTextAsync("bob’s cable is cut. What will bob see of alice’s next message?");
         await page.Keyboard.PressAsync("2");
@@ -70,12 +64,11 @@ public sealed partial class LabPageTests(LabPageFixture fixture) : IAsyncLifetim
         }
 
         await Expect(page.Locator("#alice .bubble.waiting")).ToHaveTextAsync("are you there?…");
-    }
+    });
 
     [BrowserFact]
-    public async Task The_lenses_compute_the_accept_and_unmask_a_frame()
+    public Task The_lenses_compute_the_accept_and_unmask_a_frame() => fixture.OpenAsync(async page =>
     {
-        var page = await fixture.OpenAsync();
         await LookAsync(page, "GET /chat?user=alice");
         await Expect(page.Locator("#lens .says")).ToContainTextAsync("✓ The same as the server’s answer");
         await page.Locator("#lens-key").PressAsync("End");
@@ -93,12 +86,11 @@ public sealed partial class LabPageTests(LabPageFixture fixture) : IAsyncLifetim
         await Expect(page.Locator("#lens .text")).ToHaveTextAsync("{");
         await page.Keyboard.PressAsync("End");
         await Expect(page.Locator("#lens .text")).ToContainTextAsync("""{"type":"send","to":"bob","text":"hi bob","clientMessageId":""");
-    }
+    });
 
     [BrowserFact]
-    public async Task A_run_is_a_file_that_can_be_saved_and_opened()
+    public Task A_run_is_a_file_that_can_be_saved_and_opened() => fixture.OpenAsync(async page =>
     {
-        var page = await fixture.OpenAsync();
         await WriteAsync(page, "remember me");
         await Expect(page.Locator("#alice .ticks")).ToHaveTextAsync("1 ✓✓");
         var download = await page.RunAndWaitForDownloadAsync(() => page.Keyboard.PressAsync("w"));
@@ -115,14 +107,13 @@ public sealed partial class LabPageTests(LabPageFixture fixture) : IAsyncLifetim
         await Expect(page.Locator("#alice-text")).ToBeDisabledAsync(); // nothing can be done to a replay
         await page.Keyboard.PressAsync("End");
         await Expect(page.Locator("#status")).ToHaveTextAsync("Live");
-    }
+    });
 
     [BrowserTheory]
     [InlineData(ColorScheme.Light)]
     [InlineData(ColorScheme.Dark)]
-    public async Task On_a_projector_nothing_scrolls_or_is_cut_off_and_axe_finds_nothing(ColorScheme scheme)
+    public Task On_a_projector_nothing_scrolls_or_is_cut_off_and_axe_finds_nothing(ColorScheme scheme) => fixture.OpenAsync(async page =>
     {
-        var page = await fixture.OpenAsync(scheme);
         await AssertWholeAsync(page, "at rest");
         await page.Keyboard.PressAsync("l");
         await Expect(page.Locator("#question")).ToBeVisibleAsync();
@@ -133,7 +124,7 @@ public sealed partial class LabPageTests(LabPageFixture fixture) : IAsyncLifetim
         await page.Keyboard.PressAsync("k");
         await Expect(page.Locator("#server .is")).ToHaveTextAsync("killed");
         await AssertWholeAsync(page, "in the middle of a fault");
-    }
+    }, scheme);
 
     /// <summary>Plays the lesson that was begun, step by step, as the keys allow.</summary>
     private static async Task PlayAsync(IPage page, int lesson)

@@ -12,12 +12,18 @@ internal sealed class LessonPlayer(LabPage page, int hurry) : IAsyncDisposable
 
     private static readonly JsonElement Cut = Patterns.Parse("""{"do":"fault","what":"cut"}""");
 
+    private static readonly JsonElement Garbage = Patterns.Parse("""{"do":"fault","what":"garbage"}""");
+
+    private static readonly JsonElement[] Answers =
+        [Patterns.Parse("""{"kind":"frame","what":"error"}"""), Patterns.Parse("""{"kind":"line","state":"closed"}""")];
+
     private readonly Dictionary<(string Who, int Tab), Pane> _panes = [];
 
-    /// <summary>Plays a lesson from its first step to its last, on a run of its own.</summary>
+    /// <summary>Plays a lesson from its first step to its last, on a run of its own, and waits until nothing is on its way.</summary>
     /// <param name="lesson">The file's content.</param>
     /// <param name="number">From 1.</param>
-    public async Task PlayAsync(JsonElement lesson, int number)
+    /// <returns>The run.</returns>
+    public async Task<JsonElement[]> PlayAsync(JsonElement lesson, int number)
     {
         await page.FreshAsync();
         var steps = lesson.GetProperty("steps").EnumerateArray().ToArray();
@@ -28,6 +34,11 @@ internal sealed class LessonPlayer(LabPage page, int hurry) : IAsyncDisposable
                 await page.DoAsync($$"""{"do":"predict","about":"bob","says":"{{predict.GetProperty("right").GetString()}}"}""");
             await PlayAsync(steps[step]);
         }
+
+        await page.HandledAsync();
+        await page.UntilAsync(Outcome.IsAtRest, "rest: all that was on its way has come");
+        await page.HandledAsync();
+        return page.Entries();
     }
 
     /// <summary>Does what a lesson's command says, and waits until it is done: commands go over several lines.</summary>
@@ -40,6 +51,8 @@ internal sealed class LessonPlayer(LabPage page, int hurry) : IAsyncDisposable
             await page.UntilAsync(command.Matches(Start) ? """{"kind":"server","state":"up"}""" : $$"""
                 {"kind":"fault","do":"{{command.GetProperty("do")}}"}
                 """, from);
+            if (command.Matches(Garbage))
+                await page.UntilAsync(entries => entries.Skip(from).Any(entry => IsAnswer(entry, command)), "an answer to garbage");
             if (command.Matches(Cut))
                 await Deadline.UntilAsync(() => Task.FromResult(!IsConnected(command.GetProperty("who").GetString()!)), "a broken line");
             return;
@@ -83,6 +96,11 @@ internal sealed class LessonPlayer(LabPage page, int hurry) : IAsyncDisposable
             _panes[(name, tab)] = pane = new Pane(page, name, tab);
         return pane;
     }
+
+    /// <summary>Garbage is answered with an error, or with the end of that line.</summary>
+    private static bool IsAnswer(JsonElement entry, JsonElement garbage) =>
+        Array.Exists(Answers, answer => entry.Matches(answer))
+            && JsonElement.DeepEquals(entry.GetProperty("who"), garbage.GetProperty("who"));
 
     private bool IsConnected(string who) => _panes.Any(pane => pane.Key.Who == who && pane.Value.IsConnected);
 

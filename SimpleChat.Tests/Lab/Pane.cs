@@ -12,16 +12,22 @@ internal sealed class Pane(LabPage page, string who, int tab) : IAsyncDisposable
 {
     private static readonly TimeSpan Again = TimeSpan.FromMilliseconds(200);
 
+    /// <summary>Whoever leaves waits so long for the server's goodbye.</summary>
+    private static readonly TimeSpan Goodbye = TimeSpan.FromSeconds(5);
+
     private readonly SemaphoreSlim _turn = new(1);
+    private readonly SemaphoreSlim _telling = new(1);
     private readonly List<(string Name, string To, string Text)> _outbox = [];
     private readonly HashSet<long> _shown = [];
     private (long Id, string SentAt) _position;
     private ClientWebSocket? _socket;
     private CancellationTokenSource _left = new();
     private Task _living = Task.CompletedTask;
+    private Task _again = Task.CompletedTask;
     private TaskCompletionSource _connected = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private bool _resumes;
     private volatile bool _isLeaving;
+    private string _state = "left"; // or trying, open
     private string _remembered = "";
 
     /// <summary>Whether it is connected, as far as it knows.</summary>
@@ -46,14 +52,23 @@ internal sealed class Pane(LabPage page, string who, int tab) : IAsyncDisposable
     public async Task LeaveAsync()
     {
         _isLeaving = true;
+        _left.CancelAfter(Goodbye);
         if (_socket is { State: WebSocketState.Open } socket)
         {
-            await socket.CloseOutputAsync(WebSocketCloseStatus.NormalClosure, null, default);
-            await Task.WhenAny(_living, Task.Delay(TimeSpan.FromSeconds(5)));
+            try
+            {
+                await socket.CloseOutputAsync(WebSocketCloseStatus.NormalClosure, null, _left.Token);
+                await _living;
+            }
+            catch (Exception e) when (e is WebSocketException or OperationCanceledException)
+            {
+                // The line broke, or nobody takes the goodbye.
+            }
         }
 
         await _left.CancelAsync();
         await _living;
+        await _again;
         _isLeaving = false;
     }
 
@@ -64,6 +79,7 @@ internal sealed class Pane(LabPage page, string who, int tab) : IAsyncDisposable
         lock (_outbox)
             _outbox.Add((name, to, text));
         await SeeAsync("unsent", null, name, text);
+        await RememberAsync();
         await PushAsync(name, to, text);
     }
 
@@ -82,13 +98,15 @@ internal sealed class Pane(LabPage page, string who, int tab) : IAsyncDisposable
         await LeaveAsync();
         _left.Dispose();
         _turn.Dispose();
+        _telling.Dispose();
     }
 
     private async Task LiveAsync(CancellationToken left)
     {
         while (!left.IsCancellationRequested && !_isLeaving)
         {
-            await RememberAsync("trying");
+            _state = "trying";
+            await RememberAsync();
             using var socket = new ClientWebSocket();
             try
             {
@@ -113,7 +131,8 @@ internal sealed class Pane(LabPage page, string who, int tab) : IAsyncDisposable
                 await Task.Delay(Again, left).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
-        await RememberAsync("left");
+        _state = "left";
+        await RememberAsync();
     }
 
     private Uri Url
@@ -147,7 +166,8 @@ internal sealed class Pane(LabPage page, string who, int tab) : IAsyncDisposable
             }
 
             await TakeAsync(Frame.Parse(Encoding.UTF8.GetString(buffer, 0, count)));
-            await RememberAsync("open");
+            _state = "open";
+            await RememberAsync();
         }
     }
 
@@ -156,18 +176,20 @@ internal sealed class Pane(LabPage page, string who, int tab) : IAsyncDisposable
         switch (frame.Type)
         {
             case "connected":
-                _connected.TrySetResult();
                 await AgainAsync();
+                _connected.TrySetResult(); // what is sent from now on was not sent just before
                 break;
             case "sent":
-                string name;
+                string? name;
+                bool isNew; // a repeat is answered too
                 lock (_outbox)
                 {
-                    name = frame.ClientMessageId ?? _outbox[0].Name; // a step of the ladder that knows no names answers in order
-                    _outbox.RemoveAll(message => message.Name == name);
+                    name = frame.ClientMessageId ?? _outbox.FirstOrDefault().Name; // a step that knows no names answers in order
+                    isNew = _outbox.RemoveAll(message => message.Name == name) > 0;
                 }
 
-                await SeeAsync("sent", frame.Id, name);
+                if (isNew)
+                    await SeeAsync("sent", frame.Id, name);
                 break;
             case "message" when !frame.Json.TryGetProperty("id", out _): // a step of the ladder that stores nothing
                 await SeeAsync("shown", text: frame.Body);
@@ -185,14 +207,14 @@ internal sealed class Pane(LabPage page, string who, int tab) : IAsyncDisposable
             case "error":
                 await SeeAsync("failed", null, frame.ClientMessageId);
                 if (frame.Code == "storage_unavailable")
-                    _ = AgainSoonAsync();
+                    _again = AgainSoonAsync(_left.Token);
                 break;
         }
     }
 
-    private async Task AgainSoonAsync()
+    private async Task AgainSoonAsync(CancellationToken left)
     {
-        await Task.Delay(Again);
+        await Task.Delay(Again, left).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await AgainAsync();
     }
 
@@ -204,9 +226,9 @@ internal sealed class Pane(LabPage page, string who, int tab) : IAsyncDisposable
         try
         {
             if (_socket is { State: WebSocketState.Open } socket)
-                await socket.SendAsync(JsonSerializer.SerializeToUtf8Bytes(frame), WebSocketMessageType.Text, true, default);
+                await socket.SendAsync(JsonSerializer.SerializeToUtf8Bytes(frame), WebSocketMessageType.Text, true, _left.Token);
         }
-        catch (WebSocketException)
+        catch (Exception e) when (e is WebSocketException or OperationCanceledException)
         {
             // The line broke; what was not answered is sent again.
         }
@@ -223,16 +245,25 @@ internal sealed class Pane(LabPage page, string who, int tab) : IAsyncDisposable
 
     private Task TellAsync(object what) => page.DoAsync(JsonSerializer.Serialize(what, ChatClient.Json));
 
-    private async Task RememberAsync(string state)
+    /// <summary>Tells what it keeps, when that has changed: one after the other, so what was told last is so now.</summary>
+    private async Task RememberAsync()
     {
-        string[] outbox;
-        lock (_outbox)
-            outbox = [.. _outbox.Select(message => Clip(message.Text)!)];
-        var memory = new { @do = "lost", who, tab, state, outbox, position = _position.Id, unacked = Array.Empty<long>() };
-        var now = JsonSerializer.Serialize(memory);
-        if (now == _remembered)
-            return;
-        _remembered = now;
-        await TellAsync(memory);
+        await _telling.WaitAsync();
+        try
+        {
+            string[] outbox;
+            lock (_outbox)
+                outbox = [.. _outbox.Select(message => Clip(message.Text)!)];
+            var memory = new { @do = "lost", who, tab, state = _state, outbox, position = _position.Id, unacked = Array.Empty<long>() };
+            var now = JsonSerializer.Serialize(memory);
+            if (now == _remembered)
+                return;
+            _remembered = now;
+            await TellAsync(memory);
+        }
+        finally
+        {
+            _telling.Release();
+        }
     }
 }

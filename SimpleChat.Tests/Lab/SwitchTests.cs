@@ -28,10 +28,9 @@ public sealed class SwitchTests(LadderBuilds builds)
         $$"""{"as":"alice","send":"{{new string('x', 60_000)}}","times":150}""");
 
     /// <summary>Does the same on a step and on the next one.</summary>
-    private async Task CompareAsync(int step, string promise, params string[] commands)
+    private Task CompareAsync(int step, string promise, params string[] commands)
     {
-        await PlayAsync(step, held: false);
-        await PlayAsync(step + 1, held: true);
+        return Task.WhenAll(PlayAsync(step, held: false), PlayAsync(step + 1, held: true));
 
         async Task PlayAsync(int step, bool held)
         {

@@ -40,3 +40,14 @@ internal sealed class TestLab : IAsyncDisposable
         await _host.DisposeAsync();
     }
 }
+
+/// <summary>One Lab for all tests of a class.</summary>
+public sealed class SharedLab : IAsyncLifetime
+{
+    /// <summary>The Lab.</summary>
+    internal TestLab Lab { get; private set; } = null!;
+
+    public async Task InitializeAsync() => Lab = await TestLab.StartAsync();
+
+    public async Task DisposeAsync() => await Lab.DisposeAsync();
+}

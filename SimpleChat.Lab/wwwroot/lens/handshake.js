@@ -50,7 +50,8 @@ export function handshakeLens({ who, up = "", down = "" }) {
   };
 }
 
-const headPart = (title, head) => element("div", {},
+/** A title, and the text below it. */
+export const headPart = (title, head) => element("div", {},
   element("h3", {}, title), element("pre", { tabindex: 0, "aria-label": title }, head.trim() || "nothing came"));
 
 const headerOf = (head, name) => new RegExp(`^${name}:[ \\t]*(.*?)[ \\t]*$`, "im").exec(head)?.[1] ?? null;

@@ -3,10 +3,12 @@
 import { $, headOf } from "../dom.js";
 import { bytesLens } from "./bytes.js";
 import { handshakeLens } from "./handshake.js";
+import { requestLens } from "./request.js";
 
 const lenses = {
   frame: ({ bytes }) => bytes ? bytesLens : null,
   line: ({ up, down }) => up || down ? handshakeLens : null,
+  request: () => requestLens,
 };
 
 /** Whether there is more to see of this entry. */

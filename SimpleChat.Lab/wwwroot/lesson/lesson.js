@@ -39,6 +39,11 @@ export class Lesson extends EventTarget {
     return this.phase === "ask" ? this.step.predict : null;
   }
 
+  /** What the text speaks of: the pattern of an entry that can be looked at closely. Null while there is none. */
+  get lookedAt() {
+    return this.phase === "done" ? this.step.look ?? null : null;
+  }
+
   start() {
     this.#go(0);
   }

@@ -11,24 +11,26 @@ const BROKEN = "This server did not keep the promise: what was lost stands on th
 export class LessonPanel {
   #parts;
 
-  /** @param actions {press(), leave(), choose(), connect()} */
-  constructor({ press, leave, choose, connect }) {
+  /** @param actions {press(), look(), leave(), choose(), connect()} */
+  constructor({ press, look, leave, choose, connect }) {
     const parts = this.#parts = {
       title: element("h2", { id: "lesson-title" }),
       text: element("p", { class: "say", role: "status" }),
       press: button("Next", { key: "n", id: "press", click: press }),
+      look: button("Look closely", { key: "e", class: "quiet", id: "look", click: look }),
       leave: button("Leave and play", { class: "quiet", click: leave }),
       choose: button("Choose a lesson", { key: "i", id: "first-lesson", click: choose }),
       connect: button("Connect both", { class: "quiet", click: connect }),
     };
-    $("lesson").append(element("header", {}, parts.title, parts.connect, parts.choose, parts.leave, parts.press), parts.text);
+    $("lesson").append(element("header", {}, parts.title, parts.connect, parts.choose, parts.leave, parts.look, parts.press), parts.text);
   }
 
   show(lesson, { isLive, isAnyoneAway }) {
-    const { title, text, press, leave, choose, connect } = this.#parts;
+    const { title, text, press, look, leave, choose, connect } = this.#parts;
     Object.assign($("lesson").dataset, { lesson: lesson?.number ?? "", step: lesson ? lesson.at + 1 : "", phase: lesson?.phase ?? "" });
     press.hidden = leave.hidden = lesson === null;
     choose.hidden = lesson !== null;
+    look.hidden = !lesson?.lookedAt;
     connect.hidden = lesson !== null || !isAnyoneAway || !isLive;
     if (lesson === null) {
       show(title, document.createTextNode("Free play"));

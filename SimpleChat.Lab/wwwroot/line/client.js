@@ -88,8 +88,7 @@ export class Client {
   #ended(state, code) {
     this.#socket = null;
     this.#code = code;
-    this.#unacked = new Set([...this.#unacked, ...this.#acked].sort((one, other) => one - other).slice(-IN_AN_ACK));
-    this.#acked.clear();
+    this.#forgetAcks();
     this.#is(state);
   }
 
@@ -136,6 +135,18 @@ export class Client {
     this.#ackSoon();
   }
 
+  /** An error that names no message may be about an ack. */
+  #ackAgain() {
+    this.#forgetAcks();
+    this.#ackSoon();
+  }
+
+  /** What was acknowledged is not known to be. */
+  #forgetAcks() {
+    this.#unacked = new Set([...this.#unacked, ...this.#acked].sort((one, other) => one - other).slice(-IN_AN_ACK));
+    this.#acked.clear();
+  }
+
   #ackSoon() {
     this.#acks ??= setTimeout(() => this.#ack(), ACKS_WITHIN);
   }
@@ -152,7 +163,7 @@ export class Client {
   #refused({ code, clientMessageId }) {
     if (code === "storage_unavailable" || code === "rate_limited") {
       this.#see({ what: "failed", code, clientMessageId, isForNow: true });
-      setTimeout(() => this.#outbox.has(clientMessageId) && this.#push(clientMessageId), AGAIN_AFTER);
+      setTimeout(() => this.#outbox.has(clientMessageId) ? this.#push(clientMessageId) : this.#ackAgain(), AGAIN_AFTER);
     } else {
       this.#outbox.delete(clientMessageId);
       this.#see({ what: "failed", code, clientMessageId });

@@ -40,11 +40,12 @@ export class CablePane {
     document.body.append(menu);
   }
 
-  show({ cables, onCable }, isLive) {
+  show({ cables, onCable, isPaused }, isLive) {
     const cable = cables[this.#who];
     const waiting = [...onCable.values()].filter(({ who }) => who === this.#who);
     const [state, words] = cable.isCut ? ["cut", "cut"] : cable.isHeld ? ["held", "held"] : cable.isDeaf ? ["held", "not read"]
-      : cable.delay ? ["held", `${cable.delay / 1000} s slow`] : waiting.length > 0 ? ["whole", ""] : ["whole", "cable"];
+      : isPaused ? ["held", "paused"] : cable.delay ? ["held", `${cable.delay / 1000} s slow`]
+      : ["whole", waiting.length > 0 ? "" : "cable"];
     this.#wire.dataset.state = state;
     show(this.#wire, words ? element("span", { class: "is" }, words) : null, waiting.slice(0, 2).map(frame => parcelOf(this.#who, frame)),
       waiting.length > 2 ? element("span", { class: "parcel" }, `${waiting.length - 2} more`) : null);

@@ -2,6 +2,16 @@
 
 import { $, button, element, say, short, show } from "../dom.js";
 
+/** What can be asked over HTTP: the path, for alice's or bob's question. */
+const QUESTIONS = [
+  ["What we have said: GET /messages", other => `/messages?with=${other}`], ["What waits for me: GET /inbox", () => "/inbox"],
+];
+
+const MEANINGS = {
+  outbox: "sent, and not answered yet: it is sent again", position: "the newest message that was shown",
+  unacked: "shown, and not acknowledged yet",
+};
+
 const STATES = { open: "online", trying: "no line", left: "away" };
 
 export class PersonPane {
@@ -11,6 +21,7 @@ export class PersonPane {
   /** @param act Takes what the person does: {as, send} and the like. */
   constructor(who, act) {
     this.#who = who;
+    const other = who === "alice" ? "bob" : "alice";
     const parts = this.#parts = {
       is: element("span", { class: "is" }),
       line: element("button", { type: "button", class: "quiet", click: () => act(this.#lineAction()) }),
@@ -18,8 +29,10 @@ export class PersonPane {
       threads: element("div", { class: "threads" }),
       memory: element("p", { class: "memory" }),
       again: button("Send again", { class: "quiet", hidden: true, click: () => act({ as: who, again: true }) }),
+      http: button("HTTP", { key: who === "alice" ? "Y" : "y", class: "quiet",
+        popovertarget: `${who}-http`, id: `${who}-http-open` }),
       text: element("input", {
-        id: `${who}-text`, autocomplete: "off", maxlength: 200, placeholder: `Write to ${who === "alice" ? "bob" : "alice"}`,
+        id: `${who}-text`, autocomplete: "off", maxlength: 200, placeholder: `Write to ${other}`,
         "aria-label": `Message from ${who}`,
       }),
     };
@@ -36,12 +49,20 @@ export class PersonPane {
       element("header", {},
         element("span", { class: "avatar", "aria-hidden": "true" }, who[0].toUpperCase()), element("h2", { id: `${who}-title` }, who),
         parts.is, who === "bob" ? parts.second : null, parts.line),
-      parts.threads, element("div", { class: "remembers" }, parts.memory, parts.again),
+      parts.threads, element("div", { class: "remembers" }, parts.memory, parts.again, parts.http),
       element("form", { class: "composer", submit }, parts.text, button("Send", { key: who[0], type: "submit" })));
+    const menu = element("div", { class: "menu", popover: "auto", id: `${who}-http` },
+      element("h2", {}, `${who} asks over HTTP`), QUESTIONS.map(([label, path]) => button(label, {
+        class: "quiet", click: () => {
+          menu.hidePopover();
+          act({ do: "http", who, method: "GET", path: path(other) });
+        },
+      })));
+    document.body.append(menu);
   }
 
   show({ people }, isLive) {
-    const { is, line, second, threads, memory, again, text } = this.#parts;
+    const { is, line, second, threads, memory, again, http, text } = this.#parts;
     const tabs = this.#tabs = [...people[this.#who].tabs];
     const first = tabs[0]?.[1];
     const state = ["open", "trying"].find(one => tabs.some(([, tab]) => tab.state === one)) ?? "left";
@@ -53,8 +74,9 @@ export class PersonPane {
     const shown = tabs.length > 1 ? tabs : [[1, first]];
     show(threads, shown.map(([number, tab]) => threadOf(this.#who, number, tab, tabs.length > 1)));
     show(memory, memoryOf(tabs));
-    again.hidden = !tabs.some(([, tab]) => tab.state === "open" && tab.outbox.length > 0);
-    for (const control of [line, second, again, text, text.form.querySelector("[type=submit]")])
+    http.hidden = tabs.some(([, tab]) => tab.state === "open" && tab.outbox.length > 0);
+    again.hidden = !http.hidden; // there is room for one of them
+    for (const control of [line, second, again, http, text, text.form.querySelector("[type=submit]")])
       control.disabled = !isLive;
   }
 
@@ -103,7 +125,8 @@ function bubbleOf({ what, id, text, code, isMine }) {
 function memoryOf(tabs) {
   const outbox = tabs.flatMap(([, tab]) => tab.outbox);
   const unacked = tabs.flatMap(([, tab]) => tab.unacked);
-  const fact = (name, value, isNotable) => element("span", { class: isNotable ? "notable" : null }, `${name} `, element("b", {}, value));
+  const fact = (name, value, isNotable) =>
+    element("span", { class: isNotable ? "notable" : null, title: MEANINGS[name] }, `${name} `, element("b", {}, value));
   return [
     fact("outbox", outbox.length === 0 ? "empty" : short(outbox.join(", "), 14), outbox.length > 0),
     fact("position", String(Math.max(0, ...tabs.map(([, tab]) => tab.position)))),

@@ -61,8 +61,8 @@ export class ServerPane {
     const { is, map, steps, messages, inbox, kill, killAt, slow, full } = this.#parts;
     const { state, pid, at } = s.server;
     this.#isUp = isUp(s) || state === "starting";
-    is.dataset.state = s.isPaused ? "paused" : state === "resumed" ? "up" : state;
-    const word = s.isPaused ? "paused" : state === "paused" ? WAITS[at] ?? "waits" : STATES[state] ?? state;
+    is.dataset.state = state === "resumed" ? "up" : state;
+    const word = state === "paused" ? WAITS[at] ?? "waits" : STATES[state] ?? state;
     say(is, `${word}${this.#isUp && pid ? `, pid ${pid}` : ""}`);
     show(map, mapWords(s));
     show(steps, stepsOf(s));

@@ -57,8 +57,8 @@ function frameWords({ who, way, what, fate, ...frame }, { isAgain }) {
   const name = names[what]?.(frame) ?? what;
   const note = fate === "lost" ? "lost on the cable"
     : fate === "injected" ? "put on the cable by the Lab"
-    : what === "message" && isAgain ? "I2: its inbox row is still there, so it comes again"
-    : what === "send" && isAgain ? "I6: the same clientMessageId as before"
+    : what === "message" && isAgain ? "promise I2: its inbox row is there, so it comes again"
+    : what === "send" && isAgain ? "promise I6: the same clientMessageId as before"
     : notes[what] ?? "";
   const isBad = fate === "lost" || fate === "injected" || what === "error";
   return { arrow: way, who, label: isAgain ? `${name} again` : name, note, tone: isBad ? "bad" : null };
@@ -89,7 +89,8 @@ function rowWords({ table, added = [], gone = [] }, { earlier }) {
   const [way, rows] = added.length > 0 ? ["into", added] : ["out of", gone];
   const ids = rows.length > 2 ? `${rows[0].id}…${rows.at(-1).id}` : rows.map(({ id }) => id).join(", ");
   const label = `${earlier ? `${earlier.label} · ` : ""}${ids} ${way} ${table}`;
-  const note = way === "into" ? "I1: written before anything is pushed" : table === "InboxDB" ? "I2: delivered, so the row goes" : "erased";
+  const note = way === "into" ? "promise I1: written before anything is pushed"
+    : table === "InboxDB" ? "promise I2: delivered, so the row goes" : "erased";
   return { label, note, tone: "rows" };
 }
 
