@@ -63,7 +63,7 @@ const waitingOf = ({ says, about, saw }) => [
 
 /** What the same fault does where the rule is not there yet. */
 const ladderOf = ({ ladder, ladderSays }) => [
-  element("p", { class: "promise" }, "The ladder: ten small servers, each with one rule more"),
+  element("p", { class: "promise" }, "The ladder: ten servers, each with a rule more"),
   element("p", {}, ladderSays),
   element("p", { class: "where" }, element("code", {}, `ladder/${ladder}`)),
 ];

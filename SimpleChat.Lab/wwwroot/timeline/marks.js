@@ -7,6 +7,7 @@ export class Marks {
 
   #sends = new Set(); // clientMessageIds that were seen on the cable
   #pushes = new Set(); // "bob 42": what was pushed to whom
+  #heartbeats = new Set(); // "1 ping frame": a line's first ones stand for all, which would push everything else off the screen
 
   /** Takes the next entry. A mark's upTo is the entry up to which the stage is shown when the mark is chosen. */
   add(entry) {
@@ -18,7 +19,7 @@ export class Marks {
       return;
     }
 
-    const words = wordsOf(entry, { isAgain: this.#isAgain(entry) });
+    const words = this.#isOneMoreHeartbeat(entry) ? null : wordsOf(entry, { isAgain: this.#isAgain(entry) });
     if (words)
       this.list.push({ entry, entries: [entry], n: entry.n, t: entry.t, upTo: entry.n, ...words });
     else if (last && entry.kind !== "frame-on")
@@ -29,6 +30,15 @@ export class Marks {
   indexOf(n) {
     const after = this.list.findIndex(mark => mark.n > n);
     return Math.max(0, (after < 0 ? this.list.length : after) - 1);
+  }
+
+  #isOneMoreHeartbeat({ kind, what, line }) {
+    const name = `${line} ${what}`;
+    if (kind !== "frame" || !(what === "ping frame" || what === "pong frame"))
+      return false;
+    const isOneMore = this.#heartbeats.has(name);
+    this.#heartbeats.add(name);
+    return isOneMore;
   }
 
   #isAgain({ kind, what, way, who, id, clientMessageId }) {

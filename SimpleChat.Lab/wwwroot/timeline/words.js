@@ -80,7 +80,7 @@ const notes = {
   delivered: "the message has left the inbox",
   ack: "only this empties the inbox",
   connected: "from now on messages reach this line",
-  "ping frame": "a heartbeat: is anybody there?",
+  "ping frame": "a heartbeat: are you there? Only the first is shown",
   "pong frame": "yes: a browser answers by itself",
 };
 
