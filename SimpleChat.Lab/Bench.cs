@@ -320,9 +320,9 @@ internal sealed class Bench : IAsyncDisposable
         await StopWaysAsync();
         _tempo.Slow = TimeSpan.Zero;
         _tempo.Resume();
+        await _server.ResetAsync(); // before the cables: whoever connects again is not to reach the old one
         foreach (var cable in _cables.Values)
             await cable.ResetAsync();
-        await _server.ResetAsync();
         Record.Quiet = Silence;
         Record.Begin();
         await _server.StartAsync();

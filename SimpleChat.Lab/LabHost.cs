@@ -143,7 +143,7 @@ internal sealed class LabHost : IAsyncDisposable
             finally
             {
                 await end.CancelAsync();
-                await following;
+                await following.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
         }
         catch (Exception e) when (e is WebSocketException or OperationCanceledException)

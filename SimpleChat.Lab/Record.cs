@@ -109,8 +109,9 @@ internal sealed class Record : IDisposable
         {
             _verdicts.Settle(isLong: _isQuiet);
             AppendVerdicts();
-            if (!_isQuiet && Quiet != Timeout.InfiniteTimeSpan)
-                _quiet.Change(3 * Quiet, Timeout.InfiniteTimeSpan);
+            var quiet = Quiet; // somebody may begin a pause meanwhile
+            if (!_isQuiet && quiet != Timeout.InfiniteTimeSpan)
+                _quiet.Change(3 * quiet, Timeout.InfiniteTimeSpan);
             _isQuiet = true;
         }
     }

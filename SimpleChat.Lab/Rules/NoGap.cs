@@ -40,8 +40,9 @@ internal sealed class NoGap(RunState run)
         if (missing is not null)
             Say(false, $"{cut.Who} is back, and {missing.Row.Id} never came.", [missing.Rows, cut.N, back.Entry.N], [missing]);
         else if (came > 0)
-            Say(true, $"{cut.Who}'s cable was cut. After the return {came} {(came == 1 ? "message" : "messages")} came " +
-                $"({back.Pushed[0]}…{back.Pushed[^1]}), in rising order: nothing is missing.", [cut.N, back.Entry.N],
-                [.. his.Where(message => back.Pushed.Contains(message.Row.Id))]);
+            Say(true, $"{cut.Who}'s cable was cut. After the return " +
+                (came == 1 ? $"{back.Pushed[0]} came: nothing is missing."
+                    : $"{came} messages came ({back.Pushed[0]}…{back.Pushed[^1]}), in rising order: nothing is missing."),
+                [cut.N, back.Entry.N], [.. his.Where(message => back.Pushed.Contains(message.Row.Id))]);
     }
 }

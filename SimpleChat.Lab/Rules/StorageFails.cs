@@ -40,7 +40,7 @@ internal sealed class StorageFails(RunState run)
                 [.. Run.Messages.Values.Where(message => message.Row.Id == stored.Answer.Id)]);
         }
         else if (_room is null && Run.Sendings.Find(one => one.Frame.N > full.N && one.Answer is null) is { } sending
-            && Run.Lines[sending.Frame.Line].End is { } end)
+            && Run.Lines.TryGetValue(sending.Frame.Line, out var line) && line.End is { } end)
         {
             Say(false, $"The disk was full, and {sending.Frame.Who} was told nothing: the connection just ended.",
                 [full.N, sending.Frame.N, end.N]);

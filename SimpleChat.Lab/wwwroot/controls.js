@@ -25,7 +25,7 @@ export function listen(does) {
     a: () => $("alice-text").focus(), b: () => $("bob-text").focus(), i: does.choose, n: () => $("press").click(),
     e: () => $("look").hidden || $("look").click(),
     t: () => choose(((pace ?? slow.selectedIndex) + 1) % slow.options.length), v: does.ways,
-    r: () => $("run-menu").togglePopover(), w: does.save, o: does.open, "?": showKeys,
+    r: () => $("run").click(), w: does.save, o: does.open, "?": showKeys,
     g: () => $("bob-garbage-open").click(), G: () => $("alice-garbage-open").click(),
     y: () => $("bob-http-open").click(), Y: () => $("alice-http-open").click(),
   };

@@ -67,7 +67,7 @@ public sealed partial class LabPageTests(LabPageFixture fixture)
     });
 
     [BrowserFact]
-    public Task The_lenses_compute_the_accept_and_unmask_a_frame() => fixture.OpenAsync(async page =>
+    public Task The_lenses_compute_the_accept_unmask_a_frame_and_show_an_answer_over_HTTP() => fixture.OpenAsync(async page =>
     {
         await LookAsync(page, "GET /chat?user=alice");
         await Expect(page.Locator("#lens .says")).ToContainTextAsync("✓ The same as the server’s answer");
@@ -86,6 +86,15 @@ public sealed partial class LabPageTests(LabPageFixture fixture)
         await Expect(page.Locator("#lens .text")).ToHaveTextAsync("{");
         await page.Keyboard.PressAsync("End");
         await Expect(page.Locator("#lens .text")).ToContainTextAsync("""{"type":"send","to":"bob","text":"hi bob","clientMessageId":""");
+        await page.Keyboard.PressAsync("Escape");
+        await Expect(page.Locator("#lens")).ToBeHiddenAsync();
+
+        await page.Keyboard.PressAsync("y");
+        await Expect(page.Locator("#bob-http")).ToBeVisibleAsync();
+        await page.Keyboard.PressAsync("Enter");
+        await Expect(page.Locator(".mark:has-text(\"GET /messages?with=alice\")")).ToBeVisibleAsync();
+        await LookAsync(page, "GET /messages?with=alice");
+        await Expect(page.Locator("#lens .heads")).ToContainTextAsync("\"text\": \"hi bob\"");
     });
 
     [BrowserFact]
@@ -144,6 +153,7 @@ public sealed partial class LabPageTests(LabPageFixture fixture)
                 await page.Keyboard.PressAsync("n");
             await Expect(panel).ToHaveAttributeAsync("data-phase", "done");
             await Expect(page.Locator("#notice")).ToBeHiddenAsync();
+            await AssertNothingIsCutOffAsync(page, $"lesson {lesson}, step {step}");
             var isLast = (await page.Locator("#press").InnerTextAsync()).StartsWith("Done", StringComparison.Ordinal);
             if (isLast)
                 break;
@@ -179,6 +189,12 @@ public sealed partial class LabPageTests(LabPageFixture fixture)
 
     private static async Task AssertWholeAsync(IPage page, string state)
     {
+        await AssertNothingIsCutOffAsync(page, state);
+        await WebClientTests.AssertAccessibleAsync(page, state);
+    }
+
+    private static async Task AssertNothingIsCutOffAsync(IPage page, string state)
+    {
         var wrong = await page.EvaluateAsync<string[]>(
             """
             () => [...document.querySelectorAll('html, body, main, main *')].filter(node => {
@@ -189,7 +205,6 @@ public sealed partial class LabPageTests(LabPageFixture fixture)
             }).map(node => `${node.tagName} ${node.id} ${node.className} ${node.textContent.slice(0, 40)}`)
             """);
         Assert.True(wrong.Length == 0, $"{state}: {string.Join('\n', wrong)}");
-        await WebClientTests.AssertAccessibleAsync(page, state);
     }
 
     [GeneratedRegex(@"\d+(?=$)")]

@@ -94,14 +94,20 @@ public sealed class LabTests(ITestOutputHelper output)
         await using var lab = await LabProcess.StartAsync();
         await using (var player = lab.Player())
         {
-            var clicks = 0;
-            for (; over.Elapsed < Battery.Part(TimeSpan.FromSeconds(4)); clicks++)
+            var clicks = new List<string>();
+            try
             {
-                await player.ThrowAsync(Patterns.Parse(Clicks[random.Next(Clicks.Length)]), random);
-                await lab.Page.HandledAsync();
+                for (; over.Elapsed < Battery.Part(TimeSpan.FromSeconds(4)); await lab.Page.HandledAsync())
+                {
+                    clicks.Add(Clicks[random.Next(Clicks.Length)]);
+                    await player.ThrowAsync(Patterns.Parse(clicks[^1]), random);
+                }
             }
-
-            output.WriteLine($"{clicks} clicks");
+            finally
+            {
+                output.WriteLine($"{clicks.Count} clicks, of which the last ones are:\n{string.Join('\n', clicks.TakeLast(10))}");
+                output.WriteLine(string.Join('\n', lab.Log.TakeLast(40)));
+            }
 
             // It still works.
             await lab.Page.FreshAsync();

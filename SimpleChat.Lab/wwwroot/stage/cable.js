@@ -29,8 +29,8 @@ export class CablePane {
       this.#switch("Stop reading", "x", s => s.isDeaf, isOn => act({ who, what: isOn ? "read" : "stop-reading" })),
     ];
     const menu = element("div", { class: "menu", popover: "auto", id: `${who}-garbage` },
-      element("h2", {}, `Put on ${who}’s line`), GARBAGE.map(([kind, label]) => button(label, {
-        class: "quiet", click: () => {
+      element("h2", {}, `Put on ${who}’s line`), GARBAGE.map(([kind, label], at) => button(label, {
+        class: "quiet", autofocus: at === 0, click: () => {
           menu.hidePopover();
           act({ who, what: "garbage", kind });
         },

@@ -9,7 +9,7 @@ const QUESTIONS = [
 
 const MEANINGS = {
   outbox: "sent, and not answered yet: it is sent again", position: "the newest message that was shown",
-  unacked: "shown, and not acknowledged yet",
+  unacked: "shown, and not known to be acknowledged",
 };
 
 const STATES = { open: "online", trying: "no line", left: "away" };
@@ -52,8 +52,8 @@ export class PersonPane {
       parts.threads, element("div", { class: "remembers" }, parts.memory, parts.again, parts.http),
       element("form", { class: "composer", submit }, parts.text, button("Send", { key: who[0], type: "submit" })));
     const menu = element("div", { class: "menu", popover: "auto", id: `${who}-http` },
-      element("h2", {}, `${who} asks over HTTP`), QUESTIONS.map(([label, path]) => button(label, {
-        class: "quiet", click: () => {
+      element("h2", {}, `${who} asks over HTTP`), QUESTIONS.map(([label, path], at) => button(label, {
+        class: "quiet", autofocus: at === 0, click: () => {
           menu.hidePopover();
           act({ do: "http", who, method: "GET", path: path(other) });
         },

@@ -48,9 +48,9 @@ export class ServerPane {
     this.#parts.slow.title = switches["slow-disk"] === false ? why : "each commit takes a second longer";
     this.#parts.full.title = switches["full-disk"] === false ? why : "no commit goes through";
     this.#parts.killAt.hidden = points.length === 0;
-    this.#parts.points.replaceChildren(element("h2", {}, "It dies there, the next time"), ...points.map(({ name, sentence }) =>
+    this.#parts.points.replaceChildren(element("h2", {}, "It dies there, the next time"), ...points.map(({ name, sentence }, at) =>
       button(sentence, {
-        class: "quiet", "data-point": name, click: () => {
+        class: "quiet", autofocus: at === 0, "data-point": name, click: () => {
           this.#parts.points.hidePopover();
           this.#act({ what: "kill-at", point: name });
         },
