@@ -26,7 +26,7 @@ internal sealed class Bench : IAsyncDisposable
     private readonly Server _server;
     private readonly Dictionary<string, Cable> _cables;
     private readonly SemaphoreSlim _turn = new(1);
-    private readonly HttpClient _http = new();
+    private readonly HttpClient _http = new(new SocketsHttpHandler { ActivityHeadersPropagator = null }); // no header but the person's
     private readonly TimeProvider _time;
     private IPEndPoint? _lab;
     private Ways? _ways;

@@ -17,7 +17,7 @@ internal sealed class Ways : IAsyncDisposable
     private readonly Dictionary<string, Cable> _cables;
     private readonly Dictionary<string, Lane> _lanes;
     private readonly Cable _calls;
-    private readonly HttpClient _http = new();
+    private readonly HttpClient _http = new(new SocketsHttpHandler { ActivityHeadersPropagator = null }); // each byte is counted
     private readonly CancellationTokenSource _over = new();
     private readonly HashSet<long> _stored = [];
     private readonly Task _running;

@@ -19,7 +19,7 @@ export function showStatus({ shown, live, isThere, state, ways }) {
   const [tone, text] = isReplay ? ["wait", shown.isAtEnd ? `Replay of ${shown.title}. “Now” leaves it.` : `Replay of ${shown.title}`]
     : !isThere ? ["bad", "The Lab’s program is not there: dotnet run --project SimpleChat.Lab"]
     : !shown.isAtEnd ? ["wait", `The past, entry ${shown.at + 1} of ${shown.marks.list.length}. “Now” goes back.`]
-    : state.isPaused ? ["wait", "Paused: every frame waits on its cable. → lets one through. The server goes on."]
+    : state.isPaused ? ["wait", "Cables paused: → lets one frame through"]
     : ["good", "Live"];
   $("status").dataset.tone = tone;
   say($("status"), text);
