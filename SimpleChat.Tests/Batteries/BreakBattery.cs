@@ -8,7 +8,7 @@ namespace SimpleChat.Tests.Batteries;
 /// What the other batteries are worth. In a copy of this repository the server is broken on purpose, one break at a time, and the battery
 /// that is there for it must fail. The short run only sees to it that every break still fits the code. The long run:
 /// <c>ROUNDS=100 dotnet test -c Release --filter BreakBattery</c>, a round being a break; with <c>BREAK=Storage</c> it tries those with
-/// that in the name of their battery.
+/// that in the name of the break or of its battery.
 /// </summary>
 [Trait("Category", Battery.Category)]
 public sealed partial class BreakBattery(ITestOutputHelper output)
@@ -29,7 +29,7 @@ public sealed partial class BreakBattery(ITestOutputHelper output)
         foreach (var broken in Break.All)
             Change(broken);
         var picked = Environment.GetEnvironmentVariable("BREAK") ?? "";
-        Break[] tried = [.. Break.All.Where(broken => broken.Battery.Contains(picked, StringComparison.Ordinal))
+        Break[] tried = [.. Break.All.Where(broken => broken.ToString().Contains(picked, StringComparison.Ordinal))
             .OrderBy(_ => random.Next()).Take(Battery.Rounds(0))];
         if (tried.Length == 0)
             return;

@@ -14,7 +14,7 @@ namespace SimpleChat.Tests.Batteries;
 public sealed class DeliveryBattery(ITestOutputHelper output)
 {
     /// <summary>One message's text, and how many of them are more than both kernels hold for a reader that takes nothing.</summary>
-    private const int TextLength = 1000, Hoard = 8000;
+    private const int TextLength = 1000, Hoard = 2000;
 
     /// <summary>The slow readers' times are shorter than the server's own defaults by this, and their bytes come faster by this.</summary>
     private const int Hurry = 15;
@@ -24,12 +24,12 @@ public sealed class DeliveryBattery(ITestOutputHelper output)
     {
         var random = new Random(Battery.Seed(output));
         var (inInbox, inSocket) = (0, 0);
-        for (var round = 0; round < Battery.Rounds(4); round++)
+        for (var round = 0; round < Battery.Rounds(3); round++)
         {
             using var folder = new TempFolder();
             await using var server = await StartAsync(folder.DatabasePath);
             using var bob = await RawWebSocket.ConnectAsync(server.Url, "bob", WebSocketEndpoint.Plain, receiveBuffer: 4096);
-            var confirmed = await HoardAsync(server.Url, 1000, atOnce: 1 + random.Next(8)); // few in a commit, so few in a write
+            var confirmed = await HoardAsync(server.Url, 600, atOnce: 1 + random.Next(8)); // few in a commit, so few in a write
             await Task.Delay(random.Next(300)); // a random moment, not a wait for something
             server.Kill();
             await server.ExitAsync();
@@ -49,21 +49,22 @@ public sealed class DeliveryBattery(ITestOutputHelper output)
     public async Task I2_Once_a_peer_has_cut_off_nothing_leaves_its_inbox_any_more()
     {
         var leaked = new List<string>();
+        using var folder = new TempFolder();
+        await using var server = await StartAsync(folder.DatabasePath);
+        var alice = new HttpUser(server.Http, "alice");
         for (var round = 0; round < Battery.Rounds(4); round++)
         {
-            using var folder = new TempFolder();
-            await using var server = await StartAsync(folder.DatabasePath);
-            using var bob = await RawWebSocket.ConnectAsync(server.Url, "bob", WebSocketEndpoint.Plain, receiveBuffer: 4096);
+            var name = $"bob{round}";
+            using var bob = await RawWebSocket.ConnectAsync(server.Url, name, WebSocketEndpoint.Plain, receiveBuffer: 4096);
             var factor = round % 2 == 0 ? 1 : 20; // fewer and larger
-            await HoardAsync(server.Url, Hoard / factor, TextLength * factor);
+            await HoardAsync(server.Url, 600 / factor, TextLength * factor, atOnce: 1, to: name); // one in a write, which gets stuck
             await MessagesAsync(bob, 1);
-            var before = await SettledAsync(folder.DatabasePath);
+            var before = await SettledAsync(folder.DatabasePath, name);
 
             bob.Reset();
-            var alice = new HttpUser(server.Http, "alice");
-            await Deadline.UntilAsync(async () => !await alice.SeesOnlineAsync("bob"), "bob gone");
+            await Deadline.UntilAsync(async () => !await alice.SeesOnlineAsync(name), "bob gone");
             Assert.Equal(201, (await alice.SendAsync("carol", "after whatever the server had still to write")).Status);
-            var after = await SettledAsync(folder.DatabasePath);
+            var after = await SettledAsync(folder.DatabasePath, name);
             output.WriteLine($"{before} undelivered before the reset, {after} after it");
             if (after != before)
                 leaked.Add($"{before - after} of {before}");
@@ -106,7 +107,7 @@ public sealed class DeliveryBattery(ITestOutputHelper output)
         using var folder = new TempFolder();
         await using var server = await StartAsync(
             folder.DatabasePath, TimeSpan.FromSeconds(30) / Hurry, TimeSpan.FromSeconds(15) / Hurry, TimeSpan.FromSeconds(30) / Hurry);
-        await HoardAsync(server.Url, messages: 12_000);
+        await HoardAsync(server.Url, messages: 8000);
         await Task.WhenAll(ReadAsync(bytesPerSecond: 20_000 * Hurry), ReadAsync(bytesPerSecond: 60_000 * Hurry));
 
         async Task ReadAsync(int bytesPerSecond)
@@ -192,13 +193,15 @@ public sealed class DeliveryBattery(ITestOutputHelper output)
         }
     }
 
-    /// <summary>Messages to bob, all of them confirmed when it returns.</summary>
+    /// <summary>Messages to somebody, all of them confirmed when it returns.</summary>
     /// <param name="url">The server's.</param>
     /// <param name="messages">How many.</param>
     /// <param name="length">How long their texts are.</param>
     /// <param name="atOnce">How many may be unanswered at a time.</param>
+    /// <param name="to">To whom.</param>
     /// <returns>Their ids.</returns>
-    private static async Task<List<long>> HoardAsync(Uri url, int messages = Hoard, int length = TextLength, int atOnce = Hoard)
+    private static async Task<List<long>> HoardAsync(
+        Uri url, int messages = Hoard, int length = TextLength, int atOnce = Hoard, string to = "bob")
     {
         using var room = new SemaphoreSlim(atOnce);
         await using var alice = await ChatClient.ConnectAsync(url, "alice");
@@ -223,7 +226,7 @@ public sealed class DeliveryBattery(ITestOutputHelper output)
             for (var i = 0; i < messages; i++)
             {
                 await room.WaitAsync().OrFail("an answer");
-                await alice.SendAsync("bob", text);
+                await alice.SendAsync(to, text);
             }
         }
     }
@@ -242,13 +245,13 @@ public sealed class DeliveryBattery(ITestOutputHelper output)
         return ids;
     }
 
-    /// <summary>How many messages wait for bob, once they have been as many for a while.</summary>
-    private static async Task<long> SettledAsync(string path)
+    /// <summary>How many messages wait for somebody, once they have been as many for a while.</summary>
+    private static async Task<long> SettledAsync(string path, string user = "bob")
     {
         using var database = new SqliteConnection($"Data Source={path};Mode=ReadOnly;Pooling=False");
         database.Open();
         using var count = database.CreateCommand();
-        count.CommandText = "SELECT count(*) FROM InboxDB WHERE Recipient = 'bob'";
+        count.CommandText = $"SELECT count(*) FROM InboxDB WHERE Recipient = '{user}'";
         var (last, since) = (-1L, Stopwatch.StartNew());
         await Deadline.UntilAsync(() =>
         {

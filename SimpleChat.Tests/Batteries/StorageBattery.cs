@@ -125,8 +125,14 @@ public sealed class StorageBattery(ITestOutputHelper output)
             ["Chat:KeepAliveInterval"] = "00:00:01",
         }.StartAsync();
         var alice = new HttpUser(server.Http, "alice");
-        for (var i = 0; i < Count; i++)
-            await alice.SendAsync("bob", $"{i}", $"{i}");
+        await using (var sender = await ChatClient.ConnectAsync(server.Url, "alice"))
+        {
+            for (var i = 0; i < Count; i++)
+                await sender.SendAsync("bob", $"{i}");
+            for (var i = 0; i < Count; i++)
+                await sender.ExpectAsync("sent");
+        }
+
         var unreadable = new SystemCallFault(server.Id, "pread64", "EIO", Files(folder));
 
         (await alice.GetAsync("/messages")).AssertProblem(503, "storage_unavailable");
@@ -167,7 +173,6 @@ public sealed class StorageBattery(ITestOutputHelper output)
         var alice = new HttpUser(server.Http, "alice");
         await alice.SendAsync("bob", "first");
         Shell(path, $"VACUUM INTO '{older}'; PRAGMA wal_checkpoint(TRUNCATE)");
-        using var ended = new CancellationTokenSource();
         var load = Task.WhenAll(Enumerable.Range(0, 4).Select(SendAsync));
         await Deadline.UntilAsync(() => Task.FromResult(confirmed.Count > 200), "a load");
 
@@ -178,8 +183,7 @@ public sealed class StorageBattery(ITestOutputHelper output)
             (await alice.SendAsync("bob", $"after {i}")).AssertProblem(503, "storage_unavailable");
         (await alice.GetAsync("/health")).AssertProblem(503, "storage_unavailable");
         Assert.Equal(before, confirmed.Count);
-        await ended.CancelAsync();
-        await load;
+        await load.OrFail("the refusal of the load");
         bool Tells(string line) => line.Contains("Storage failed", StringComparison.Ordinal);
         await Deadline.UntilAsync(() => Task.FromResult(server.Output.Any(Tells)), "the line"); // the console is written later
         var line = Assert.Single(server.Output, Tells);
@@ -200,11 +204,12 @@ public sealed class StorageBattery(ITestOutputHelper output)
         async Task SendAsync(int sender)
         {
             var user = new HttpUser(server.Http, $"user{sender}");
-            for (var i = 0; !ended.IsCancellationRequested; i++)
+            for (var i = 0; ; i++)
             {
                 var text = $"{sender} {i} {new string('x', 500)}";
-                if ((await user.SendAsync("bob", text)).Status == 201)
-                    confirmed.Enqueue(text);
+                if ((await user.SendAsync("bob", text)).Status != 201)
+                    return;
+                confirmed.Enqueue(text);
             }
         }
     }

@@ -7,12 +7,16 @@ namespace SimpleChat.Hosting;
 internal static class Server
 {
     /// <summary>Starts the server and runs it until it is told to stop.</summary>
+    /// <param name="args">The command line.</param>
+    /// <param name="add">Adds its services.</param>
+    /// <param name="errors">Where that line goes; null for standard error.</param>
     /// <returns>0, or 1 after one line that says why it could not start or go on.</returns>
-    public static async Task<int> RunAsync(string[] args, Action<WebApplicationBuilder> add)
+    public static async Task<int> RunAsync(string[] args, Action<WebApplicationBuilder> add, TextWriter? errors = null)
     {
+        errors ??= Console.Error;
         if (Capacity.FirstLook() is { } tooFew)
         {
-            Console.Error.WriteLine(tooFew);
+            errors.WriteLine(tooFew);
             return 1;
         }
 
@@ -40,7 +44,7 @@ internal static class Server
         }
         catch (Exception e) when (e is not HostAbortedException) // a tool that only builds the host stops us with it
         {
-            Console.Error.WriteLine(StartException.Explain(e, isStarted));
+            errors.WriteLine(StartException.Explain(e, isStarted));
             return 1;
         }
     }
