@@ -3,6 +3,8 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.RegularExpressions;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Time.Testing;
 
 namespace SimpleChat.Tests;
@@ -182,6 +184,32 @@ public sealed partial class DoorTests : IDisposable
     }
 
     [Fact]
+    public async Task I8_However_many_newcomers_wait_each_comes_in_behind_the_work_that_is_there_already()
+    {
+        await using var services = new ServiceCollection().AddMetrics().AddLogging().AddSingleton(TimeProvider.System)
+            .AddSingleton<Metrics>().AddSingleton<RefusalLog>().AddSingleton(Capacity.Of(wanted: 100, limit: 1024, open: 200))
+            .AddSingleton<Door>().BuildServiceProvider();
+        await using var listener = new DoorListener(services.GetRequiredService<Door>(), new Crowded());
+        var work = new WorkQueue();
+        var before = SynchronizationContext.Current;
+        SynchronizationContext.SetSynchronizationContext(work);
+        try
+        {
+            for (var i = 0; i < 3; i++)
+            {
+                var accepting = listener.AcceptAsync();
+                Assert.False(accepting.IsCompleted, "It has not waited.");
+                work.RunNext();
+                Assert.True(accepting.IsCompletedSuccessfully);
+            }
+        }
+        finally
+        {
+            SynchronizationContext.SetSynchronizationContext(before);
+        }
+    }
+
+    [Fact]
     public async Task A_newcomer_that_never_asks_is_closed_after_a_short_time_and_who_was_answered_is_not()
     {
         var time = new FakeTimeProvider(DateTimeOffset.UnixEpoch.AddYears(56));
@@ -262,4 +290,27 @@ public sealed partial class DoorTests : IDisposable
 
     [GeneratedRegex(@"Chat:MaxConnections is (\d+)")]
     private static partial Regex MaxConnections();
+
+    /// <summary>An address at which somebody always waits.</summary>
+    private sealed class Crowded : IConnectionListener
+    {
+        public EndPoint EndPoint { get; } = new IPEndPoint(IPAddress.Loopback, 0);
+
+        public ValueTask<ConnectionContext?> AcceptAsync(CancellationToken cancellationToken = default) =>
+            ValueTask.FromResult<ConnectionContext?>(new DefaultConnectionContext());
+
+        public ValueTask UnbindAsync(CancellationToken cancellationToken = default) => ValueTask.CompletedTask;
+
+        public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+    }
+
+    /// <summary>Work that waits for its turn.</summary>
+    private sealed class WorkQueue : SynchronizationContext
+    {
+        private readonly Queue<Action> _work = [];
+
+        public override void Post(SendOrPostCallback d, object? state) => _work.Enqueue(() => d(state));
+
+        public void RunNext() => _work.Dequeue()();
+    }
 }
