@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Microsoft.Playwright;
+using SimpleChat.Tests.ThePage;
 
 namespace SimpleChat.Tests;
 
@@ -68,6 +69,10 @@ public sealed class Browser : IAsyncLifetime
         await page.GotoAsync(Address(server, user, with));
         return page;
     }
+
+    /// <summary>The same, to measure in; who opens it closes it.</summary>
+    internal Task<QuietTab> OpenQuietlyAsync(Uri server, string user, string with) =>
+        QuietTab.OpenAsync(_browser ?? throw new InvalidOperationException(Missing), Address(server, user, with));
 
     /// <summary>A browser with nothing in it: its pages share storage and cookies, and nobody else's.</summary>
     internal async Task<IBrowserContext> NewContextAsync(ColorScheme scheme, int width, int height)

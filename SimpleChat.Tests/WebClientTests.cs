@@ -12,10 +12,12 @@ public sealed class WebClientTests(PageFixture fixture) : IAsyncLifetime
 {
     private readonly Browser _browser = fixture.Browser;
 
+    private readonly string _alice = PageFixture.Name("alice"), _bob = PageFixture.Name("bob"), _carol = PageFixture.Name("carol");
+
     private const string Open = "Connected by WebSocket.";
 
-    /// <summary>The longest pause between two tries, and some: the page waits a random time, the longer the more often it failed.</summary>
-    private static readonly LocatorAssertionsToHaveTextOptions ByItself = new() { Timeout = 40_000 };
+    /// <summary>The page tries again by itself, after a random part of an ever longer time: let it be a small part.</summary>
+    private const string Soon = "Math.random = () => .02";
 
     public Task InitializeAsync() => Task.CompletedTask;
 
@@ -24,25 +26,24 @@ public sealed class WebClientTests(PageFixture fixture) : IAsyncLifetime
     [BrowserFact]
     public async Task Two_people_chat_both_ways_and_see_ticks_presence_and_what_is_unread()
     {
-        await using var server = await ChatServer.StartNewAsync();
-        var alice = await _browser.OpenAsync(server.Url, "alice");
+        var alice = await _browser.OpenAsync(fixture.Url, _alice);
         await Expect(alice.GetByRole(AriaRole.Heading, new() { Name = "Nothing here yet" })).ToBeVisibleAsync();
-        await alice.GetByLabel("Write to").FillAsync("bob");
+        await alice.GetByLabel("Write to").FillAsync(_bob);
         await alice.GetByRole(AriaRole.Button, new() { Name = "Open", Exact = true }).ClickAsync();
         await Expect(alice.Locator("#presence")).ToHaveTextAsync("away");
         await SendAsync(alice, "Hello bob");
         await Expect(Tick(alice, "Hello bob")).ToHaveTextAsync("✓");
 
-        var bob = await _browser.OpenAsync(server.Url, "bob");
+        var bob = await _browser.OpenAsync(fixture.Url, _bob);
         await Expect(bob.Locator(".conversation")).ToContainTextAsync("1 unread");
         await Expect(Tick(alice, "Hello bob")).ToHaveTextAsync("✓✓");
-        await bob.GetByRole(AriaRole.Button, new() { Name = "alice" }).ClickAsync();
+        await bob.GetByRole(AriaRole.Button, new() { Name = _alice }).ClickAsync();
         await Expect(bob.Locator(".conversation")).Not.ToContainTextAsync("unread");
         await SendAsync(bob, "Hello alice\nhow are you?");
 
         await Expect(alice.Locator(".message .body").Last).ToHaveTextAsync("Hello alice\nhow are you?");
         await Expect(alice.Locator("#presence")).ToHaveTextAsync("online");
-        await Expect(alice.Locator("#announce")).ToContainTextAsync("bob: Hello alice");
+        await Expect(alice.Locator("#announce")).ToContainTextAsync($"{_bob}: Hello alice");
     }
 
     [BrowserFact]
@@ -52,6 +53,7 @@ public sealed class WebClientTests(PageFixture fixture) : IAsyncLifetime
         await using var first = await new ChatProcess { DatabasePath = folder.DatabasePath }.StartAsync();
         var alice = await _browser.OpenAsync(first.Url, "alice", "bob");
         var bob = await _browser.OpenAsync(first.Url, "bob", "alice");
+        await Task.WhenAll(alice.EvaluateAsync(Soon), bob.EvaluateAsync(Soon));
         await SendAsync(alice, "before");
         await Expect(Tick(alice, "before")).ToHaveTextAsync("✓✓");
 
@@ -65,8 +67,8 @@ public sealed class WebClientTests(PageFixture fixture) : IAsyncLifetime
 
         await using var second =
             await new ChatProcess { DatabasePath = folder.DatabasePath, ["urls"] = first.Url.AbsoluteUri }.StartAsync();
-        await Expect(alice.Locator("#status")).ToHaveTextAsync(Open, ByItself);
-        await Expect(bob.Locator("#status")).ToHaveTextAsync(Open, ByItself);
+        await Expect(alice.Locator("#status")).ToHaveTextAsync(Open);
+        await Expect(bob.Locator("#status")).ToHaveTextAsync(Open);
         await Expect(Tick(alice, "three")).ToHaveTextAsync("✓✓");
         foreach (var page in (IPage[])[alice, bob])
             await Expect(page.Locator(".message .body")).ToHaveTextAsync(["before", .. typed]);
@@ -80,8 +82,7 @@ public sealed class WebClientTests(PageFixture fixture) : IAsyncLifetime
     [BrowserFact]
     public async Task While_WebSockets_are_blocked_messages_go_by_long_polling_and_afterwards_by_WebSocket_again()
     {
-        await using var server = await ChatServer.StartNewAsync();
-        var alice = await _browser.OpenAsync(server.Url, "alice", "bob");
+        var alice = await _browser.OpenAsync(fixture.Url, _alice, _bob);
         await Expect(alice.Locator("#status")).ToHaveTextAsync(Open);
         var isBlocked = true;
         await alice.RouteWebSocketAsync("**/chat?**", socket =>
@@ -94,10 +95,10 @@ public sealed class WebClientTests(PageFixture fixture) : IAsyncLifetime
         await alice.ReloadAsync();
         await Expect(alice.Locator("#status")).ToContainTextAsync("No WebSocket: long polling meanwhile.");
 
-        await using var bob = await ChatClient.ConnectAsync(server.Url, "bob");
+        await using var bob = await ChatClient.ConnectAsync(fixture.Url, _bob);
         await SendAsync(alice, "by POST");
         Assert.Equal("by POST", (await bob.FindAsync("message")).Body);
-        await bob.SendAsync("alice", "by poll");
+        await bob.SendAsync(_alice, "by poll");
         await Expect(alice.Locator(".message .body")).ToHaveTextAsync(["by POST", "by poll"]);
         await bob.FindAsync("delivered");
 
@@ -112,11 +113,11 @@ public sealed class WebClientTests(PageFixture fixture) : IAsyncLifetime
     [BrowserFact]
     public async Task A_reload_keeps_what_was_said_and_what_waits()
     {
-        await using var server = await ChatServer.StartNewAsync();
-        var alice = await _browser.OpenAsync(server.Url, "alice", "bob");
+        var alice = await _browser.OpenAsync(fixture.Url, _alice, _bob);
         await SendAsync(alice, "said");
         await Expect(Tick(alice, "said")).ToHaveTextAsync("✓");
 
+        await alice.AddInitScriptAsync(Soon);
         var isCut = true;
         await alice.RouteWebSocketAsync("**/chat?**", socket =>
         {
@@ -135,7 +136,7 @@ public sealed class WebClientTests(PageFixture fixture) : IAsyncLifetime
         await Expect(alice.Locator(".message.waiting")).ToHaveCountAsync(1);
 
         Volatile.Write(ref isCut, false);
-        await Expect(Tick(alice, "waits")).ToHaveTextAsync("✓", ByItself);
+        await Expect(Tick(alice, "waits")).ToHaveTextAsync("✓");
         await alice.ReloadAsync();
         await Expect(alice.Locator(".message .body")).ToHaveTextAsync(["said", "waits"]);
         await Expect(alice.Locator(".message.waiting")).ToHaveCountAsync(0);
@@ -145,19 +146,18 @@ public sealed class WebClientTests(PageFixture fixture) : IAsyncLifetime
     public async Task Script_in_a_message_stays_text_and_the_page_forbids_any_that_is_not_its_own()
     {
         const string Script = "<img src=x onerror=\"window.harm=1\"><script>window.harm=1</script><b>bold?</b>";
-        await using var server = await ChatServer.StartNewAsync();
-        var page = await server.Http.GetAsync("/");
+        var page = await fixture.Server.Http.GetAsync("/");
         Assert.Contains("script-src 'self'", Assert.Single(page.Headers.GetValues("Content-Security-Policy")), StringComparison.Ordinal);
 
         var foreign = new ConcurrentQueue<string>();
-        var alice = await _browser.OpenAsync(server.Url, "alice", "bob");
+        var alice = await _browser.OpenAsync(fixture.Url, _alice, _bob);
         alice.Request += (_, request) =>
         {
-            if (!request.Url.StartsWith(server.Url.AbsoluteUri, StringComparison.Ordinal))
+            if (!request.Url.StartsWith(fixture.Url.AbsoluteUri, StringComparison.Ordinal))
                 foreign.Enqueue(request.Url);
         };
         await alice.ReloadAsync();
-        await new HttpUser(server.Http, "bob").SendAsync("alice", Script);
+        await fixture.User(_bob).SendAsync(_alice, Script);
 
         await Expect(alice.Locator(".message .body")).ToHaveTextAsync(Script);
         Assert.Equal(0, await alice.Locator("#messages img, #messages script, #messages b").CountAsync());
@@ -169,13 +169,12 @@ public sealed class WebClientTests(PageFixture fixture) : IAsyncLifetime
     [BrowserFact]
     public async Task History_loads_page_by_page_as_one_scrolls_up_and_what_is_read_stays_in_its_place()
     {
-        await using var server = await new ChatServer { ["Chat:MessagesPerSecond"] = "0" }.StartAsync();
-        var (alice, dave) = (new HttpUser(server.Http, "alice"), new HttpUser(server.Http, "dave"));
+        var (alice, bob) = (fixture.User(_alice), fixture.User(_bob));
         for (var i = 1; i <= 260; i++)
-            await (i % 3 == 0 ? alice : dave)
-                .SendAsync(i % 3 == 0 ? "dave" : "alice", $"Message {i.ToString(CultureInfo.InvariantCulture)}");
+            await (i % 3 == 0 ? alice : bob)
+                .SendAsync(i % 3 == 0 ? _bob : _alice, $"Message {i.ToString(CultureInfo.InvariantCulture)}");
 
-        var page = await _browser.OpenAsync(server.Url, "alice", "dave");
+        var page = await _browser.OpenAsync(fixture.Url, _alice, _bob);
         await page.Locator("#text").PressAsync("Escape"); // it opens at the first unread message: to the newest
         await Expect(page.Locator(".message .body").Last).ToHaveTextAsync("Message 260");
         await Expect(page.Locator(".message .body").Last).ToBeInViewportAsync();
@@ -206,19 +205,18 @@ public sealed class WebClientTests(PageFixture fixture) : IAsyncLifetime
     [BrowserFact]
     public async Task The_wire_drawer_shows_the_frames_that_really_went_and_the_five_steps_of_a_message()
     {
-        await using var server = await ChatServer.StartNewAsync();
         var frames = new ConcurrentQueue<string>();
-        var alice = await _browser.OpenAsync(server.Url);
+        var alice = await _browser.OpenAsync(fixture.Url);
         alice.WebSocket += (_, socket) =>
         {
             socket.FrameSent += (_, frame) => frames.Enqueue("out " + frame.Text);
             socket.FrameReceived += (_, frame) => frames.Enqueue("in " + frame.Text);
         };
-        await alice.GotoAsync(Browser.Address(server.Url, "alice", "bob"));
-        await using var bob = await ChatClient.ConnectAsync(server.Url, "bob");
+        await alice.GotoAsync(Browser.Address(fixture.Url, _alice, _bob));
+        await using var bob = await ChatClient.ConnectAsync(fixture.Url, _bob);
         await SendAsync(alice, "see me go");
         await Expect(Tick(alice, "see me go")).ToHaveTextAsync("✓✓");
-        await bob.SendAsync("alice", "and back");
+        await bob.SendAsync(_alice, "and back");
         await Expect(alice.Locator(".message .body")).ToHaveTextAsync(["see me go", "and back"]);
         await bob.FindAsync("delivered");
 
@@ -231,7 +229,7 @@ public sealed class WebClientTests(PageFixture fixture) : IAsyncLifetime
             """);
         Assert.Equal(frames.Order(StringComparer.Ordinal), shown.Order(StringComparer.Ordinal));
         Assert.Contains(shown,
-            text => text.StartsWith("out {\"type\":\"send\",\"to\":\"bob\",\"text\":\"see me go\"", StringComparison.Ordinal));
+            text => text.StartsWith($"out {{\"type\":\"send\",\"to\":\"{_bob}\",\"text\":\"see me go\"", StringComparison.Ordinal));
 
         var steps = alice.Locator("#journey li");
         await Expect(steps).ToHaveCountAsync(5);
@@ -244,7 +242,7 @@ public sealed class WebClientTests(PageFixture fixture) : IAsyncLifetime
         await alice.GetByLabel("Filter").FillAsync("");
         await alice.GetByRole(AriaRole.Button, new() { Name = "Pause" }).ClickAsync();
         var before = await alice.Locator(".entry").CountAsync();
-        await bob.SendAsync("alice", "while paused");
+        await bob.SendAsync(_alice, "while paused");
         await Expect(alice.Locator("#wire-status")).ToContainTextAsync("more since");
         Assert.Equal(before, await alice.Locator(".entry").CountAsync());
     }
@@ -252,15 +250,14 @@ public sealed class WebClientTests(PageFixture fixture) : IAsyncLifetime
     [BrowserFact]
     public async Task Everything_can_be_done_with_the_keyboard_alone()
     {
-        await using var server = await ChatServer.StartNewAsync();
-        var page = await _browser.OpenAsync(server.Url);
+        var page = await _browser.OpenAsync(fixture.Url);
         await Expect(page.Locator("#name")).ToBeFocusedAsync();
-        await page.Keyboard.TypeAsync("alice");
+        await page.Keyboard.TypeAsync(_alice);
         await page.Keyboard.PressAsync("Enter");
         await Expect(page.Locator("#status")).ToHaveTextAsync(Open);
 
         await TabToAsync(page, "other");
-        await page.Keyboard.TypeAsync("bob");
+        await page.Keyboard.TypeAsync(_bob);
         await page.Keyboard.PressAsync("Enter");
         await Expect(page.Locator("#text")).ToBeFocusedAsync();
         await page.Keyboard.TypeAsync("first line");
@@ -284,8 +281,7 @@ public sealed class WebClientTests(PageFixture fixture) : IAsyncLifetime
     [BrowserFact]
     public async Task Four_ways_to_one_inbox_are_measured_side_by_side()
     {
-        await using var server = await ChatServer.StartNewAsync();
-        var page = await _browser.OpenAsync(server.Url, "alice");
+        var page = await _browser.OpenAsync(fixture.Url, _alice);
         await page.GetByRole(AriaRole.Button, new() { Name = "Compare the ways" }).ClickAsync();
         await page.GetByLabel("Short poll every").SelectOptionAsync("1000");
         await Expect(page.Locator("#compare-status")).ToContainTextAsync("All four read the inbox");
@@ -295,7 +291,7 @@ public sealed class WebClientTests(PageFixture fixture) : IAsyncLifetime
         await Expect(page.Locator("[data-number=last]", new() { HasTextRegex = new("[0-9] m?s$") })).ToHaveCountAsync(4);
         await Expect(page.Locator("[data-way=WebSocket] [data-number=requests]")).ToHaveTextAsync("1");
         await Expect(page.Locator("[data-way='Server-Sent Events'] [data-number=requests]")).ToHaveTextAsync("1");
-        Assert.Empty(await new HttpUser(server.Http, "alice.compare").InboxAsync());
+        Assert.Empty(await fixture.User($"{_alice}.compare").InboxAsync());
     }
 
     [BrowserFact]
@@ -325,6 +321,7 @@ public sealed class WebClientTests(PageFixture fixture) : IAsyncLifetime
         var alice = await _browser.OpenAsync(first.Url, "alice", "bob");
         await using (var bob = await ChatClient.ConnectAsync(first.Url, "bob"))
             await bob.SendAndConfirmAsync("alice", "of the old one");
+        await alice.EvaluateAsync(Soon);
         await Expect(alice.Locator(".message .body")).ToHaveTextAsync("of the old one");
 
         first.Kill();
@@ -332,8 +329,8 @@ public sealed class WebClientTests(PageFixture fixture) : IAsyncLifetime
         await using var second =
             await new ChatProcess { DatabasePath = folder.File("other.db"), ["urls"] = first.Url.AbsoluteUri }.StartAsync();
         await alice.GetByRole(AriaRole.Button, new() { Name = "Try now" }).ClickAsync();
-        await Expect(alice.Locator(".message")).ToHaveCountAsync(0, new() { Timeout = ByItself.Timeout });
-        await Expect(alice.Locator("#status")).ToHaveTextAsync(Open, ByItself);
+        await Expect(alice.Locator(".message")).ToHaveCountAsync(0);
+        await Expect(alice.Locator("#status")).ToHaveTextAsync(Open);
         await SendAsync(alice, "of the new one");
         await Expect(alice.Locator(".message .stored")).ToBeVisibleAsync();
     }
@@ -352,6 +349,7 @@ public sealed class WebClientTests(PageFixture fixture) : IAsyncLifetime
         await using var second = await new ChatProcess { DatabasePath = folder.DatabasePath }.StartAsync();
         var alice = await _browser.OpenAsync(second.Url, "alice", "bob");
         await Expect(alice.Locator("#status")).ToHaveTextAsync(Open);
+        await alice.EvaluateAsync(Soon);
         await new HttpUser(second.Http, "bob").SendAsync("alice", "two");
         await Expect(alice.Locator(".message .body")).ToHaveTextAsync(["one", "two"]);
         second.Kill();
@@ -367,15 +365,14 @@ public sealed class WebClientTests(PageFixture fixture) : IAsyncLifetime
         }
 
         await using var fourth = await new ChatProcess { DatabasePath = backup, ["urls"] = second.Url.AbsoluteUri }.StartAsync();
-        await Expect(alice.Locator(".message .body")).ToHaveTextAsync(["one", .. again], new() { Timeout = ByItself.Timeout });
-        await Expect(alice.Locator("#status")).ToHaveTextAsync(Open, ByItself);
+        await Expect(alice.Locator(".message .body")).ToHaveTextAsync(["one", .. again]);
+        await Expect(alice.Locator("#status")).ToHaveTextAsync(Open);
     }
 
     [BrowserFact]
     public async Task An_ack_that_is_lost_on_the_way_is_repeated_on_the_next_connection()
     {
-        await using var server = await ChatServer.StartNewAsync();
-        var alice = await _browser.OpenAsync(server.Url);
+        var alice = await _browser.OpenAsync(fixture.Url);
         var isLost = false;
         await alice.RouteWebSocketAsync("**/chat?**", page =>
         {
@@ -393,10 +390,10 @@ public sealed class WebClientTests(PageFixture fixture) : IAsyncLifetime
                 _ = page.CloseAsync(new() { Code = 1001 });
             });
         });
-        await alice.GotoAsync(Browser.Address(server.Url, "alice", "bob"));
+        await alice.GotoAsync(Browser.Address(fixture.Url, _alice, _bob));
         await Expect(alice.Locator("#status")).ToHaveTextAsync(Open);
-        await using var bob = await ChatClient.ConnectAsync(server.Url, "bob");
-        var sent = await bob.SendAndConfirmAsync("alice", "hi");
+        await using var bob = await ChatClient.ConnectAsync(fixture.Url, _bob);
+        var sent = await bob.SendAndConfirmAsync(_alice, "hi");
         Assert.Equal(sent.Id, (await bob.FindAsync("delivered")).Id);
         Assert.True(Volatile.Read(ref isLost));
     }
@@ -406,9 +403,8 @@ public sealed class WebClientTests(PageFixture fixture) : IAsyncLifetime
     [InlineData("__proto__")]
     public async Task A_user_may_be_called_like_something_in_the_language(string name)
     {
-        await using var server = await ChatServer.StartNewAsync();
-        await new HttpUser(server.Http, name).SendAsync("alice", "hi");
-        var alice = await _browser.OpenAsync(server.Url, "alice");
+        await fixture.User(name).SendAsync(_alice, "hi");
+        var alice = await _browser.OpenAsync(fixture.Url, _alice);
         await Expect(alice.Locator(".conversation")).ToContainTextAsync("1 unread");
         await alice.Locator(".conversation").ClickAsync();
         await Expect(alice.Locator(".conversation")).Not.ToContainTextAsync("unread");
@@ -423,21 +419,20 @@ public sealed class WebClientTests(PageFixture fixture) : IAsyncLifetime
     [InlineData(ColorScheme.Dark, 1280)]
     public async Task Axe_finds_nothing_to_complain_about(ColorScheme scheme, int width)
     {
-        await using var server = await ChatServer.StartNewAsync();
-        var page = await _browser.OpenAsync(server.Url, scheme: scheme, width: width);
+        var page = await _browser.OpenAsync(fixture.Url, scheme: scheme, width: width);
         await Expect(page.Locator("#name")).ToBeVisibleAsync();
         await AssertAccessibleAsync(page, "signing in");
 
-        await page.GotoAsync(Browser.Address(server.Url, "alice"));
+        await page.GotoAsync(Browser.Address(fixture.Url, _alice));
         await Expect(page.Locator("#status")).ToHaveTextAsync(Open);
         await AssertAccessibleAsync(page, "the empty page");
 
-        await using var bob = await ChatClient.ConnectAsync(server.Url, "bob");
-        await new HttpUser(server.Http, "carol").SendAsync("alice", "unread");
-        await page.GotoAsync(Browser.Address(server.Url, "alice", "bob"));
+        await using var bob = await ChatClient.ConnectAsync(fixture.Url, _bob);
+        await fixture.User(_carol).SendAsync(_alice, "unread");
+        await page.GotoAsync(Browser.Address(fixture.Url, _alice, _bob));
         await SendAsync(page, "delivered");
         await Expect(Tick(page, "delivered")).ToHaveTextAsync("✓✓");
-        await bob.SendAsync("alice", "an answer");
+        await bob.SendAsync(_alice, "an answer");
         await SendAsync(page, new string('x', 70_000)); // over the limit: shown as refused
         await Expect(page.Locator(".message.failed")).ToBeVisibleAsync();
         await Expect(page.Locator("#status")).ToHaveTextAsync(Open);

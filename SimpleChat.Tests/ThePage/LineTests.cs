@@ -69,6 +69,31 @@ public sealed class LineTests(PageFixture fixture) : IAsyncLifetime
     }
 
     [BrowserFact]
+    public async Task A_tab_that_is_offline_asks_for_nothing_and_is_there_again_when_the_network_is()
+    {
+        await using var network = new Network(fixture.Url);
+        var context = await fixture.ContextAsync();
+        await context.AddInitScriptAsync(
+            "Object.defineProperty(navigator, 'onLine', { get: () => window.isOffline !== true }); Math.random = () => .01");
+        var page = await fixture.OpenAsync(context, _alice, _bob, network.Url);
+        var polls = 0;
+        page.Request += (_, request) =>
+        {
+            if (request.Url.Contains("wait=", StringComparison.Ordinal))
+                Interlocked.Increment(ref polls);
+        };
+        var handshakes = 0;
+        page.WebSocket += (_, _) => Interlocked.Increment(ref handshakes);
+        await page.EvaluateAsync("window.isOffline = true; dispatchEvent(new Event('offline'))");
+        network.Cut();
+        await Deadline.UntilAsync(() => Task.FromResult(Volatile.Read(ref handshakes) >= 3), "three handshakes");
+        Assert.Equal(0, Volatile.Read(ref polls));
+        network.Mend();
+        await page.EvaluateAsync("window.isOffline = false; dispatchEvent(new Event('online'))");
+        await Expect(page.Locator("#status")).ToHaveTextAsync("Connected by WebSocket.");
+    }
+
+    [BrowserFact]
     public async Task While_the_identity_provider_is_away_the_token_is_kept()
     {
         var jwt = new Jwt();

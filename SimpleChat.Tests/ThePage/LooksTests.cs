@@ -93,6 +93,55 @@ public sealed class LooksTests(PageFixture fixture) : IAsyncLifetime
     }
 
     [BrowserFact]
+    public async Task In_forced_colours_one_sees_who_is_there_which_conversation_is_open_and_what_is_unread()
+    {
+        await fixture.SendAsync(_bob, _alice, 1);
+        await fixture.SendAsync(PageFixture.Name("carol"), _alice, 1);
+        var page = await fixture.OpenAsync(_alice, _bob);
+        await page.EmulateMediaAsync(new() { ForcedColors = ForcedColors.Active });
+        await Expect(page.Locator(".conversation .count:visible")).ToHaveCountAsync(1);
+        foreach (var what in (string[])[".avatar:visible", ".status .dot", ".conversation[aria-current=true]", ".count:visible", ".bubble"])
+        {
+            var (line, ground) = (await StyleAsync("borderTopColor"), await StyleAsync("backgroundColor"));
+            Assert.True(line != ground && await StyleAsync("borderTopStyle") == "solid", $"{what}: {line} on {ground}");
+
+            Task<string> StyleAsync(string name) =>
+                page.Locator(what).First.EvaluateAsync<string>($"node => getComputedStyle(node).{name}");
+        }
+    }
+
+    [BrowserFact]
+    public async Task The_large_mode_is_for_projectors_and_stays()
+    {
+        var page = await fixture.OpenAsync(_alice, _bob);
+        var before = (await BoxAsync(page, "#who .avatar")).Height;
+        await page.GetByRole(AriaRole.Button, new() { Name = "Large" }).ClickAsync();
+        Assert.True((await BoxAsync(page, "#who .avatar")).Height > 1.3 * before);
+        await page.ReloadAsync();
+        await Expect(page.Locator("#large")).ToHaveAttributeAsync("aria-pressed", "true");
+        Assert.True((await BoxAsync(page, "#who .avatar")).Height > 1.3 * before);
+    }
+
+    [BrowserFact]
+    public async Task The_drawers_log_follows_what_comes_unless_one_scrolls_and_filters_and_clears()
+    {
+        var page = await fixture.OpenAsync(_alice, _bob);
+        await fixture.SendAsync(_bob, _alice, 40);
+        await page.Locator("#wire-toggle").ClickAsync();
+        await fixture.User(_bob).SendAsync(_alice, "followed");
+        await Expect(Entry("followed")).ToBeInViewportAsync(new() { Ratio = 1 });
+        await page.Locator("#wire-scroll").HoverAsync();
+        await page.Mouse.WheelAsync(0, -600);
+        await fixture.User(_bob).SendAsync(_alice, "not followed");
+        await Expect(Entry("not followed")).ToHaveCountAsync(1);
+        await Expect(Entry("not followed")).Not.ToBeInViewportAsync();
+        await page.Mouse.WheelAsync(0, 10_000);
+        await Expect(Entry("not followed")).ToBeInViewportAsync(new() { Ratio = 1 });
+
+        ILocator Entry(string text) => page.Locator(".entry pre", new() { HasText = $"\"{text}\"" });
+    }
+
+    [BrowserFact]
     public async Task The_header_keeps_its_height_whatever_the_connection_does()
     {
         await using var network = new Network(fixture.Url);
@@ -142,6 +191,36 @@ public sealed class LooksTests(PageFixture fixture) : IAsyncLifetime
         await page.Locator("#text").PressAsync("Enter");
         await Expect(page.Locator("#composer-problem")).ToHaveTextAsync("There is nothing to be seen in this message.");
         await Expect(bodies).ToHaveCountAsync(texts.Length);
+    }
+
+    [BrowserFact]
+    public async Task Texts_that_were_made_to_be_slow_or_high_stop_nobody_and_are_shown_whole_when_asked()
+    {
+        const int Long = 60_000;
+        string[] texts =
+        [
+            "```" + new string('a', Long), "http://a" + new string('.', Long) + "x",
+            "http://a" + string.Concat(Enumerable.Repeat(").", Long / 2)), string.Concat(Enumerable.Repeat("`a`", Long / 3)),
+            new string('\n', Long / 2) + "end", string.Concat(Enumerable.Repeat("👍🏽", Long / 8)),
+        ];
+        var page = await fixture.OpenAsync(_alice, _bob);
+        await page.EvaluateAsync(
+            """
+            window.tasks = [];
+            new PerformanceObserver(list => tasks.push(...list.getEntries().map(entry => entry.duration))).observe({ type: "longtask" });
+            """);
+        foreach (var text in texts)
+            await fixture.User(_bob).SendAsync(_alice, text);
+        await Expect(page.Locator(".message .more")).ToHaveCountAsync(texts.Length);
+        Assert.True(await page.EvaluateAsync<double>("Math.max(0, ...tasks)") < 1000, "A task is too long.");
+        Assert.True(await page.EvaluateAsync<int>("document.querySelectorAll('*').length") < 3000, "The document is too large.");
+
+        var high = page.Locator(".message").Nth(4);
+        Assert.True((await high.BoundingBoxAsync())!.Height < 2000);
+        await high.GetByRole(AriaRole.Button, new() { Name = "All 30,003 characters" }).ClickAsync();
+        await Expect(high.Locator(".body")).ToContainTextAsync("end");
+        await Expect(high.Locator(".more")).ToHaveCountAsync(0);
+        await Expect(page.Locator(".message").Nth(5)).Not.ToBeInViewportAsync(); // one reads on where one was
     }
 
     [BrowserFact]

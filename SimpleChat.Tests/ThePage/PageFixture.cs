@@ -41,9 +41,12 @@ public sealed class PageFixture : IAsyncLifetime
     internal HttpUser User(string name) => new(Server.Http, name);
 
     /// <summary>Sends "Message 1", "Message 2", and so on, fast; returns when all are stored.</summary>
-    internal async Task SendAsync(string from, string to, int count)
+    internal Task SendAsync(string from, string to, int count) => SendAsync(Url, from, to, count);
+
+    /// <summary>The same, on a server of one's own.</summary>
+    internal static async Task SendAsync(Uri server, string from, string to, int count)
     {
-        await using var client = await ChatClient.ConnectAsync(Url, from, "chat.ack");
+        await using var client = await ChatClient.ConnectAsync(server, from, "chat.ack");
         var stored = StoredAsync(client, count);
         for (var i = 1; i <= count; i++)
             await client.SendAsync(to, string.Create(CultureInfo.InvariantCulture, $"Message {i}"));

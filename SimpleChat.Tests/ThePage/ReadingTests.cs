@@ -118,6 +118,46 @@ public sealed class ReadingTests(PageFixture fixture) : IAsyncLifetime
     }
 
     [BrowserFact]
+    public async Task A_conversation_is_left_and_come_back_to_where_one_was_and_at_what_came_meanwhile()
+    {
+        await fixture.User(_carol).SendAsync(_alice, "hello");
+        var page = await OpenAtTheEndAsync(250);
+        await page.Locator("#scroll").HoverAsync();
+        await page.Mouse.WheelAsync(0, -1500);
+        await Expect(Body(page, "Message 250")).Not.ToBeInViewportAsync();
+        var (place, top) = await AtTopAsync();
+
+        await page.Locator($"[data-other={_carol}]").ClickAsync();
+        await Expect(page.Locator(".message .body")).ToHaveTextAsync("hello");
+        await page.Locator($"[data-other={_bob}]").ClickAsync();
+        await Deadline.UntilAsync(async () => await AtTopAsync() == (place, top), "the place where one was");
+        await page.Locator("#compare-toggle").ClickAsync();
+        await Expect(page.Locator("#compare")).ToBeVisibleAsync();
+        await page.GoBackAsync();
+        await Deadline.UntilAsync(async () => await AtTopAsync() == (place, top), "the place where one was");
+
+        await page.Locator($"[data-other={_carol}]").ClickAsync();
+        await SendAsync(_bob, 300); // more than the page keeps of what is not on the screen
+        await page.Locator($"[data-other={_bob}]").ClickAsync();
+        await Expect(page.Locator(".new + .message .body")).ToHaveTextAsync("Message 1");
+        await Expect(page.Locator(".new + .message")).ToBeInViewportAsync();
+
+        async Task<(string Text, int Top)> AtTopAsync()
+        {
+            var found = await page.EvaluateAsync<string[]>(
+                """
+                () => {
+                  const edge = document.getElementById("scroll").getBoundingClientRect().top;
+                  const first = [...document.querySelectorAll(".message")].find(node => node.getBoundingClientRect().bottom > edge);
+                  const top = first ? Math.round(first.getBoundingClientRect().top - edge) : 0;
+                  return [first?.querySelector(".body").textContent ?? "", String(top)];
+                }
+                """);
+            return (found[0], int.Parse(found[1], CultureInfo.InvariantCulture));
+        }
+    }
+
+    [BrowserFact]
     public async Task A_long_conversation_can_be_read_to_its_beginning_and_back_without_a_gap()
     {
         const int Count = 3_100; // more than the page has at hand

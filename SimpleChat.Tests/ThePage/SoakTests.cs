@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Globalization;
+using Microsoft.Playwright;
 using SimpleChat.Tests.Batteries;
 using Xunit.Abstractions;
 using static Microsoft.Playwright.Assertions;
@@ -33,7 +34,7 @@ public sealed class SoakTests(PageFixture fixture, ITestOutputHelper output) : I
         var page = await fixture.OpenAsync(await fixture.ContextAsync(), _alice, _others[0], network.Url);
         var errors = new ConcurrentQueue<string>();
         page.PageError += (_, error) => errors.Enqueue(error);
-        var before = await SpeedTests.HeapAsync(page);
+        var before = await HeapAsync(page);
 
         using var enough = new CancellationTokenSource(TimeSpan.FromSeconds(Seconds));
         var load = LoadAsync(new Random(seed + 1), enough.Token);
@@ -96,13 +97,21 @@ public sealed class SoakTests(PageFixture fixture, ITestOutputHelper output) : I
         }
 
         await Expect(page).ToHaveTitleAsync($"{_alice} – SimpleChat");
-        var grown = await SpeedTests.HeapAsync(page) - before;
+        var grown = await HeapAsync(page) - before;
         var elements = await page.EvaluateAsync<int>("document.querySelectorAll('*').length");
         output.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"{Seconds} s: {sent} came, {written} written, {cuts} cuts; heap grew by {grown / 1e6:0.0} MB, {elements} elements"));
         Assert.Empty(errors);
         Assert.True(grown < 25_000_000, "Memory grows.");
         Assert.True(elements < 3000, "The document grows.");
+    }
+
+    /// <summary>What the page holds in memory, in bytes, when the garbage is gone.</summary>
+    private static async Task<double> HeapAsync(IPage page)
+    {
+        var session = await page.Context.NewCDPSessionAsync(page);
+        await session.SendAsync("HeapProfiler.collectGarbage");
+        return await page.EvaluateAsync<double>("performance.memory.usedJSHeapSize");
     }
 
     /// <summary>The others write now and then, each for a moment at a time.</summary>

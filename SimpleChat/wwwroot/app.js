@@ -34,7 +34,7 @@ class App {
     this.list = new List({ user, conversations, outbox, history, changed, choose: other => this.#goTo(other) });
     this.thread = new Thread({
       user, conversations, outbox, history, changed,
-      isInSight: () => !$("chat").hidden && !this.drawer.covers,
+      isInSight: () => !this.drawer.covers,
       showJourney: id => this.drawer.show(chat.open.get(id)),
       edit: entry => this.#takeBack(entry, () => this.composer.edit(entry.text)),
       discard: entry => this.#takeBack(entry, () => $("text").focus()),
@@ -121,7 +121,8 @@ class App {
     $("empty").hidden = this.chat.open !== null;
     $("chat").dataset.open = String(this.chat.open !== null);
     if (this.chat.open) {
-      this.thread.open(this.chat.open);
+      if (!this.chat.isComparing)
+        this.thread.open(this.chat.open);
       $("thread-title").replaceChildren(avatar(other), element("span", {}, other));
       this.#askPresence();
       this.#showTwin();
@@ -138,6 +139,8 @@ class App {
   #showComparison(isComparing) {
     if (isComparing === this.comparison.isRunning)
       return;
+    if (isComparing)
+      this.thread.close(); // nobody sees it meanwhile
     $("compare").hidden = !isComparing;
     $("chat").hidden = isComparing;
     $("compare-toggle").setAttribute("aria-expanded", String(isComparing));
@@ -146,6 +149,9 @@ class App {
       void this.comparison.start();
     else
       this.comparison.stop();
+    if (!isComparing && this.chat.open)
+      this.thread.open(this.chat.open);
+    this.changed();
   }
 
   #escape() {
@@ -168,6 +174,7 @@ class App {
       return;
     this.#isOver = true;
     this.#timers.forEach(clearInterval);
+    this.composer.open(null);
     this.chat.stop();
     this.comparison.stop();
     leave(this.chat.user, why);

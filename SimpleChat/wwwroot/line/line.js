@@ -181,7 +181,8 @@ export class Line extends EventTarget {
   }
 
   #heard() {
-    clearTimeout(this.#patience);
+    if (this.#patience !== null)
+      clearTimeout(this.#patience); // not for each of ten thousand frames
     this.#patience = null;
     this.#lastHeard = performance.now();
     this.#silence ??= setTimeout(() => this.#listen(), PING_EVERY);

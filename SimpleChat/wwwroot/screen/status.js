@@ -25,7 +25,7 @@ export function showStatus(line) {
   $("retry").hidden = isAsked;
 }
 
-/** Says once, and as long as it holds, that something will not survive a reload. */
+/** Says, as long as it holds, that something will not survive a reload. */
 export function watchStorage() {
   const look = () => {
     const lost = [
@@ -36,7 +36,7 @@ export function watchStorage() {
     const says = `This browser keeps nothing for this page: after a reload ${lost.join(", and ")} will be gone.`;
     say($("kept"), lost.length === 0 ? "" : says);
   };
-  local.addEventListener("lost", look);
-  session.addEventListener("lost", look);
+  local.addEventListener("kept", look);
+  session.addEventListener("kept", look);
   look();
 }

@@ -23,7 +23,7 @@ export class Thread {
   #isPlaced = false; // whether one has been taken to where one wants to read on
   #newFrom = null; // the message under the line "new"
   #hadUnread = false;
-  #isGoingToNew = false; // with this frame
+  #goal = null; // where to go with this frame: {id: of a message, key: of a line, top: where that is to stand}
   #fitting = 60; // messages that fill the screen, and some: as many are in the document while one follows the newest
   #nodes = new Map(); // by the keys of their lines
   #shown = []; // [id, node] of the messages in the document
@@ -33,6 +33,7 @@ export class Thread {
     this.#parts = parts;
     this.#following = new Following($("scroll"), () => this.#isEndShown, () => this.#scrolled());
     $("scroll").addEventListener("keydown", event => event.key === "End" && this.readAll());
+    $("scroll").addEventListener("click", event => this.#following.isOn &&= !event.target.matches(".more"), { capture: true });
     $("newest").addEventListener("click", () => {
       this.readAll();
       $("text").focus();
@@ -49,11 +50,16 @@ export class Thread {
     this.close();
     this.#conversation = conversation;
     conversation.isOpen = true;
+    const isPlaceAtHand = !conversation.place || conversation.get(conversation.place.id);
+    if (!isPlaceAtHand || this.#parts.conversations.firstUnread(conversation) === undefined)
+      conversation.letGo(); // where one reads on is not at hand any more
   }
 
   close() {
     if (this.#conversation)
       this.#conversation.isOpen = false;
+    if (this.#isPlaced)
+      this.#conversation.place = this.#following.isOn ? null : this.#anchor();
     this.#conversation = this.#first = this.#end = this.#newFrom = null;
     this.#following.isOn = true;
     this.#isPlaced = this.#hadUnread = false;
@@ -79,12 +85,16 @@ export class Thread {
     this.follow();
   }
 
+  get #isSeen() {
+    return !document.hidden && this.#parts.isInSight();
+  }
+
   render() {
     const conversation = this.#conversation;
     if (!conversation)
       return;
     const isNearEnd = conversation.indexOf(this.#first ?? 0) > conversation.messages.length / 2;
-    conversation.trim(this.#following.isOn && !document.hidden || isNearEnd);
+    conversation.trim(this.#following.isOn && this.#isSeen || isNearEnd);
     this.#place();
     const anchor = this.#following.isOn ? null : this.#anchor();
     const [first, end] = this.#choose();
@@ -94,17 +104,20 @@ export class Thread {
     this.#showEdges();
   }
 
-  /** Where one reads on: at the first unread message, or at the end. Known when the conversation has come from the server. */
+  /** Where one reads on: at the first unread message, where one was, or at the end. Known when the conversation has come. */
   #place() {
     const first = this.#parts.conversations.firstUnread(this.#conversation);
-    const { isLoaded } = this.#conversation;
-    const isWatched = this.#isPlaced && this.#following.isOn && !document.hidden;
+    const { isLoaded, place } = this.#conversation;
+    const isWatched = this.#isPlaced && this.#following.isOn && this.#isSeen;
     if (first && !this.#hadUnread && !isWatched)
       this.#newFrom = first.id;
     this.#hadUnread = Boolean(first);
     const isArriving = !this.#isPlaced && isLoaded;
-    const isAway = this.#following.isOn && document.hidden; // what comes meanwhile is not to slip by
-    this.#isGoingToNew = this.#newFrom !== null && this.#hadUnread && (isArriving || isAway);
+    const isAway = this.#following.isOn && !this.#isSeen; // what comes meanwhile is not to slip by
+    if (this.#newFrom !== null && this.#hadUnread && (isArriving || isAway))
+      this.#goal = { id: this.#newFrom, key: "new", top: ABOVE };
+    else if (isArriving && place && this.#conversation.get(place.id))
+      this.#goal = place;
     this.#isPlaced ||= isLoaded;
   }
 
@@ -115,8 +128,8 @@ export class Thread {
       return [messages.length, messages.length]; // the server is being asked; what is at hand may have gaps
     let first = this.#first === null ? 0 : this.#conversation.indexOf(this.#first);
     let end = this.#end === null ? messages.length : this.#conversation.indexOf(this.#end + 1);
-    if (this.#isGoingToNew) {
-      first = this.#conversation.indexOf(this.#newFrom) - STEP;
+    if (this.#goal) {
+      first = this.#conversation.indexOf(this.#goal.id) - STEP;
       end = first + IN_DOCUMENT;
     } else if (this.#following.isOn) {
       end = messages.length;
@@ -164,21 +177,21 @@ export class Thread {
     for (const [id, node] of this.#shown) {
       const box = node.getBoundingClientRect();
       if (box.bottom > top)
-        return { id, top: box.top };
+        return { id, key: id, top: box.top - top };
     }
 
     return null;
   }
 
   #settle(anchor) {
-    const node = anchor ? this.#nodes.get(anchor.id) : null;
-    if (this.#isGoingToNew)
-      this.#following.goTo((this.#nodes.get("new")?.offsetTop ?? 0) - ABOVE);
-    else if (this.#following.isOn)
+    const { key, top } = this.#goal ?? anchor ?? {};
+    const node = this.#nodes.get(key);
+    const moved = node ? node.getBoundingClientRect().top - $("scroll").getBoundingClientRect().top - top : 0;
+    if (this.#following.isOn && !this.#goal)
       this.#following.keep();
-    else if (node && node.getBoundingClientRect().top !== anchor.top)
-      this.#following.goTo($("scroll").scrollTop + node.getBoundingClientRect().top - anchor.top);
-    this.#isGoingToNew = false;
+    else if (moved !== 0 || this.#goal)
+      this.#following.goTo($("scroll").scrollTop + moved);
+    this.#goal = null;
   }
 
   /** What is on the screen is read, and what is near it is fetched. */
@@ -205,7 +218,7 @@ export class Thread {
   }
 
   #see() {
-    if (!this.#conversation.isLoaded || document.hidden || !this.#parts.isInSight())
+    if (!this.#conversation.isLoaded || !this.#isSeen)
       return;
     const { top, bottom } = $("scroll").getBoundingClientRect();
     let [firstId, lastId] = [null, null];

@@ -4,6 +4,8 @@
 import { request } from "../line/http.js";
 
 const WITHIN = 20; // milliseconds: acks are gathered for so long
+const MISSED = 50; // messages in that time: nobody writes so fast, the server sends what was missed
+const LATEST = 1_000; // milliseconds: then what was missed is acknowledged, whether there is more of it or not
 const IN_A_FRAME = 1_024; // the contract's
 const AGAIN_AFTER = 3_000; // milliseconds
 
@@ -30,11 +32,24 @@ export class Acks {
 
   add(id) {
     this.#ids.add(id);
-    this.#timer ??= setTimeout(() => this.#send(), WITHIN);
+    if (this.#timer === null)
+      this.#gather(0);
+  }
+
+  /** The server lets who has missed a lot wait for what it costs, and acks cost more than messages: so those have their turn first. */
+  #gather(waited) {
+    const count = this.#ids.size;
+    this.#timer = setTimeout(() => {
+      if (this.#ids.size >= count + MISSED && waited < LATEST)
+        this.#gather(waited + WITHIN);
+      else
+        this.#send();
+    }, WITHIN);
   }
 
   /** Without a WebSocket they wait, and meanwhile the polls acknowledge what they bring. */
   #send() {
+    clearTimeout(this.#timer);
     this.#timer = null;
     while (this.#ids.size > 0) {
       const ids = [...this.#ids].slice(0, IN_A_FRAME);

@@ -1,6 +1,8 @@
 // One conversation. Of its messages a stretch without a gap is at hand: what one looks at, and some around it. The rest is the server's.
 
 const AT_HAND = 2_000; // messages, while it is on the screen
+const CHARACTERS = 4_000_000; // in them: of very long ones there are fewer at hand
+const FEWEST = 300; // but so many
 const ELSEWHERE = 100; // while it is not
 
 export class Conversation {
@@ -13,6 +15,7 @@ export class Conversation {
   unread = 0;
   isCounted = true; // false: unread is at least so many
   isOpen = false; // on the screen
+  place = null; // where one was in it when it was left, for who shows it: {id: of a message, …}; null: at the end
 
   constructor(other) {
     this.other = other;
@@ -95,12 +98,17 @@ export class Conversation {
 
   /** Lets go of one end, the one that is far from the screen; in larger pieces, so that it costs little. */
   trim(keepsNewest) {
-    if (this.messages.length <= 1.5 * AT_HAND)
+    const { length } = this.messages;
+    if (length <= 1.5 * FEWEST)
+      return;
+    const characters = this.messages.reduce((sum, message) => sum + message.text.length, 0);
+    const kept = Math.min(AT_HAND, Math.max(FEWEST, Math.floor(CHARACTERS * length / characters)));
+    if (length <= 1.5 * kept)
       return;
     if (keepsNewest)
-      this.#dropOldest(AT_HAND);
+      this.#dropOldest(kept);
     else
-      this.messages.length = AT_HAND;
+      this.messages.length = kept;
   }
 
   #dropOldest(kept) {

@@ -56,16 +56,17 @@ export class History {
     this.#changed();
   }
 
-  /** What is to be seen when a conversation is opened: its end, or all around the first unread message. */
+  /** What is to be seen when a conversation is opened: all around the first unread message, or where one was; or its end. */
   open(conversation) {
     if (!this.isListed)
       return undefined;
     return this.#load(conversation, async () => {
       const mark = this.#reading.upTo(conversation.other);
       const isUnread = conversation.unread > 0 || !conversation.isCounted || conversation.last === null;
-      const after = isUnread ? await this.#messages(conversation, { after: mark, limit: PAGE }).catch(() => null) : null;
+      const from = isUnread ? mark : conversation.place ? conversation.place.id - 1 : null;
+      const after = from === null ? null : await this.#messages(conversation, { after: from, limit: PAGE }).catch(() => null);
       if (after?.hasMore) {
-        const before = await this.#messages(conversation, { before: mark + 1, limit: ABOVE });
+        const before = await this.#messages(conversation, { before: from + 1, limit: ABOVE });
         conversation.replaceWith([...before.messages, ...after.messages], { hasOlder: before.hasMore, isEnd: false });
       } else {
         const newest = await this.#messages(conversation, { limit: PAGE + ABOVE }); // which holds what is unread, too

@@ -100,7 +100,7 @@ export class Outbox {
 function parse(value) {
   try {
     const entry = JSON.parse(value);
-    return typeof entry?.clientMessageId === "string" ? entry : null;
+    return [entry?.clientMessageId, entry?.to, entry?.text].every(part => typeof part === "string") ? entry : null;
   } catch {
     return null;
   }

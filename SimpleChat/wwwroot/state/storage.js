@@ -2,10 +2,10 @@
 
 const PREFIX = "simplechat.";
 
-/** One of the browser's two storages, or this page's memory in its place. Event "lost": from now on something is not kept. */
+/** One of the browser's two storages, or this page's memory in its place. Event "kept": it may be that more is kept now, or less. */
 class Storage extends EventTarget {
-  isKept = true; // whether all that was put in survives a reload
   #area = null;
+  #isOfUse = true;
   #memory = new Map(); // what the browser did not take
 
   constructor(name) {
@@ -15,8 +15,13 @@ class Storage extends EventTarget {
       this.#area.setItem(`${PREFIX}try`, "");
       this.#area.removeItem(`${PREFIX}try`);
     } catch {
-      this.isKept = this.#area !== null && this.#area.length > 0; // full is found out when something is kept
+      this.#isOfUse = this.#area !== null && this.#area.length > 0; // full is found out when something is kept
     }
+  }
+
+  /** Whether all that was put in survives a reload. */
+  get isKept() {
+    return this.#isOfUse && this.#memory.size === 0;
   }
 
   get(key) {
@@ -26,17 +31,21 @@ class Storage extends EventTarget {
   set(key, value) {
     try {
       this.#area.setItem(PREFIX + key, value);
-      this.#memory.delete(key);
+      this.#forget(key);
     } catch {
       this.#memory.set(key, value);
-      this.isKept = false;
-      this.dispatchEvent(new Event("lost"));
+      this.dispatchEvent(new Event("kept"));
     }
   }
 
   remove(key) {
-    this.#memory.delete(key);
     this.#area?.removeItem(PREFIX + key);
+    this.#forget(key);
+  }
+
+  #forget(key) {
+    if (this.#memory.delete(key))
+      this.dispatchEvent(new Event("kept"));
   }
 
   /** All keys that begin so. */
