@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
 using Microsoft.Playwright;
 using SimpleChat.Tests.ThePage;
@@ -37,6 +38,8 @@ public sealed class Browser : IAsyncLifetime
 
     private static readonly string Chromium =
         Environment.GetEnvironmentVariable("CHROMIUM_PATH") ?? (File.Exists(Shell) ? Shell : "/usr/bin/chromium");
+
+    private readonly ConcurrentQueue<string> _errors = new();
 
     private IPlaywright? _playwright;
     private IBrowser? _browser;
@@ -85,14 +88,21 @@ public sealed class Browser : IAsyncLifetime
             IgnoreHTTPSErrors = true, // a proxy in a test signs its certificate itself
         });
         context.SetDefaultTimeout((float)Deadline.Time.TotalMilliseconds);
+        context.WebError += (_, error) => _errors.Enqueue(error.Error);
         return context;
     }
 
-    /// <summary>Closes what a test has opened: a page whose server is gone would go on trying.</summary>
+    /// <summary>
+    /// Closes what a test has opened: a page whose server is gone would go on trying. Fails if a script of theirs threw something that
+    /// nobody caught.
+    /// </summary>
     internal async Task CloseAsync()
     {
         foreach (var context in _browser?.Contexts.ToArray() ?? [])
             await context.CloseAsync().OrFail("a browser's window closes");
+        string[] errors = [.. _errors];
+        _errors.Clear();
+        Assert.Empty(errors);
     }
 
     internal static string Address(Uri server, string? user, string? with = null) =>

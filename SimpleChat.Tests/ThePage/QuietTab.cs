@@ -11,7 +11,7 @@ namespace SimpleChat.Tests.ThePage;
 internal sealed class QuietTab : IAsyncDisposable
 {
     private readonly ICDPSession _browser;
-    private readonly ConcurrentDictionary<int, TaskCompletionSource<JsonElement>> _asked = [];
+    private readonly ConcurrentDictionary<int, TaskCompletionSource<JsonElement>> _asked = new();
     private string _target = "", _session = "";
     private int _questions;
 
@@ -20,7 +20,7 @@ internal sealed class QuietTab : IAsyncDisposable
         _browser = browser;
         browser.Event("Target.receivedMessageFromTarget").OnEvent += (_, heard) =>
         {
-            var answer = JsonDocument.Parse(heard!.Value.GetProperty("message").GetString()!).RootElement;
+            var answer = JsonSerializer.Deserialize<JsonElement>(heard!.Value.GetProperty("message").GetString()!);
             if (answer.TryGetProperty("id", out var id) && _asked.TryRemove(id.GetInt32(), out var asked))
                 asked.SetResult(answer);
         };
@@ -46,14 +46,25 @@ internal sealed class QuietTab : IAsyncDisposable
         return result.GetProperty("result").GetProperty("value").Deserialize<T>()!;
     }
 
-    /// <summary>Returns when the expression is true.</summary>
+    /// <summary>Returns when the expression is true. While there is no page yet it may throw.</summary>
     public Task UntilAsync(string expression) => Deadline.UntilAsync(
-        async () => await EvaluateAsync<bool>($"document.readyState === 'complete' && Boolean({expression})"), expression);
+        async () =>
+        {
+            try
+            {
+                return await EvaluateAsync<bool>($"Boolean({expression})");
+            }
+            catch (InvalidOperationException)
+            {
+                return false;
+            }
+        }, expression);
 
     /// <summary>Presses a key: one that types its own name, or Escape.</summary>
     public async Task PressAsync(string key)
     {
-        var (code, text) = key == "Escape" ? (27, null) : (char.ToUpperInvariant(key[0]), key);
+        var text = key == "Escape" ? null : key;
+        var code = text is null ? 27 : char.ToUpperInvariant(text[0]);
         await AskAsync("Input.dispatchKeyEvent", new { type = "keyDown", key, text, windowsVirtualKeyCode = code });
         await AskAsync("Input.dispatchKeyEvent", new { type = "keyUp", key, windowsVirtualKeyCode = code });
     }
@@ -78,7 +89,7 @@ internal sealed class QuietTab : IAsyncDisposable
     {
         var id = Interlocked.Increment(ref _questions);
         var answer = _asked[id] = new TaskCompletionSource<JsonElement>(TaskCreationOptions.RunContinuationsAsynchronously);
-        var message = JsonSerializer.Serialize(new { id, method, @params = parameters });
+        var message = JsonSerializer.Serialize(new { id, method, @params = parameters }, ChatClient.Json);
         await _browser.SendAsync("Target.sendMessageToTarget", new() { ["sessionId"] = _session, ["message"] = message });
         return await answer.Task.OrFail(method);
     }

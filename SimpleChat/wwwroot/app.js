@@ -175,6 +175,7 @@ class App {
     this.#isOver = true;
     this.#timers.forEach(clearInterval);
     this.composer.open(null);
+    this.drawer.close();
     this.chat.stop();
     this.comparison.stop();
     leave(this.chat.user, why);

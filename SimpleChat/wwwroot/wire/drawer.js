@@ -18,6 +18,7 @@ export class Drawer {
   #journey = null; // the one shown
   #nodes = new Map(); // entry → node
   #following; // the newest entry
+  #panel = $("wire"); // still there when the page has been emptied
   #left;
 
   /** @param left Called when a drawer that covered the chat has gone. */
@@ -38,7 +39,7 @@ export class Drawer {
   }
 
   get isOpen() {
-    return !$("wire").hidden;
+    return !this.#panel.hidden;
   }
 
   /** Whether it lies over the chat. */
