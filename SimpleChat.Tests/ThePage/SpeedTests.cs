@@ -138,7 +138,7 @@ public sealed class SpeedTests(PageFixture fixture, ITestOutputHelper output)
 
     private static string Text(string word, int number) => string.Create(CultureInfo.InvariantCulture, $"{word} {number}");
 
-    private static Task ObserveAsync(QuietTab page) => page.EvaluateAsync<bool>(
+    private static async Task ObserveAsync(QuietTab page) => await page.EvaluateAsync<bool>(
         """
         window.tasks = [0]; window.keys = [];
         new PerformanceObserver(list => tasks.push(...list.getEntries().map(entry => entry.duration))).observe({ type: "longtask" });
