@@ -16,7 +16,7 @@ export class Acks {
   #isSkipped;
   #ids = new Set();
   #timer = null;
-  #sweep = null; // the timer
+  #sweep = null; // the timer; null: no sweep is due
   #sweptAll = () => {};
 
   /**
@@ -41,9 +41,11 @@ export class Acks {
     const count = this.#ids.size;
     this.#timer = setTimeout(() => {
       if (this.#ids.size >= count + MISSED && waited < LATEST)
-        this.#gather(waited + WITHIN);
-      else
-        this.#send();
+        return this.#gather(waited + WITHIN);
+      this.#send();
+      if (waited > 0 && this.#sweep !== null)
+        this.sweep(AGAIN_AFTER); // the server is busy with these
+      return undefined;
     }, WITHIN);
   }
 
@@ -63,7 +65,10 @@ export class Acks {
   sweep(after, done = this.#sweptAll) {
     this.#sweptAll = done;
     clearTimeout(this.#sweep);
-    this.#sweep = setTimeout(() => void this.empty(), after);
+    this.#sweep = setTimeout(() => {
+      this.#sweep = null;
+      void this.empty();
+    }, after);
   }
 
   /** Takes and acknowledges what lies in the inbox, until nothing does. */
