@@ -3,8 +3,11 @@
 
 const WITHOUT_FRAMES = 200; // milliseconds
 
-/** Returns a function that asks for the rendering; asking again before it has come changes nothing. */
-export function eachFrame(render) {
+/**
+ * Returns a function that asks for the rendering; asking again before it has come changes nothing.
+ * @param leastRest milliseconds between two renderings, for what nobody reads so fast
+ */
+export function eachFrame(render, leastRest = 0) {
   let [frame, timer, rest] = [null, null, null];
   let restUntil = 0;
   const run = () => {
@@ -14,7 +17,7 @@ export function eachFrame(render) {
     const started = performance.now();
     render();
     const ended = performance.now();
-    restUntil = ended + 2 * (ended - started);
+    restUntil = ended + Math.max(leastRest, 2 * (ended - started));
   };
   const soon = () => {
     frame ??= requestAnimationFrame(run);

@@ -9,7 +9,7 @@ const INLINE = /`([^`\n]+)`|\bhttps?:\/\/[^\s<>"`\p{Cc}\p{Cf}]+/gu; // what cann
 const EMOJI = /^\s*(?:\p{RGI_Emoji}\s*){1,5}$/v;
 const ENDS = new Set(".,;:!?'*_"); // of a sentence: an address has them within, and does not end on one
 const LONG = 4_000; // characters that are shown at first
-const HIGH = 60; // and lines
+const HIGH = 40; // and lines
 const PARTS = 100; // what comes after so many links and pieces of code is plain
 const SEEN = /[^\p{Cc}\p{Cf}\p{Z}\uFE00-\uFE0F\u034F\u115F\u1160\u2800\u3164\uFFA0]/u;
 
@@ -26,8 +26,7 @@ export function body(text) {
   const shown = element("span", { class: "body" }, ...fenced(beginning));
   if (beginning.length < text.length) {
     const showAll = () => shown.replaceChildren(...fenced(text));
-    const says = `All ${text.length.toLocaleString()} characters`;
-    shown.append("… ", element("button", { type: "button", class: "more quiet", click: showAll }, says));
+    shown.append("… ", element("button", { type: "button", class: "more quiet", click: showAll }, "Show all"));
   }
 
   return shown;

@@ -41,11 +41,11 @@ export class Acks {
     const count = this.#ids.size;
     this.#timer = setTimeout(() => {
       if (this.#ids.size >= count + MISSED && waited < LATEST)
-        return this.#gather(waited + WITHIN);
-      this.#send();
+        this.#gather(waited + WITHIN);
+      else
+        this.#send();
       if (waited > 0 && this.#sweep !== null)
         this.sweep(AGAIN_AFTER); // the server is busy with these
-      return undefined;
     }, WITHIN);
   }
 

@@ -8,6 +8,7 @@ import { showJourney } from "./journey.js";
 
 const SHOWN = 100; // entries
 const LONG = 700; // characters
+const PAUSE = 100; // milliseconds between two renderings
 const arrows = { out: "→ out", in: "← in", note: "· note" };
 const kinds = { ws: "WebSocket", http: "HTTP" };
 const wide = matchMedia("(min-width: 900px)"); // from here on it shares the space
@@ -24,7 +25,7 @@ export class Drawer {
   /** @param left Called when a drawer that covered the chat has gone. */
   constructor(left) {
     this.#left = left;
-    const changed = eachFrame(() => this.#render());
+    const changed = eachFrame(() => this.#render(), PAUSE);
     wire.changed = () => this.isOpen && changed();
     wire.addEventListener("journey", event => this.#follow(event.detail));
     $("wire-toggle").addEventListener("click", () => this.isOpen ? this.close() : this.open());
