@@ -74,7 +74,12 @@ public sealed class LineTests(PageFixture fixture) : IAsyncLifetime
         await using var network = new Network(fixture.Url);
         var context = await fixture.ContextAsync();
         await context.AddInitScriptAsync(
-            "Object.defineProperty(navigator, 'onLine', { get: () => window.isOffline !== true }); Math.random = () => .01");
+            """
+            Object.defineProperty(navigator, "onLine", { get: () => window.isOffline !== true });
+            Math.random = () => .01;
+            window.handshakes = 0;
+            window.WebSocket = class extends WebSocket { constructor(...all) { super(...all); handshakes++; } };
+            """);
         var page = await fixture.OpenAsync(context, _alice, _bob, network.Url);
         var polls = 0;
         page.Request += (_, request) =>
@@ -82,11 +87,9 @@ public sealed class LineTests(PageFixture fixture) : IAsyncLifetime
             if (request.Url.Contains("wait=", StringComparison.Ordinal))
                 Interlocked.Increment(ref polls);
         };
-        var handshakes = 0;
-        page.WebSocket += (_, _) => Interlocked.Increment(ref handshakes);
         await page.EvaluateAsync("window.isOffline = true; dispatchEvent(new Event('offline'))");
         network.Cut();
-        await Deadline.UntilAsync(() => Task.FromResult(Volatile.Read(ref handshakes) >= 3), "three handshakes");
+        await Deadline.UntilAsync(() => page.EvaluateAsync<bool>("handshakes >= 4"), "three handshakes more");
         Assert.Equal(0, Volatile.Read(ref polls));
         network.Mend();
         await page.EvaluateAsync("window.isOffline = false; dispatchEvent(new Event('online'))");
