@@ -171,7 +171,7 @@ public sealed class ReadingTests(PageFixture fixture) : IAsyncLifetime
         await page.Locator("#scroll").EvaluateAsync("node => node.scrollTop = node.scrollHeight");
         await Expect(page.Locator("#newest")).ToBeHiddenAsync();
 
-        Task ScrollAsync(int pixels, int goal) => page.EvaluateAsync(
+        async Task ScrollAsync(int pixels, int goal) => await page.EvaluateAsync(
             """
             async ([pixels, goal]) => {
               for (let shown = []; !shown.includes(goal);) {
