@@ -9,7 +9,7 @@ namespace SimpleChat.Benchmarks;
 /// <param name="crowd">The accounts of all, by the number of the sender.</param>
 /// <param name="frame">What it sends; null if it only receives.</param>
 /// <param name="window">Messages of this user that may be unanswered at once.</param>
-internal sealed class ChatUser(int port, int number, Crowd crowd, SendFrame? frame, int window)
+internal class ChatUser(int port, int number, Crowd crowd, SendFrame? frame, int window)
     : ClientSocket(port, Name(number), "chat", crowd.Verdict, 32 * 1024)
 {
     private readonly Account? _account = frame is null ? null : crowd.Accounts[number];

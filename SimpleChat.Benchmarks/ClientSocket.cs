@@ -75,6 +75,9 @@ internal abstract class ClientSocket(int port, string user, string subprotocol, 
         _socket.Dispose();
     }
 
+    /// <summary>The handshake is done.</summary>
+    protected virtual void OnUpgraded() { }
+
     /// <summary>The <c>connected</c> frame came.</summary>
     protected virtual void OnOpen() { }
 
@@ -210,14 +213,8 @@ internal abstract class ClientSocket(int port, string user, string subprotocol, 
         var used = _upgraded ? 0 : ReadUpgrade(data);
         if (_upgraded)
         {
-            while (Wire.TryRead(data[used..], out var opcode, out var payload, out var length))
-            {
-                used += length;
-                if (opcode == Wire.Close)
-                    return Closed(payload);
-                OnFrame(opcode, payload);
-            }
-
+            if (!TryReadFrames(data, ref used))
+                return false;
             OnBatch();
         }
 
@@ -225,6 +222,20 @@ internal abstract class ClientSocket(int port, string user, string subprotocol, 
         _filled -= used;
         if (_filled == _buffer.Length)
             throw new NotProvenException($"a frame larger than {_filled} bytes.");
+        return true;
+    }
+
+    /// <summary>Reads whole frames, from <paramref name="used"/> on. False: the last one has closed the connection.</summary>
+    protected virtual bool TryReadFrames(ReadOnlySpan<byte> data, ref int used)
+    {
+        while (Wire.TryRead(data[used..], out var opcode, out var payload, out var length))
+        {
+            used += length;
+            if (opcode == Wire.Close)
+                return Closed(payload);
+            OnFrame(opcode, payload);
+        }
+
         return true;
     }
 
@@ -236,6 +247,7 @@ internal abstract class ClientSocket(int port, string user, string subprotocol, 
         if (!data.StartsWith("HTTP/1.1 101 "u8) || data.IndexOf(Wire.Accepted) < 0)
             throw new NotProvenException($"the upgrade was refused: {Encoding.UTF8.GetString(data)}");
         _upgraded = true;
+        OnUpgraded();
         return end + 4;
     }
 
@@ -256,12 +268,16 @@ internal abstract class ClientSocket(int port, string user, string subprotocol, 
             case (byte)'s': OnSent(Wire.IdOf(payload)); break;
             case (byte)'m': OnMessage(Wire.IdOf(payload), Wire.TextOf(payload)); break;
             case (byte)'d': OnDelivered(Wire.IdOf(payload)); break;
-            case (byte)'c':
-                _isOpen = true;
-                OnOpen();
-                break;
+            case (byte)'c': Opened(); break;
             default: Unexpected(Encoding.UTF8.GetString(payload)); break;
         }
+    }
+
+    /// <summary>The server has said that the user is connected.</summary>
+    protected void Opened()
+    {
+        _isOpen = true;
+        OnOpen();
     }
 
     private bool Closed(ReadOnlySpan<byte> payload)
@@ -273,5 +289,6 @@ internal abstract class ClientSocket(int port, string user, string subprotocol, 
         return false;
     }
 
-    private static void Unexpected(string what) => throw new NotProvenException($"unexpected from the server: {what}");
+    /// <exception cref="NotProvenException">Always.</exception>
+    protected static void Unexpected(string what) => throw new NotProvenException($"unexpected from the server: {what}");
 }

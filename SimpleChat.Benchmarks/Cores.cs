@@ -12,6 +12,9 @@ internal enum Place
 
     /// <summary>Wherever the machine lets it.</summary>
     AllCores,
+
+    /// <summary>The second core, which it shares with the generator.</summary>
+    GeneratorsCore,
 }
 
 /// <summary>
@@ -44,15 +47,17 @@ internal static partial class Cores
             SetMask(int.Parse(Path.GetFileName(thread), CultureInfo.InvariantCulture), GeneratorMask);
     }
 
-    /// <summary>Starts a process in its place.</summary>
-    public static Process Start(ProcessStartInfo info, Place place)
+    /// <summary>Starts processes in their place.</summary>
+    /// <param name="place">The place.</param>
+    /// <param name="start">Starts them on this thread, and waits for nothing else.</param>
+    public static T Start<T>(Place place, Func<T> start)
     {
         if (!Pinned)
-            return Process.Start(info)!;
-        SetMask(0, place == Place.OneCore ? ServerMask : AllMask);
+            return start();
+        SetMask(0, place switch { Place.OneCore => ServerMask, Place.AllCores => AllMask, _ => GeneratorMask });
         try
         {
-            return Process.Start(info)!;
+            return start();
         }
         finally
         {

@@ -24,15 +24,16 @@ internal sealed class Crowd : IDisposable
 
     public long Arrived => Accounts.Sum(account => Volatile.Read(ref account.Arrived));
 
-    /// <summary>Pairs of users, connected: 0 and 1, 2 and 3, ... Each writes to the other.</summary>
-    public static Crowd Pairs(int port, int pairs, int window, bool clientMessageIds = false, Latencies? latencies = null)
-    {
-        var accounts = Enumerable.Range(0, 2 * pairs).Select(number => new Account(number, ChatUser.Name(number ^ 1)));
-        var crowd = new Crowd(accounts) { Latencies = latencies };
-        for (var number = 0; number < 2 * pairs; number++)
-            crowd.Add(port, number, new SendFrame(number, ChatUser.Name(number ^ 1), clientMessageIds), window);
-        return crowd.Connect();
-    }
+    /// <summary>
+    /// Pairs of users, connected: 0 and 1, 2 and 3, ... Each writes to the other. With several servers, the two are on different ones.
+    /// </summary>
+    public static Crowd Pairs(int[] ports, int pairs, int window, bool clientMessageIds = false, Latencies? latencies = null) =>
+        Pairs(pairs, latencies, (crowd, number, to) => new ChatUser(
+            ports[number % ports.Length], number, crowd, new SendFrame(number, to, clientMessageIds), window));
+
+    /// <summary>The same users of the SignalR servers.</summary>
+    public static Crowd PeerPairs(int[] ports, int pairs, int window) => Pairs(pairs, null, (crowd, number, to) =>
+        new PeerUser(ports[number % ports.Length], number, crowd, SendFrame.Invocation(number, to), window));
 
     /// <summary>User 0 writes to user 1, who writes nothing.</summary>
     public static Crowd OneSender(int port, int window)
@@ -80,6 +81,15 @@ internal sealed class Crowd : IDisposable
     {
         foreach (var user in _users)
             user.Dispose();
+    }
+
+    private static Crowd Pairs(int pairs, Latencies? latencies, Func<Crowd, int, string, ChatUser> make)
+    {
+        var accounts = Enumerable.Range(0, 2 * pairs).Select(number => new Account(number, ChatUser.Name(number ^ 1)));
+        var crowd = new Crowd(accounts) { Latencies = latencies };
+        for (var number = 0; number < 2 * pairs; number++)
+            crowd._users.Add(make(crowd, number, ChatUser.Name(number ^ 1)));
+        return crowd.Connect();
     }
 
     private void Add(int port, int number, SendFrame? frame, int window) => _users.Add(new ChatUser(port, number, this, frame, window));

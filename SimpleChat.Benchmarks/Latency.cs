@@ -10,39 +10,58 @@ internal static partial class Latency
 {
     private const int PairCount = 100, PerSecond = 5_000;
 
+    /// <summary>What one round came to: half, 99 and 99.9 of a hundred messages took at most so many milliseconds.</summary>
     private sealed record Result(double Half, double Most, double Worst, long Count, Load Load);
 
-    public static void Measure(Run run)
+    public static void Measure(Run run) => Measure(run, "latency", "latency", PerSecond, (Half: 1, Most: 5), measure =>
     {
-        var what = $"latency at {PerSecond:N0} messages/s";
-        var rounds = run.Rounds(what, () => Round(run));
+        using var server = run.StartServer();
+        measure([server]);
+    });
+
+    /// <summary>Between 100 pairs, of whom each has the next server.</summary>
+    /// <param name="run">The run.</param>
+    /// <param name="mode">Which mode it is.</param>
+    /// <param name="name">What is measured.</param>
+    /// <param name="perSecond">Messages per second.</param>
+    /// <param name="goals">Milliseconds that half and 99 of a hundred should take at most.</param>
+    /// <param name="withServers">Calls what it is given with servers that run, and stops them.</param>
+    public static void Measure(
+        Run run, string mode, string name, int perSecond, (double Half, double Most) goals, Action<Action<ServerProcess[]>> withServers)
+    {
+        var what = $"{name} at {perSecond:N0} messages/s";
+        var rounds = run.Rounds(what, () =>
+        {
+            Result? result = null;
+            withServers(servers => result = Round(run.Options, servers, perSecond));
+            return result!;
+        });
         var load = Load.Worst(rounds.Select(round => round.Load));
         var (worst, count) = (Line.MedianOf(rounds.Select(round => round.Worst)), rounds.Sum(round => round.Count));
-        Report(what + ", p50", round => round.Half, 1, "from the intended send time to the arrival at the recipient");
-        Report(what + ", p99", round => round.Most, 5, $"p99.9: {worst:0.00} ms; {count:N0} messages in all");
+        Report(what + ", p50", round => round.Half, goals.Half, "from the intended send time to the arrival at the recipient");
+        Report(what + ", p99", round => round.Most, goals.Most, $"p99.9: {worst:0.00} ms; {count:N0} messages in all");
 
-        void Report(string name, Func<Result, double> figure, double goal, string note) =>
-            run.Report.Add(new Line("latency", name, "ms", [.. rounds.Select(figure)], Load: load, Note: note).AtMost(goal));
+        void Report(string line, Func<Result, double> figure, double goal, string note) =>
+            run.Report.Add(new Line(mode, line, "ms", [.. rounds.Select(figure)], Load: load, Note: note).AtMost(goal));
     }
 
-    private static Result Round(Run run)
+    private static Result Round(Options options, ServerProcess[] servers, int perSecond)
     {
         var latencies = new Latencies();
-        using var server = run.StartServer();
-        using var crowd = Crowd.Pairs(server.Port, PairCount, window: 0, latencies: latencies);
+        using var crowd = Crowd.Pairs([.. servers.Select(server => server.Port)], PairCount, window: 0, latencies: latencies);
         var start = SendFrame.Now + 1_000;
-        latencies.CountFrom(start + (long)run.Options.Warmup.TotalMicroseconds);
-        var warmup = (long)(run.Options.Warmup.TotalSeconds * PerSecond);
-        var messages = warmup + (long)(run.Options.Measured.TotalSeconds * PerSecond);
-        var load = Load.Measure(server);
+        latencies.CountFrom(start + (long)options.Warmup.TotalMicroseconds);
+        var warmup = (long)(options.Warmup.TotalSeconds * perSecond);
+        var messages = warmup + (long)(options.Measured.TotalSeconds * perSecond);
+        var load = Load.Measure(servers);
         for (var i = 0L; i < messages; i++)
         {
-            var intended = start + (i * 1_000_000 / PerSecond);
+            var intended = start + (i * 1_000_000 / perSecond);
             SleepUntil(intended);
             crowd.Users[(int)(i % crowd.Users.Count)].Send(intended);
             if (i == warmup)
-                load = Load.Measure(server);
-            if (i % PerSecond == 0)
+                load = Load.Measure(servers);
+            if (i % perSecond == 0)
                 crowd.Verdict.Check();
         }
 

@@ -9,14 +9,16 @@ internal sealed record Load(double Server, double Generator)
     public bool GeneratorWasTheLimit => Generator > Limit;
 
     /// <summary>Starts to measure; call the result when it is over.</summary>
-    public static Func<Load> Measure(ServerProcess server)
+    public static Func<Load> Measure(params ServerProcess[] servers)
     {
-        var (start, serverBefore, ownBefore) = (Stopwatch.GetTimestamp(), server.ProcessorTime, Environment.CpuUsage.TotalTime);
+        var (start, serverBefore, ownBefore) = (Stopwatch.GetTimestamp(), OfServers(), Environment.CpuUsage.TotalTime);
         return () =>
         {
             var elapsed = Stopwatch.GetElapsedTime(start);
-            return new Load((server.ProcessorTime - serverBefore) / elapsed, (Environment.CpuUsage.TotalTime - ownBefore) / elapsed);
+            return new Load((OfServers() - serverBefore) / elapsed, (Environment.CpuUsage.TotalTime - ownBefore) / elapsed);
         };
+
+        TimeSpan OfServers() => servers.Aggregate(TimeSpan.Zero, (sum, server) => sum + server.ProcessorTime);
     }
 
     public static Load Worst(IEnumerable<Load> loads) => loads.Aggregate((one, other) =>

@@ -12,12 +12,17 @@ internal sealed class Options
         "idle", "connects", "drain", "coldstart", "allocation",
     ];
 
+    /// <summary>Modes that need PostgreSQL and Redis, and run only when they are named.</summary>
+    public static readonly string[] ModesOfNodes = ["nodes", "nodes-latency", "nodes-cpu"];
+
     public const string Usage =
         """
         dotnet run -c Release --project SimpleChat.Benchmarks -- [mode ...] [option ...]
 
         Without a mode everything is measured. Modes:
           baseline-storage, baseline-relay, throughput, latency, single, big, history, idle, connects, drain, coldstart, allocation
+        With PostgreSQL and Redis (apt-get install postgresql redis-server), when they are named:
+          nodes, nodes-latency, nodes-cpu
         Options:
           --rounds N        rounds of each measurement, of which the table shows the median (3)
           --warmup SECONDS  of each round, not counted (2.5)
@@ -62,14 +67,14 @@ internal sealed class Options
         var rest = new Queue<string>(args);
         while (rest.TryDequeue(out var word))
         {
-            if (AllModes.Contains(word))
+            if (AllModes.Contains(word) || ModesOfNodes.Contains(word))
                 modes.Add(word);
             else
                 options.Set(word, rest);
         }
 
         if (modes.Count > 0)
-            options.Modes = [.. AllModes.Where(modes.Contains)];
+            options.Modes = [.. AllModes.Concat(ModesOfNodes).Where(modes.Contains)];
         return options;
     }
 

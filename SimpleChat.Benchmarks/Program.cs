@@ -7,6 +7,12 @@ if (args.Length > 1 && args[0] == RelayServer.Verb)
     return 0;
 }
 
+if (args.Length > 1 && args[0] == PeerServer.Verb)
+{
+    PeerServer.Run(args[1..]);
+    return 0;
+}
+
 Options options;
 try
 {
@@ -66,6 +72,9 @@ void Measure(string mode)
         case "drain": InboxDrain.Measure(run); break;
         case "coldstart": ColdStart.Measure(run); break;
         case "allocation": Throughput.Allocation(run); break;
+        case "nodes": ScaledOut.Throughput(run); break;
+        case "nodes-latency": ScaledOut.Latency(run); break;
+        case "nodes-cpu": ScaledOut.Processor(run); break;
         default: throw new InvalidOperationException(mode);
     }
 }

@@ -11,7 +11,10 @@ internal sealed class Run(Options options, string folder)
 
     public Report Report { get; } = new();
 
-    public string ServerFolder { get; } = options.Server ?? ServerProcess.BuiltFolder();
+    public string ServerFolder { get; } = options.Server ?? ServerProcess.BuiltFolder("ServerFolder");
+
+    /// <summary>Where the node is that was built along.</summary>
+    public string NodeFolder { get; } = ServerProcess.BuiltFolder("NodeFolder");
 
     /// <summary>Messages per second without storage, and without a network; null until measured.</summary>
     public double? Relay { get; set; }

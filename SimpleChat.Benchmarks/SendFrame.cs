@@ -24,8 +24,12 @@ internal sealed class SendFrame
     /// <param name="recipient">The recipient's name.</param>
     /// <param name="clientMessageIds">Gives each message a clientMessageId of its own, different in each run too.</param>
     public SendFrame(int sender, string recipient, bool clientMessageIds)
+        : this($$"""{"type":"send","to":"{{recipient}}","text":"{{sender:D5}} """, "}", clientMessageIds)
     {
-        var before = $$"""{"type":"send","to":"{{recipient}}","text":"{{sender:D5}} """;
+    }
+
+    private SendFrame(string before, string after, bool clientMessageIds)
+    {
         _textAt = before.Length - NumberAt;
         var json = $"{before}{0:D10} {0:D14}{Encoding.ASCII.GetString(Filler)}\"";
         if (clientMessageIds)
@@ -35,11 +39,16 @@ internal sealed class SendFrame
             json += $"{0:D10}\"";
         }
 
-        _frame = new byte[json.Length + 1 + Wire.LongHeader];
-        Length = Wire.Write(_frame, Wire.Text, Encoding.ASCII.GetBytes(json + "}"));
+        _frame = new byte[json.Length + after.Length + Wire.LongHeader];
+        Length = Wire.Write(_frame, Wire.Text, Encoding.ASCII.GetBytes(json + after));
         if (Length != _frame.Length)
             throw new InvalidOperationException("The frame is shorter than expected.");
     }
+
+    /// <summary>The same message as SignalR's JSON protocol has it: the hub's method Send is called.</summary>
+    public static SendFrame Invocation(int sender, string recipient) => new(
+        $$"""{"type":1,"invocationId":"1","target":"Send","arguments":["{{recipient}}","{{sender:D5}} """, "]}\u001e",
+        clientMessageIds: false);
 
     /// <summary>Bytes on the wire.</summary>
     public int Length { get; }

@@ -20,11 +20,16 @@ internal sealed partial class ServerProcess : IDisposable
 
     private readonly Process _process;
     private readonly StringBuilder _output = new();
-    private readonly string _name;
+    private readonly string _name, _hello;
 
-    private ServerProcess(string name, ProcessStartInfo info, Place place, int port)
+    /// <param name="name">What it is, for messages.</param>
+    /// <param name="info">The program.</param>
+    /// <param name="place">Where it may run.</param>
+    /// <param name="port">Where it listens.</param>
+    /// <param name="hello">What it says to a WebSocket that it accepts.</param>
+    private ServerProcess(string name, ProcessStartInfo info, Place place, int port, string hello = Connected)
     {
-        _name = name;
+        (_name, _hello) = (name, hello);
         Port = port;
         info.UseShellExecute = false;
         info.RedirectStandardOutput = info.RedirectStandardError = true;
@@ -34,7 +39,7 @@ internal sealed partial class ServerProcess : IDisposable
         var start = Stopwatch.GetTimestamp();
         lock (Gate)
         {
-            _process = Cores.Start(info, place);
+            _process = Cores.Start(place, () => Process.Start(info)!);
             Running.Add(_process);
         }
 
@@ -64,6 +69,8 @@ internal sealed partial class ServerProcess : IDisposable
     /// </summary>
     private const string OptimizationDelay = "DOTNET_TC_DelaySingleProcMultiplier";
 
+    private const string Connected = "\"connected\"";
+
     public int Port { get; }
 
     /// <summary>From the start of the process to its first accepted WebSocket, <c>connected</c> frame included.</summary>
@@ -90,14 +97,8 @@ internal sealed partial class ServerProcess : IDisposable
     {
         var port = FreePort();
         var info = Executable(serverFolder, "SimpleChat");
-        info.WorkingDirectory = serverFolder; // whatever it writes stays out of the way
-        info.Environment["ASPNETCORE_ENVIRONMENT"] = "Development";
-        info.Environment["ASPNETCORE_URLS"] = $"http://127.0.0.1:{port}";
+        Configure(info, serverFolder, port);
         info.Environment["ConnectionStrings__Chat"] = $"Data Source={database}";
-        info.Environment["Chat__MessagesPerSecond"] = "0";
-        info.Environment["Chat__ConnectionsPerUser"] = "1000";
-        info.Environment["Chat__MaxConnections"] = "1000000";
-        info.Environment["Logging__LogLevel__Default"] = "Warning";
         if (countersSocket is not null)
         {
             info.Environment["DOTNET_STARTUP_HOOKS"] = typeof(ServerProcess).Assembly.Location;
@@ -107,19 +108,27 @@ internal sealed partial class ServerProcess : IDisposable
         return new ServerProcess("server", info, place, port);
     }
 
-    /// <summary>The relay baseline.</summary>
-    public static ServerProcess Relay()
+    /// <summary>A node, as free of limits and as quiet.</summary>
+    public static ServerProcess Node(string nodeFolder, string postgres, string redis, Place place)
     {
-        var port = FreePort();
-        var info = Executable(AppContext.BaseDirectory, "SimpleChat.Benchmarks");
-        info.ArgumentList.Add(RelayServer.Verb);
-        info.ArgumentList.Add(port.ToString(CultureInfo.InvariantCulture));
-        return new ServerProcess("relay", info, Place.OneCore, port);
+        var (info, port) = (Executable(nodeFolder, "SimpleChat.ScaleOut"), FreePort());
+        Configure(info, nodeFolder, port);
+        info.Environment["ConnectionStrings__Postgres"] = postgres;
+        info.Environment["ConnectionStrings__Redis"] = redis;
+        return new ServerProcess("node", info, place, port);
     }
 
+    /// <summary>The relay baseline.</summary>
+    public static ServerProcess Relay() => Ours("relay", RelayServer.Verb, Place.OneCore);
+
+    /// <summary>A SignalR server.</summary>
+    public static ServerProcess Peer(string postgres, string redis) =>
+        Ours("peer", PeerServer.Verb, Place.AllCores, "HTTP/1.1 101 ", postgres, redis);
+
     /// <summary>The folder of the server that was built along with this program.</summary>
-    public static string BuiltFolder() => Path.GetFullPath(
-        typeof(ServerProcess).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().Single(data => data.Key == "ServerFolder").Value!);
+    /// <param name="which">Where the build has noted it.</param>
+    public static string BuiltFolder(string which) => Path.GetFullPath(
+        typeof(ServerProcess).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().Single(data => data.Key == which).Value!);
 
     /// <summary>Ends whatever is still running; for when the run is given up.</summary>
     public static void KillAll()
@@ -177,7 +186,7 @@ internal sealed partial class ServerProcess : IDisposable
             socket.Send(Wire.Handshake(Port, "early", "chat"));
             var buffer = new byte[4096];
             var filled = 0;
-            while (buffer.AsSpan(0, filled).IndexOf("\"connected\""u8) < 0)
+            while (!Encoding.UTF8.GetString(buffer, 0, filled).Contains(_hello, StringComparison.Ordinal))
             {
                 var count = socket.Receive(buffer, filled, buffer.Length - filled, SocketFlags.None);
                 if (count == 0)
@@ -209,6 +218,27 @@ internal sealed partial class ServerProcess : IDisposable
     {
         lock (_output)
             return _output.Length == 0 ? "It said nothing." : $"It said:\n{_output}";
+    }
+
+    /// <summary>No limits, and no line for each request.</summary>
+    private static void Configure(ProcessStartInfo info, string folder, int port)
+    {
+        info.WorkingDirectory = folder; // whatever it writes stays out of the way
+        info.Environment["ASPNETCORE_ENVIRONMENT"] = "Development";
+        info.Environment["ASPNETCORE_URLS"] = $"http://127.0.0.1:{port}";
+        info.Environment["Chat__MessagesPerSecond"] = "0";
+        info.Environment["Chat__ConnectionsPerUser"] = "1000";
+        info.Environment["Chat__MaxConnections"] = "1000000";
+        info.Environment["Logging__LogLevel__Default"] = "Warning";
+    }
+
+    /// <summary>This very program, as a server.</summary>
+    private static ServerProcess Ours(string name, string verb, Place place, string hello = Connected, params string[] arguments)
+    {
+        var (info, port) = (Executable(AppContext.BaseDirectory, "SimpleChat.Benchmarks"), FreePort());
+        foreach (var argument in (string[])[verb, port.ToString(CultureInfo.InvariantCulture), .. arguments])
+            info.ArgumentList.Add(argument);
+        return new ServerProcess(name, info, place, port, hello);
     }
 
     /// <summary>The program's own executable if it has one, otherwise <c>dotnet</c> with its library.</summary>

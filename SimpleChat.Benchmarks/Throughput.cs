@@ -3,7 +3,10 @@ namespace SimpleChat.Benchmarks;
 /// <summary>How many messages per second, with so many sent and not yet confirmed that there is always something to do.</summary>
 internal static class Throughput
 {
-    private const int PairCount = 100, Window = 16, LoneWindow = 64;
+    /// <summary>How many write to each other, and how many messages each sends before it waits for an answer.</summary>
+    public const int PairCount = 100, Window = 16;
+
+    private const int LoneWindow = 64;
 
     /// <summary>What one round came to.</summary>
     /// <param name="Confirmed">Messages per second that the senders heard confirmed.</param>
@@ -61,7 +64,7 @@ internal static class Throughput
         {
             using var server = run.StartServer();
             using var crowd = Crowd.OneSender(server.Port, LoneWindow);
-            return Measure(server, crowd, run.Options, receipts: true);
+            return Measure([server], crowd, run.Options, receipts: true);
         }));
         run.Report.Add(line.AtLeast(10_000));
     }
@@ -95,7 +98,7 @@ internal static class Throughput
         {
             var counters = Path.ChangeExtension(run.NewFile(), "socket");
             using var server = ServerProcess.Chat(run.ServerFolder, run.NewFile(), countersSocket: counters);
-            using var crowd = Crowd.Pairs(server.Port, PairCount, Window);
+            using var crowd = Crowd.Pairs([server.Port], PairCount, Window);
             crowd.Start();
             Thread.Sleep(run.Options.Warmup);
             var (bytes, youngest, confirmed) = Read();
@@ -116,18 +119,20 @@ internal static class Throughput
             new Line("allocation", what, "bytes", [.. rounds], Note: $"{collections:0} collections in a million messages").AtMost(500));
     }
 
-    private static Result Pairs(ServerProcess server, Options options, bool receipts = true, bool clientMessageIds = false)
+    /// <summary>Between 100 pairs, once.</summary>
+    public static Result Pairs(ServerProcess server, Options options, bool receipts = true, bool clientMessageIds = false)
     {
-        using var crowd = Crowd.Pairs(server.Port, PairCount, Window, clientMessageIds);
-        return Measure(server, crowd, options, receipts);
+        using var crowd = Crowd.Pairs([server.Port], PairCount, Window, clientMessageIds);
+        return Measure([server], crowd, options, receipts);
     }
 
-    private static Result Measure(ServerProcess server, Crowd crowd, Options options, bool receipts)
+    /// <summary>Lets a crowd send for a while.</summary>
+    public static Result Measure(ServerProcess[] servers, Crowd crowd, Options options, bool receipts)
     {
         crowd.Start();
         Thread.Sleep(options.Warmup);
         crowd.Verdict.Check();
-        var load = Load.Measure(server);
+        var load = Load.Measure(servers);
         var (start, confirmed, arrived) = (Stopwatch.GetTimestamp(), crowd.Confirmed, crowd.Arrived);
         Thread.Sleep(options.Measured);
         (confirmed, arrived) = (crowd.Confirmed - confirmed, crowd.Arrived - arrived);
@@ -137,7 +142,8 @@ internal static class Throughput
         return result;
     }
 
-    private static Line LineOf(string mode, string what, List<Result> rounds) => new(
+    /// <summary>The line of the table.</summary>
+    public static Line LineOf(string mode, string what, List<Result> rounds) => new(
         mode,
         what,
         "messages/s",

@@ -8,7 +8,7 @@ namespace SimpleChat.Benchmarks;
 /// </summary>
 internal static class Wire
 {
-    public const byte Text = 1, Close = 8, Ping = 9, Pong = 10;
+    public const byte Continuation = 0, Text = 1, Close = 8, Ping = 9, Pong = 10;
 
     /// <summary>Bytes before a masked payload of at most 65535 bytes, in its longer form.</summary>
     public const int LongHeader = 8;
@@ -24,15 +24,21 @@ internal static class Wire
         $"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: {subprotocol}\r\n\r\n");
 
     /// <summary>Reads one server frame off the front of <paramref name="data"/>. False: it isn't whole yet.</summary>
+    /// <param name="data">What has come.</param>
+    /// <param name="opcode">The frame's.</param>
+    /// <param name="payload">What it holds.</param>
+    /// <param name="length">How long it is with its header.</param>
+    /// <param name="fragments">The server may send a message in several frames.</param>
     /// <exception cref="NotProvenException">A frame that this server has no reason to send.</exception>
-    public static bool TryRead(ReadOnlySpan<byte> data, out byte opcode, out ReadOnlySpan<byte> payload, out int length)
+    public static bool TryRead(
+        ReadOnlySpan<byte> data, out byte opcode, out ReadOnlySpan<byte> payload, out int length, bool fragments = false)
     {
         opcode = 0;
         payload = default;
         length = 0;
         if (data.Length < 2)
             return false;
-        if ((data[0] & 0xf0) != 0x80 || (data[1] & 0x80) != 0)
+        if ((data[0] & (fragments ? 0x70 : 0xf0)) != (fragments ? 0 : 0x80) || (data[1] & 0x80) != 0)
             throw new NotProvenException($"A fragmented, extended or masked frame from the server: 0x{data[0]:x2}{data[1]:x2}.");
         int size = data[1], header = 2;
         if (size == 126)

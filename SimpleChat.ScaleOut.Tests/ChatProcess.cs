@@ -10,22 +10,20 @@ namespace SimpleChat.Tests;
 /// </summary>
 internal sealed partial class ChatProcess : IAsyncDisposable
 {
-    private readonly Engines _engines;
-    private readonly string _postgres, _redis;
+    private readonly Func<int, string[]> _settings;
     private readonly Node[] _nodes;
     private int _turn;
 
-    /// <param name="engines">Where PostgreSQL and Redis are.</param>
-    /// <param name="postgres"><c>ConnectionStrings:Postgres</c>.</param>
     /// <param name="count">How many nodes.</param>
-    public ChatProcess(Engines engines, string postgres, int count)
+    /// <param name="settings">Arguments of a node: where PostgreSQL and Redis are, and what else.</param>
+    public ChatProcess(int count, Func<int, string[]> settings)
     {
-        _engines = engines;
-        (_postgres, _redis) = (postgres, engines.NewRedis());
+        _settings = settings;
         _nodes = new Node[count];
         Http = new HttpClient(new InTurn(this)) { BaseAddress = new Uri("http://127.0.0.1") };
     }
 
+    /// <summary>Leads to all of them, in turn.</summary>
     public HttpClient Http { get; }
 
     public Uri Url
@@ -39,9 +37,12 @@ internal sealed partial class ChatProcess : IAsyncDisposable
         }
     }
 
+    /// <summary>Where this node is.</summary>
+    public Uri UrlOf(int node) => _nodes[node].Url!;
+
     public async Task<ChatProcess> StartAsync()
     {
-        await Task.WhenAll(Enumerable.Range(0, _nodes.Length).Select(StartNodeAsync));
+        await Task.WhenAll(Enumerable.Range(0, _nodes.Length).Select(node => StartNodeAsync(node)));
         return this;
     }
 
@@ -59,13 +60,18 @@ internal sealed partial class ChatProcess : IAsyncDisposable
         kill.WaitForExit();
     }
 
-    public async Task StartNodeAsync(int number)
+    /// <summary>Waits until it has died.</summary>
+    public Task DeathOf(int node) => _nodes[node].Process.WaitForExitAsync().OrFail("the end of the node");
+
+    /// <param name="number">Which node.</param>
+    /// <param name="diesAt">A moment of the <c>StartupHook</c> at which it dies, and the how manieth time; null for none.</param>
+    public async Task StartNodeAsync(int number, string? diesAt = null)
     {
         var start = new ProcessStartInfo("dotnet",
         [
             Path.Combine(AppContext.BaseDirectory, "SimpleChat.ScaleOut.dll"), "--urls", "http://127.0.0.1:0",
-            $"--ConnectionStrings:Postgres={_postgres}", $"--ConnectionStrings:Redis={_redis}", $"--ScaleOut:Node=node{number}",
-            "--Chat:MessagesPerSecond=0", "--Chat:ConnectionsPerUser=99", "--Logging:LogLevel:SimpleChat=Information",
+            $"--ScaleOut:Node=node{number}", "--Chat:MessagesPerSecond=0", "--Chat:ConnectionsPerUser=99",
+            "--Logging:LogLevel:SimpleChat=Information", .. _settings(number),
         ])
         {
             RedirectStandardOutput = true,
@@ -74,6 +80,12 @@ internal sealed partial class ChatProcess : IAsyncDisposable
         start.Environment["ASPNETCORE_ENVIRONMENT"] = "Development";
         start.Environment["DOTNET_hostBuilder__reloadConfigOnChange"] = "false"; // a machine has few file watchers to give
         start.Environment["DOTNET_EnableDiagnostics"] = "0"; // whoever is killed would leave its debugger's pipes in the temporary folder
+        if (diesAt is not null)
+        {
+            start.Environment["DOTNET_STARTUP_HOOKS"] = typeof(StartupHook).Assembly.Location;
+            start.Environment[StartupHook.CrashVariable] = diesAt;
+        }
+
         var node = new Node(new Process { StartInfo = start });
         var listens = new TaskCompletionSource<Uri>(TaskCreationOptions.RunContinuationsAsynchronously);
         node.Process.OutputDataReceived += (_, line) => Hear(line.Data);

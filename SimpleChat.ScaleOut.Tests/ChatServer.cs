@@ -40,6 +40,9 @@ internal sealed class ChatServer : IAsyncDisposable
     /// <summary>The nodes' clock; null for the real one. Another one may be set while they are stopped.</summary>
     public TimeProvider? Time { get; set; }
 
+    /// <summary>A clock of each node's own, by its number; null if they share one.</summary>
+    public Func<int, TimeProvider>? TimeOf { get; init; }
+
     /// <summary>Where PostgreSQL and Redis are; null for those of the whole run.</summary>
     public Engines? Engines { get; init; }
 
@@ -79,7 +82,7 @@ internal sealed class ChatServer : IAsyncDisposable
 
         try
         {
-            _nodes = [.. Enumerable.Range(0, Count).Select(_ => new Factory(this))];
+            _nodes = [.. Enumerable.Range(0, Count).Select(number => new Factory(this, number))];
             foreach (var node in _nodes)
             {
                 node.UseKestrel();
@@ -167,7 +170,7 @@ internal sealed class ChatServer : IAsyncDisposable
         }
     }
 
-    private sealed class Factory(ChatServer server) : WebApplicationFactory<ScaleOutOptions>
+    private sealed class Factory(ChatServer server, int number) : WebApplicationFactory<ScaleOutOptions>
     {
         protected override void ConfigureWebHost(IWebHostBuilder builder)
         {
@@ -179,7 +182,7 @@ internal sealed class ChatServer : IAsyncDisposable
             foreach (var (key, value) in server._settings)
                 builder.UseSetting(key, value);
             builder.ConfigureLogging(logging => logging.ClearProviders().AddProvider(server.Log));
-            if (server.Time is { } time)
+            if ((server.TimeOf?.Invoke(number) ?? server.Time) is { } time)
                 builder.ConfigureTestServices(services => services.AddSingleton(time));
         }
     }

@@ -12,21 +12,22 @@ namespace SimpleChat.Tests;
 [Trait("Category", Battery.Category)]
 public sealed class ClusterBattery(ITestOutputHelper output)
 {
-    private const int Nodes = 2, OverWebSocket = 10, OverHttp = 2;
+    private const int OverWebSocket = 10, OverHttp = 2;
 
     /// <summary>A moment in a batch, and one between its commit and everything else: long enough to be hit by a kill.</summary>
     private const string Slow = "  PERFORM pg_sleep(0.005); COMMIT; PERFORM pg_sleep(0.005);";
 
-    [Fact]
-    public async Task I1_I3_What_was_confirmed_comes_out_once_and_in_order_whichever_part_fails()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task I1_I3_What_was_confirmed_comes_out_once_and_in_order_whichever_part_fails(bool announcementsAreLost)
     {
         var random = new Random(Battery.Seed(output));
         using var engines = new Engines();
-        var postgres = engines.NewDatabase();
-        var database = new NpgsqlConnectionStringBuilder(postgres).Database!;
-        using (var schema = new StreamReader(typeof(PostgresDatabase).Assembly.GetManifestResourceStream("chat.postgres.sql")!))
-            engines.Execute(database, (await schema.ReadToEndAsync()).Replace("  COMMIT;", Slow, StringComparison.Ordinal));
-        await using var server = await new ChatProcess(engines, postgres, Nodes).StartAsync();
+        await using var cluster = await Cluster.StartAsync(
+            engines, schema => schema.Replace("  COMMIT;", Slow, StringComparison.Ordinal),
+            announcementsAreLost ? () => new LossyCable(engines.RedisPort, new Random(random.Next())) : null);
+        var server = cluster.Server;
         string[] names = [.. Enumerable.Range(0, OverWebSocket + OverHttp).Select(i => $"user{i}")];
         var users = names.Select((name, i) =>
             new CrashUser(name, i >= OverWebSocket, names, new Random(random.Next()), window: 1)).ToArray();
@@ -41,62 +42,83 @@ public sealed class ClusterBattery(ITestOutputHelper output)
                 await Task.Delay(50); // of a client that was cut off
             }
         })));
-        (string Name, Func<Task> Do)[] faults =
+        (string Name, Func<int, Task> Do)[] faults =
         [
-            ("a node is killed", async () =>
+            ("a node is killed", async node =>
             {
-                var node = random.Next(Nodes);
                 server.Kill(node);
                 await Moment();
                 await server.StartNodeAsync(node);
             }),
-            ("PostgreSQL is killed", async () =>
+            ("a node dies after COMMIT", node => DieAsync(node, "meter:simplechat.commit.size")),
+            ("a node dies after the answer", node => DieAsync(node, "meter:simplechat.messages.stored")),
+            ("PostgreSQL is killed", async _ =>
             {
                 engines.KillPostgres();
                 await Moment();
                 engines.StartPostgres();
             }),
-            ("Redis is killed, and comes back empty", async () =>
+            ("Redis is killed, and comes back empty", async _ =>
             {
                 engines.KillRedis();
                 await Moment();
                 engines.StartRedis();
             }),
-            ("Redis is emptied", () => TellRedis("FLUSHALL")),
-            ("subscribers of Redis are cut", () => TellRedis("CLIENT", "KILL", "TYPE", "pubsub")),
-            ("a node stands still", async () =>
+            ("Redis is emptied", _ => TellRedis("FLUSHALL")),
+            ("subscribers of Redis are cut", _ => TellRedis("CLIENT", "KILL", "TYPE", "pubsub")),
+            ("a node stands still", async node =>
             {
-                var node = random.Next(Nodes);
                 server.Signal(node, "STOP");
                 await Moment();
                 server.Signal(node, "CONT");
             }),
+            ("a node is cut off from PostgreSQL", node => StallAsync(cluster.ToPostgres(node))),
+            ("a node is cut off from Redis", node => StallAsync(cluster.ToRedis(node))),
         ];
         var rounds = Battery.Rounds(faults.Length);
         for (var round = 0; round < rounds; round++)
         {
-            var before = Volatile.Read(ref confirmed);
-            await Deadline.UntilAsync(() => Task.FromResult(Volatile.Read(ref confirmed) > before + 20), "messages to be confirmed");
+            await ConfirmAsync(20);
             var fault = faults[round % faults.Length];
-            await fault.Do();
+            await fault.Do(random.Next(Cluster.Nodes));
             output.WriteLine($"{round}: {fault.Name}, after {confirmed} confirmed");
         }
 
-        var last = Volatile.Read(ref confirmed);
-        await Deadline.UntilAsync(() => Task.FromResult(Volatile.Read(ref confirmed) > last + 50), "messages to be confirmed at the end");
+        await ConfirmAsync(50);
         await stop.CancelAsync();
         await load.OrFail("the end of the load");
-        var stored = await ReadAsync(postgres);
+        var stored = await ReadAsync(cluster.Postgres);
         foreach (var user in users)
             await user.DrainAsync(server);
 
         var verdict = Checker.Check([.. users.Select(user => user.Record)], stored);
-        output.WriteLine(verdict.ToString());
+        output.WriteLine($"{verdict}\nannouncements to node0: {cluster.ToRedis(0)}; to node1: {cluster.ToRedis(1)}");
         // A node that has fallen behind may offer what was acknowledged elsewhere less than a second ago: the contract says so.
         Assert.Empty(verdict.Findings.Where(finding => finding.Wrong != Wrong.PushedAfterDelivered).Take(20));
         Assert.True(verdict.Confirmed > rounds * 20, "Hardly anything was confirmed: there was no load.");
 
         Task Moment() => Task.Delay(random.Next(1000)); // of a fault, not a wait for something
+
+        Task ConfirmAsync(int count)
+        {
+            var before = Volatile.Read(ref confirmed);
+            return Deadline.UntilAsync(() => Task.FromResult(Volatile.Read(ref confirmed) > before + count), "messages to be confirmed");
+        }
+
+        async Task DieAsync(int node, string moment)
+        {
+            server.Kill(node);
+            await server.StartNodeAsync(node, $"{moment}:{1 + random.Next(50)}");
+            await server.DeathOf(node);
+            await server.StartNodeAsync(node);
+        }
+
+        async Task StallAsync(Cable cable)
+        {
+            cable.Stall();
+            await Task.Delay(random.Next(6000)); // beyond the patience of whoever waits for an answer
+            cable.Mend();
+        }
 
         Task TellRedis(params string[] command)
         {

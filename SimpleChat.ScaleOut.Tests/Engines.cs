@@ -1,8 +1,10 @@
-using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using Npgsql;
+using Process = System.Diagnostics.Process;
+using ProcessStartInfo = System.Diagnostics.ProcessStartInfo;
+using Stopwatch = System.Diagnostics.Stopwatch;
 
 namespace SimpleChat.Tests;
 
@@ -14,17 +16,23 @@ internal sealed class Engines : IDisposable
 {
     private static readonly Lazy<Engines> s_shared = new(() => new Engines());
 
+    /// <summary>Starts a program that Linux ends together with its parent. Said after the user was changed, which would clear it.</summary>
+    private static readonly string[] s_endsWithParent = ["setpriv", "--pdeathsig=INT"];
+
     private static int s_databases;
 
     private readonly DirectoryInfo _folder;
+    private readonly string[] _sizes;
     private Process? _postgres, _redis;
 
     /// <summary>Makes a database cluster and starts both.</summary>
-    public Engines()
+    /// <param name="folder">Where; null for memory, where there is room: how durable a disk is, is not what tests are about.</param>
+    /// <param name="roomy">Whether PostgreSQL has the memory and the log that it has by default, rather than little.</param>
+    public Engines(string? folder = null, bool roomy = false)
     {
-        // In memory, where there is room: how durable a disk is, is not what these tests are about.
-        _folder = Directory.Exists("/dev/shm")
-            ? Directory.CreateDirectory($"/dev/shm/simplechat-{Guid.NewGuid():N}")
+        _sizes = roomy ? [] : ["-c", "shared_buffers=64MB", "-c", "max_wal_size=256MB"];
+        _folder = folder is not null ? Directory.CreateDirectory(folder)
+            : Directory.Exists("/dev/shm") ? Directory.CreateDirectory($"/dev/shm/simplechat-{Guid.NewGuid():N}")
             : Directory.CreateTempSubdirectory("simplechat-");
         (PostgresPort, RedisPort) = (FreePort(), FreePort());
         if (Environment.IsPrivilegedProcess)
@@ -58,6 +66,9 @@ internal sealed class Engines : IDisposable
         return PostgresOf(name);
     }
 
+    /// <summary>The name of a new database.</summary>
+    public static string NameOf(string postgres) => new NpgsqlConnectionStringBuilder(postgres).Database!;
+
     /// <summary><c>ConnectionStrings:Postgres</c> of a database.</summary>
     public string PostgresOf(string database, int? port = null) =>
         $"Host=127.0.0.1;Port={port ?? PostgresPort};Username=postgres;Database={database}";
@@ -69,9 +80,9 @@ internal sealed class Engines : IDisposable
     public void StartPostgres()
     {
         // As in production, but for the sizes: fsync, full_page_writes and synchronous_commit are on.
-        _postgres = StartEngine(AsPostgres(Binary("postgres")!, "-D", Data, "-k", _folder.FullName, "-h", "127.0.0.1",
-            "-p", $"{PostgresPort}", "-c", "max_connections=400", "-c", "shared_buffers=64MB", "-c", "max_wal_size=256MB",
-            "-c", "dynamic_shared_memory_type=mmap")); // a killed one leaves nothing outside of its folder
+        _postgres = StartEngine(AsPostgres([.. s_endsWithParent, Binary("postgres")!, "-D", Data, "-k", _folder.FullName,
+            "-h", "127.0.0.1", "-p", $"{PostgresPort}", "-c", "max_connections=400",
+            "-c", "dynamic_shared_memory_type=mmap", .. _sizes]));
         Until(() => Execute("postgres", "SELECT 1"), "PostgreSQL");
     }
 
@@ -86,8 +97,8 @@ internal sealed class Engines : IDisposable
 
     public void StartRedis()
     {
-        _redis = StartEngine(["redis-server", "--port", $"{RedisPort}", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
-            "--databases", "1000", "--dir", _folder.FullName]);
+        _redis = StartEngine([.. s_endsWithParent, "redis-server", "--port", $"{RedisPort}", "--bind", "127.0.0.1", "--save", "",
+            "--appendonly", "no", "--databases", "1000", "--dir", _folder.FullName]);
         Until(() =>
         {
             using var socket = new TcpClient("127.0.0.1", RedisPort);
@@ -144,7 +155,7 @@ internal sealed class Engines : IDisposable
 
     /// <summary>
     /// Whatever becomes of the tests, the engine ends with them: a shell waits for the end of its input, and stops it. The tests kill
-    /// nothing when they end: the runner kills them before they have found all of a process tree.
+    /// nothing when they end: the runner kills them before they have found all of a process tree. If it kills the shell, the engine ends too.
     /// </summary>
     private Process StartEngine(string[] command) => Start([
         "sh", "-c", "\"$@\" <&- & engine=$!; cat >/dev/null; kill -INT $engine; wait; rm -rf \"$0\"", _folder.FullName, .. command]);
@@ -178,7 +189,7 @@ internal sealed class Engines : IDisposable
             }
             catch (Exception e) when (e is NpgsqlException or SocketException && Stopwatch.GetElapsedTime(started) < Deadline.Time)
             {
-                Thread.Yield();
+                Thread.Sleep(20); // each attempt takes time from what it waits for
             }
             catch (Exception e) when (e is NpgsqlException or SocketException)
             {
@@ -193,16 +204,4 @@ internal sealed class Engines : IDisposable
         listener.Start();
         return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
-}
-
-/// <summary>A test of two nodes: skipped with a reason where the engines are missing.</summary>
-internal sealed class FactAttribute : Xunit.FactAttribute
-{
-    public FactAttribute() => Skip = Engines.Missing;
-}
-
-/// <summary>The same with cases.</summary>
-internal sealed class TheoryAttribute : Xunit.TheoryAttribute
-{
-    public TheoryAttribute() => Skip = Engines.Missing;
 }

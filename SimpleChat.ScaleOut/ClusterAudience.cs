@@ -10,12 +10,13 @@ namespace SimpleChat.ScaleOut;
 /// <param name="here">The map of this node's connections.</param>
 /// <param name="everywhere">The map of all nodes.</param>
 /// <param name="chain">Brings the commits of all nodes.</param>
+/// <param name="look">Reads what was not announced.</param>
 /// <param name="announcer">Tells the other nodes.</param>
 /// <param name="options">The limits.</param>
 /// <param name="log">Hears when Redis is away.</param>
 internal sealed partial class ClusterAudience(
-    Connections here, RedisMap everywhere, CommitChain chain, Announcer announcer, ChatOptions options, ILogger<ClusterAudience> log)
-    : IAudience
+    Connections here, RedisMap everywhere, CommitChain chain, TailLook look, Announcer announcer, ChatOptions options,
+    ILogger<ClusterAudience> log) : IAudience
 {
     /// <summary>Locks under which the users' numbers are sent: those of one user leave in order.</summary>
     private readonly Lock[] _turns = [.. Enumerable.Range(0, 64).Select(_ => new Lock())];
@@ -27,6 +28,7 @@ internal sealed partial class ClusterAudience(
     /// <summary>Adds it to this node's map, and then asks the map of all nodes. While Redis is away each node has its own limit.</summary>
     public async ValueTask<Refusal?> TryAddAsync(Connection connection)
     {
+        await look.CatchUpAsync();
         if (here.TryAdd(connection) is { } refusal)
             return refusal;
         if (!connection.IsAttended)

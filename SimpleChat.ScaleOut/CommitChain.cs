@@ -107,7 +107,7 @@ internal sealed class CommitChain(Action<Commit> offer, TimeProvider time)
         }
     }
 
-    /// <summary>How many commits of this node have begun. Whoever looks at the database notes it before.</summary>
+    /// <summary>How many commits of this node have begun. Whoever has looked at the database notes it afterwards.</summary>
     public long Begun
     {
         get

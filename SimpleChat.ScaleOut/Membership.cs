@@ -23,7 +23,7 @@ internal sealed partial class Membership(
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         await redis.ConnectAsync();
-        redis.Restored += () => _beatNow.Release();
+        redis.Changed += () => _beatNow.Release();
         var heard = await redis.Subscriber.SubscribeAsync(Hearing.Channel(map.Incarnation));
         heard.OnMessage(message => Hear((byte[])message.Message!)); // one after another, in the order in which they come
         await map.RenewAsync();

@@ -44,6 +44,7 @@ internal static class Node
         services.AddSingleton<WebhookTurn>(provider => provider.GetRequiredService<WebhookOwner>().WaitAsync);
         services.AddHostedService<Membership>();
         services.AddHostedService(provider => provider.GetRequiredService<WebhookOwner>());
-        services.AddHostedService<TailLook>();
+        services.AddSingleton<TailLook>();
+        services.AddHostedService(provider => provider.GetRequiredService<TailLook>());
     }
 }

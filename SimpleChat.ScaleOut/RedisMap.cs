@@ -72,12 +72,12 @@ internal sealed class RedisMap(RedisServer redis)
     /// <summary>This start of this node. A restarted node is another one.</summary>
     public string Incarnation { get; } = Guid.NewGuid().ToString("N");
 
-    /// <summary>Renews this node's entry.</summary>
+    /// <summary>Renews this node's entry, and finds out whether Redis answers.</summary>
     /// <returns>Whether it was there, and all nodes that are there.</returns>
     public async Task<(bool WasThere, string[] Living)> RenewAsync()
     {
-        var found = (string[])(await redis.Commands.ScriptEvaluateAsync(
-            RenewScript, [Nodes], [Incarnation, (long)Expiry.TotalMilliseconds]))!;
+        var found = (string[])(await redis.EvaluateAsync(
+            RenewScript, [Nodes], [Incarnation, (long)Expiry.TotalMilliseconds], isProbe: true))!;
         return (found[0] == "1", found[1..]);
     }
 
@@ -88,7 +88,7 @@ internal sealed class RedisMap(RedisServer redis)
     /// <param name="user">The user.</param>
     /// <param name="count">How many attended connections this node has of the user now.</param>
     /// <param name="limit">How many the user may have.</param>
-    public async Task<bool> TryJoinAsync(string user, int count, int limit) => (int)await redis.Commands.ScriptEvaluateAsync(
+    public async Task<bool> TryJoinAsync(string user, int count, int limit) => (int)await redis.EvaluateAsync(
         JoinScript, [Nodes, Key(user)], [Incarnation, count, limit, (long)UserExpiry.TotalSeconds]) == 1;
 
     /// <summary>Says how many attended connections this node has of the user. Nobody waits for it, and in the order of the calls.</summary>
@@ -106,12 +106,12 @@ internal sealed class RedisMap(RedisServer redis)
 
     /// <summary>Whether a living node has an attended connection of the user.</summary>
     public async Task<bool> IsOnlineAsync(string user) =>
-        (int)await redis.Commands.ScriptEvaluateAsync(OnlineScript, [Nodes, Key(user)]) == 1;
+        (int)await redis.EvaluateAsync(OnlineScript, [Nodes, Key(user)]) == 1;
 
     /// <summary>The nodes that are there, and those that have each of these users.</summary>
     public async Task<(string[] Living, Dictionary<string, string[]> Where)> FindAsync(IReadOnlyList<string> users)
     {
-        var found = (RedisResult[])(await redis.Commands.ScriptEvaluateAsync(WhereScript, [Nodes, .. users.Select(Key)]))!;
+        var found = (RedisResult[])(await redis.EvaluateAsync(WhereScript, [Nodes, .. users.Select(Key)]))!;
         var where = new Dictionary<string, string[]>(users.Count, StringComparer.Ordinal);
         for (var i = 0; i < users.Count; i++)
             where[users[i]] = (string[])found[i + 1]!;

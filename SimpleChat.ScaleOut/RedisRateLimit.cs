@@ -22,22 +22,16 @@ internal sealed class RedisRateLimit(RedisServer redis, string user, int message
         return granted
         """;
 
-    /// <summary>After a call that failed, Redis is left alone for this long.</summary>
-    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
-
     private readonly Lock _gate = new();
     private readonly RateLimit _local = new(messagesPerSecond, time);
 
-    // Guarded by _gate.
-    private int _taken;
-    private long? _failedAt;
+    private int _taken; // guarded by _gate
 
     /// <summary>What is taken counts as sent in Redis: a new limit allows no more.</summary>
     public bool IsFull => _local.IsFull;
 
     public async ValueTask<bool> TryTakeAsync()
     {
-        bool isAway;
         lock (_gate)
         {
             if (_taken > 0)
@@ -45,15 +39,11 @@ internal sealed class RedisRateLimit(RedisServer redis, string user, int message
                 _taken--;
                 return true;
             }
-
-            isAway = _failedAt is { } failedAt && time.GetElapsedTime(failedAt) < Pause;
         }
 
-        if (isAway)
-            return await _local.TryTakeAsync();
         try
         {
-            var granted = (int)await redis.Commands.ScriptEvaluateAsync(
+            var granted = (int)await redis.EvaluateAsync(
                 Script, [$"chat:rate:{user}"], [messagesPerSecond, 2 * messagesPerSecond, Math.Max(1, messagesPerSecond / 10)]);
             lock (_gate)
                 _taken += Math.Max(0, granted - 1);
@@ -61,8 +51,6 @@ internal sealed class RedisRateLimit(RedisServer redis, string user, int message
         }
         catch (Exception e) when (RedisServer.IsAway(e))
         {
-            lock (_gate)
-                _failedAt = time.GetTimestamp();
             return await _local.TryTakeAsync();
         }
     }

@@ -12,18 +12,19 @@ internal sealed class RedisServer : IAsyncDisposable
     private readonly string? _connectionString;
     private readonly string _node;
     private ConnectionMultiplexer? _redis;
+    private volatile bool _isAway;
 
     public RedisServer(IConfiguration configuration, ScaleOutOptions options) =>
         (_connectionString, _node) = (configuration.GetConnectionString("Redis"), options.Node);
 
-    /// <summary>Commands go here. They fail at once while Redis is away.</summary>
+    /// <summary>Commands for whose outcome nobody waits.</summary>
     public IDatabase Commands => _redis!.GetDatabase();
 
     /// <summary>What is heard from other nodes comes from here.</summary>
     public ISubscriber Subscriber => _redis!.GetSubscriber();
 
-    /// <summary>Called when Redis is there again. It may be empty.</summary>
-    public event Action? Restored;
+    /// <summary>Called when Redis has stopped to answer, or is there again. It may be empty then.</summary>
+    public event Action? Changed;
 
     /// <summary>Connects.</summary>
     /// <exception cref="StartException">It cannot be reached.</exception>
@@ -45,7 +46,7 @@ internal sealed class RedisServer : IAsyncDisposable
             options.HeartbeatInterval = TimeSpan.FromMilliseconds(250);
             options.KeepAlive = 2; // seconds
             _redis = await ConnectionMultiplexer.ConnectAsync(options);
-            _redis.ConnectionRestored += (_, _) => Restored?.Invoke();
+            _redis.ConnectionRestored += (_, _) => Changed?.Invoke();
         }
         catch (ArgumentException e)
         {
@@ -54,6 +55,32 @@ internal sealed class RedisServer : IAsyncDisposable
         catch (RedisException e)
         {
             throw new StartException($"Redis cannot be reached where ConnectionStrings:Redis says: {Explain(e)}", e);
+        }
+    }
+
+    /// <summary>
+    /// Runs a script. A Redis that does not answer is waited for once, for a second. From then on scripts fail at once, until a probe has
+    /// succeeded.
+    /// </summary>
+    /// <param name="script">What to run.</param>
+    /// <param name="keys">Its KEYS.</param>
+    /// <param name="values">Its ARGV.</param>
+    /// <param name="isProbe">Whether it is to find out whether Redis answers again.</param>
+    public async Task<RedisResult> EvaluateAsync(string script, RedisKey[] keys, RedisValue[]? values = null, bool isProbe = false)
+    {
+        if (_isAway && !isProbe)
+            throw new RedisException("Redis does not answer.");
+        try
+        {
+            var result = await Commands.ScriptEvaluateAsync(script, keys, values);
+            _isAway &= !isProbe;
+            return result;
+        }
+        catch (Exception e) when (IsAway(e) && !_isAway)
+        {
+            _isAway = true;
+            Changed?.Invoke();
+            throw;
         }
     }
 

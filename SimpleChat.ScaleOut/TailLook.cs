@@ -21,32 +21,56 @@ internal sealed partial class TailLook(CommitChain chain, PostgresReader reader,
     /// <summary>Commits of this node are added soon after PostgreSQL has answered, unless it does not answer.</summary>
     private static readonly TimeSpan OwnPatience = TimeSpan.FromSeconds(1);
 
+    /// <summary>What was committed longer ago than this was offered, if the last look succeeded.</summary>
+    private static readonly TimeSpan MaxLag = TimeSpan.FromMilliseconds(600);
+
+    /// <summary>Whoever joins waits for the next look at most this long.</summary>
+    private static readonly TimeSpan JoinPatience = TimeSpan.FromSeconds(1);
+
     private const int PageSize = 1000;
+
+    private long _seen = time.GetTimestamp(); // what was committed before it was offered
+    private TaskCompletionSource _next = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>
+    /// Waits until this node knows what was committed lately. A node that stood still, or was cut off, would push to whoever joins it what
+    /// was delivered elsewhere meanwhile.
+    /// </summary>
+    public async ValueTask CatchUpAsync()
+    {
+        if (time.GetElapsedTime(Volatile.Read(ref _seen)) > MaxLag)
+            await Volatile.Read(ref _next).Task.WaitAsync(JoinPatience, time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         using var ticks = new PeriodicTimer(Tick, time);
         var looked = time.GetTimestamp();
+        var isAway = false;
         try
         {
             while (await ticks.WaitForNextTickAsync(stoppingToken))
             {
                 try
                 {
-                    var begun = chain.Begun;
-                    if (chain.Missing(Patience) is var (_, upTo))
-                    {
-                        await ReadAsync(upTo, begun, stoppingToken);
-                    }
-                    else if (time.GetElapsedTime(looked) >= Look)
+                    if (time.GetElapsedTime(looked) >= Look)
                     {
                         looked = time.GetTimestamp();
-                        await ReadAsync(await reader.ReadLastIdAsync(), begun, stoppingToken);
+                        await ReadAsync(await reader.ReadLastIdAsync(), stoppingToken);
+                        isAway = false;
+                        Volatile.Write(ref _seen, looked);
+                        Interlocked.Exchange(ref _next, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously))
+                            .SetResult();
+                    }
+                    else if (!isAway && chain.Missing(Patience) is var (_, upTo))
+                    {
+                        await ReadAsync(upTo, stoppingToken);
                     }
                 }
                 catch (Exception e) when (StorageFault.Is(e))
                 {
-                    Log.Failed(log, PostgresFault.Explain(e)); // tried again at the next tick, and the writer says what is wrong
+                    Log.Failed(log, PostgresFault.Explain(e)); // tried again at the next look, and the writer says what is wrong
+                    isAway = true;
                 }
             }
         }
@@ -58,11 +82,10 @@ internal sealed partial class TailLook(CommitChain chain, PostgresReader reader,
 
     /// <summary>Reads all that the chain misses up to this id.</summary>
     /// <param name="upTo">The id, which is committed.</param>
-    /// <param name="begun">How many commits of this node had begun before that was known.</param>
     /// <param name="stop">The node stops.</param>
-    private async Task ReadAsync(long upTo, long begun, CancellationToken stop)
+    private async Task ReadAsync(long upTo, CancellationToken stop)
     {
-        var started = time.GetTimestamp();
+        var (started, begun) = (time.GetTimestamp(), chain.Begun); // if one of them is this node's, its commit has begun by now
         while (chain.Known < upTo && !chain.HasAdded(begun) && time.GetElapsedTime(started) < OwnPatience)
             await Task.Delay(1, stop);
         while (chain.Known is var known && known < upTo)

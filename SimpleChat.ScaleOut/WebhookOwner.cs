@@ -15,6 +15,14 @@ internal sealed partial class WebhookOwner(
     /// <summary>How often a node tries to become the owner, and how late it hears of a registration.</summary>
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
+    /// <summary>
+    /// PostgreSQL ends a session that says nothing for so long, and the lock goes with it: a node may be cut off, and the line not closed.
+    /// The node itself gives up before, after <see cref="AnswerTimeout"/> seconds without an answer.
+    /// </summary>
+    private const string ReleaseWhenSilent = "SET idle_session_timeout = '6s'";
+
+    private const int AnswerTimeout = 4;
+
     private TaskCompletionSource _turn = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Waits until this node is the owner.</summary>
@@ -49,14 +57,20 @@ internal sealed partial class WebhookOwner(
     private async Task FollowAsync(NpgsqlConnection connection, CancellationToken stop)
     {
         var registry = services.GetRequiredService<WebhookRegistry>();
+        await ExecuteAsync(ReleaseWhenSilent);
         while (!stop.IsCancellationRequested)
         {
             // A lock that is held already is taken once more, which harms nothing: all go with the connection.
-            await using var command = new NpgsqlCommand("SELECT pg_try_advisory_lock(5082)", connection);
-            if ((bool)(await command.ExecuteScalarAsync(stop))!)
+            if (await ExecuteAsync("SELECT pg_try_advisory_lock(5082)") is true)
                 Volatile.Read(ref _turn).TrySetResult();
             await registry.RefreshAsync();
             await Task.Delay(Interval, time, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
+        async Task<object?> ExecuteAsync(string sql)
+        {
+            await using var command = new NpgsqlCommand(sql, connection) { CommandTimeout = AnswerTimeout };
+            return await command.ExecuteScalarAsync(stop);
         }
     }
 

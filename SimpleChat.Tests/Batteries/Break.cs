@@ -6,6 +6,12 @@ namespace SimpleChat.Tests.Batteries;
 /// <param name="Edits">The change.</param>
 internal sealed record Break(string Name, string Battery, params Break.Edit[] Edits)
 {
+    /// <summary>The project that is broken.</summary>
+    public string Server { get; init; } = "SimpleChat";
+
+    /// <summary>The project that has the battery.</summary>
+    public string Tests => $"{Server}.Tests";
+
     /// <summary>In a file of the server, a piece of source that is there exactly once, and what takes its place.</summary>
     internal sealed record Edit(string File, string From, string To);
 
@@ -177,9 +183,29 @@ internal sealed record Break(string Name, string Battery, params Break.Edit[] Ed
                 """, "connection.UserRequests = 0;")),
         new("nobody is slowed down", nameof(SecurityBattery),
             new Edit("Steps.cs", "if (await sender.TakeMessageAsync())", "if (sender is not null)")),
+
+        OfNodes("there is no pen", "ClusterBattery",
+            new Edit("chat.postgres.sql", "    PERFORM pg_advisory_xact_lock(5080);\n    SELECT greatest", "    SELECT greatest")),
+        OfNodes("the pen and the highest id are taken in one statement", "ClusterBattery",
+            new Edit("chat.postgres.sql", "    PERFORM pg_advisory_xact_lock(5080);\n    SELECT greatest", "    SELECT greatest"),
+            new Edit("chat.postgres.sql", "LIMIT 1) m ON true;",
+                "LIMIT 1) m ON true, (SELECT pg_advisory_xact_lock(5080)) AS pen;")),
+        OfNodes("the chain offers what comes early", "ClusterBattery",
+            new Edit("CommitChain.cs", "if (commit.Id == _known + 1)", "if (commit.Id > _known)")),
+        OfNodes("nobody looks how far the database is", "What_a_node_commits_and_dies_before_it_announces",
+            new Edit("TailLook.cs", "await ReadAsync(await reader.ReadLastIdAsync(), stoppingToken);",
+                "await reader.ReadLastIdAsync();")),
+        OfNodes("the map decides who is pushed to", "What_the_map_has_forgotten",
+            new Edit("ClusterAudience.cs", "connection.FallBehind(commit.Id);", "connection.Signal.Set();")),
+        OfNodes("whoever joins a node that stood still is not kept waiting", "A_node_that_stood_still",
+            new Edit("ClusterAudience.cs", "await look.CatchUpAsync();", "")),
     ];
 
     public override string ToString() => $"{Battery}: {Name}";
+
+    /// <summary>One of two nodes.</summary>
+    private static Break OfNodes(string name, string battery, params Edit[] edits) =>
+        new(name, battery, edits) { Server = "SimpleChat.ScaleOut" };
 
     private static Break ConfirmedBeforeCommit(string battery) => new("confirmed before COMMIT", battery,
         new Edit("Writer.cs", "_transaction.Commit();", """

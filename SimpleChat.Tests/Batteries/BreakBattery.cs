@@ -16,8 +16,8 @@ public sealed partial class BreakBattery(ITestOutputHelper output)
     /// <summary>A battery that has not ended after so long has caught nothing.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
 
-    /// <summary>Below a project, what it was built to; and the folder from which the tests start the server.</summary>
-    private const string Built = "bin/Release/net10.0", Tests = $"SimpleChat.Tests/{Built}";
+    /// <summary>Below a project, what it was built to.</summary>
+    private const string Built = "bin/Release/net10.0";
 
     private static readonly string[] NotCopied =
         [".git", "bin", "obj", "node_modules", "TestResults", "chat.db", "chat.db-wal", "chat.db-shm", "chat.db.lock"];
@@ -36,9 +36,10 @@ public sealed partial class BreakBattery(ITestOutputHelper output)
 
         using var copy = new TempFolder();
         Copy(new DirectoryInfo(ArchitectureTests.Root), copy.File(""));
-        await BuildAsync("SimpleChat.Tests", copy.File(""));
-        foreach (var battery in tried.Select(broken => broken.Battery).Distinct())
-            Assert.Null(await FindAsync(new Break("nothing is broken", battery), copy.File("")));
+        foreach (var tests in tried.Select(broken => broken.Tests).Distinct())
+            await BuildAsync(tests, copy.File(""));
+        foreach (var (battery, server) in tried.Select(broken => (broken.Battery, broken.Server)).Distinct())
+            Assert.Null(await FindAsync(new Break("nothing is broken", battery) { Server = server }, copy.File("")));
 
         var unnoticed = new List<Break>();
         foreach (var broken in tried)
@@ -46,8 +47,9 @@ public sealed partial class BreakBattery(ITestOutputHelper output)
             var changes = Change(broken);
             foreach (var (file, source) in changes)
                 await File.WriteAllTextAsync(copy.File(file), source.Broken);
-            await BuildAsync("SimpleChat", copy.File(""));
-            File.Copy(copy.File($"SimpleChat/{Built}/SimpleChat.dll"), copy.File($"{Tests}/SimpleChat.dll"), overwrite: true);
+            await BuildAsync(broken.Server, copy.File(""));
+            File.Copy(copy.File($"{broken.Server}/{Built}/{broken.Server}.dll"),
+                copy.File($"{broken.Tests}/{Built}/{broken.Server}.dll"), overwrite: true); // from where the tests start it
             var found = await FindAsync(broken, copy.File(""));
             foreach (var (file, source) in changes)
                 await File.WriteAllTextAsync(copy.File(file), source.Sound);
@@ -64,7 +66,8 @@ public sealed partial class BreakBattery(ITestOutputHelper output)
     /// <returns>Which test failed, and how; null if none did.</returns>
     private static async Task<string?> FindAsync(Break broken, string copy)
     {
-        var (tested, report) = await DotnetAsync(copy, "test", $"{Tests}/SimpleChat.Tests.dll", "--filter", broken.Battery);
+        var (tested, report) =
+            await DotnetAsync(copy, "test", $"{broken.Tests}/{Built}/{broken.Tests}.dll", "--filter", broken.Battery);
         if (tested is null or 0)
             return null;
         var failure = Failure().Match(report);
@@ -74,8 +77,8 @@ public sealed partial class BreakBattery(ITestOutputHelper output)
 
     private static async Task BuildAsync(string project, string copy)
     {
-        var (code, said) = await DotnetAsync(
-            copy, "build", project, "-c", "Release", "--disable-build-servers", "-p:TreatWarningsAsErrors=false", "-p:RunAnalyzers=false");
+        var (code, said) = await DotnetAsync(copy, "build", project, "-c", "Release", "--disable-build-servers",
+            "-p:TreatWarningsAsErrors=false", "-p:RunAnalyzers=false", "-p:Contract=all");
         Assert.True(code == 0, $"It does not compile: {said}");
     }
 
@@ -111,9 +114,10 @@ public sealed partial class BreakBattery(ITestOutputHelper output)
         return changes;
     }
 
-    /// <summary>The one file of the server with this name, from the repository's folder.</summary>
+    /// <summary>The one file of the server, or of a node, with this name, from the repository's folder.</summary>
     private static string Find(string name) => Path.GetRelativePath(ArchitectureTests.Root, Assert.Single(
-        Directory.GetFiles(Path.Combine(ArchitectureTests.Root, "SimpleChat"), name, SearchOption.AllDirectories)));
+        ((string[])["SimpleChat", "SimpleChat.ScaleOut"]).SelectMany(project =>
+            Directory.GetFiles(Path.Combine(ArchitectureTests.Root, project), name, SearchOption.AllDirectories))));
 
     private static void Copy(DirectoryInfo from, string to)
     {

@@ -1,0 +1,13 @@
+namespace SimpleChat.Tests;
+
+/// <summary>A test of two nodes: skipped with a reason where the engines are missing.</summary>
+internal sealed class FactAttribute : Xunit.FactAttribute
+{
+    public FactAttribute() => Skip = Engines.Missing;
+}
+
+/// <summary>The same with cases.</summary>
+internal sealed class TheoryAttribute : Xunit.TheoryAttribute
+{
+    public TheoryAttribute() => Skip = Engines.Missing;
+}
