@@ -16,12 +16,20 @@ internal sealed partial class Announcer(RedisServer redis, RedisMap map, TimePro
     /// <summary>The most bytes of text in an announcement. Further messages go without, and are read by whoever needs them.</summary>
     private const int MaxText = 1024 * 1024;
 
+    /// <summary>
+    /// Where users are is asked again after so long. A node where one connects meanwhile gets no text, and reads it. Which nodes there are
+    /// is asked each time, because only they are told of receipts.
+    /// </summary>
+    private static readonly TimeSpan Memory = TimeSpan.FromSeconds(1);
+
     /// <summary>How often a node that has nothing to tell says so: who lost the last announcement finds out.</summary>
     private static readonly TimeSpan Beat = TimeSpan.FromSeconds(1);
 
     private readonly Lock _gate = new();
     private readonly Signal _signal = new();
     private readonly Dictionary<string, long> _numbers = new(StringComparer.Ordinal); // of the last announcement to each node
+    private readonly Dictionary<string, string[]> _where = new(StringComparer.Ordinal); // user id → nodes
+    private long _askedSince;
 
     // Guarded by _gate.
     private List<Commit> _commits = [];
@@ -72,11 +80,16 @@ internal sealed partial class Announcer(RedisServer redis, RedisMap map, TimePro
         if (!isDue)
             return;
         string[] living = [];
-        Dictionary<string, string[]> where = [];
+        if (time.GetElapsedTime(_askedSince) > Memory)
+        {
+            _where.Clear();
+            _askedSince = time.GetTimestamp();
+        }
+
         try
         {
-            string[] users = [.. commits.Select(commit => commit.From).Concat(commits.Select(commit => commit.To)).Distinct()];
-            (living, where) = await map.FindAsync(users);
+            var users = commits.Select(commit => commit.From).Concat(commits.Select(commit => commit.To));
+            living = await map.FindAsync([.. users.Where(user => !_where.ContainsKey(user)).Distinct()], _where);
         }
         catch (Exception e) when (RedisServer.IsAway(e))
         {
@@ -94,7 +107,7 @@ internal sealed partial class Announcer(RedisServer redis, RedisMap map, TimePro
         Trim(commits);
         foreach (var node in living.Where(node => node != map.Incarnation))
             Publish(node, new Announcement(map.Incarnation, _numbers[node], commits, receipts)
-                .Write(user => where.TryGetValue(user, out var nodes) && nodes.Contains(node)));
+                .Write(user => _where.TryGetValue(user, out var nodes) && nodes.Contains(node)));
     }
 
     private void Publish(string node, byte[] announcement)

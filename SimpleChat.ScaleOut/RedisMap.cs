@@ -108,14 +108,16 @@ internal sealed class RedisMap(RedisServer redis)
     public async Task<bool> IsOnlineAsync(string user) =>
         (int)await redis.EvaluateAsync(OnlineScript, [Nodes, Key(user)]) == 1;
 
-    /// <summary>The nodes that are there, and those that have each of these users.</summary>
-    public async Task<(string[] Living, Dictionary<string, string[]> Where)> FindAsync(IReadOnlyList<string> users)
+    /// <summary>Finds the nodes that have each of these users.</summary>
+    /// <param name="users">The users.</param>
+    /// <param name="where">Gets what was found, for each of them.</param>
+    /// <returns>The nodes that are there.</returns>
+    public async Task<string[]> FindAsync(IReadOnlyList<string> users, Dictionary<string, string[]> where)
     {
         var found = (RedisResult[])(await redis.EvaluateAsync(WhereScript, [Nodes, .. users.Select(Key)]))!;
-        var where = new Dictionary<string, string[]>(users.Count, StringComparer.Ordinal);
         for (var i = 0; i < users.Count; i++)
             where[users[i]] = (string[])found[i + 1]!;
-        return ((string[])found[0]!, where);
+        return (string[])found[0]!;
     }
 
     private static RedisKey Key(string user) => $"chat:user:{user}";

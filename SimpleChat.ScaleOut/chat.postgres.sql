@@ -16,11 +16,12 @@ CREATE TABLE MessageDB (
 
 -- A repeat is not a second message.
 CREATE UNIQUE INDEX MessageDB_ByClientMessageId ON MessageDB (Sender, ClientMessageId) WHERE ClientMessageId IS NOT NULL;
--- What a user sent and what a user received, by id: history without "with", resuming and catching up.
-CREATE INDEX MessageDB_BySender ON MessageDB (Sender, Id);
-CREATE INDEX MessageDB_ByRecipient ON MessageDB (Recipient, Id);
+-- What a user sent and what a user received, by id: history without "with", resuming and catching up. No key comes twice, so that to look
+-- for duplicates would be in vain.
+CREATE INDEX MessageDB_BySender ON MessageDB (Sender, Id) WITH (deduplicate_items = off);
+CREATE INDEX MessageDB_ByRecipient ON MessageDB (Recipient, Id) WITH (deduplicate_items = off);
 -- One direction of a conversation, by id: history with "with", and whom a user has written to.
-CREATE INDEX MessageDB_ByConversation ON MessageDB (Sender, Recipient, Id);
+CREATE INDEX MessageDB_ByConversation ON MessageDB (Sender, Recipient, Id) WITH (deduplicate_items = off);
 
 -- For people: texts that can be read.
 CREATE VIEW Messages AS
@@ -71,6 +72,7 @@ LANGUAGE plpgsql AS $$
 DECLARE
   last_at bigint;
   now_at bigint;
+  known bigint[];                                        -- which of the messages were there before
 BEGIN
   IF cardinality(inboxes) > 0 THEN
     WITH deleted AS (
@@ -86,14 +88,16 @@ BEGIN
     SELECT greatest(m.Id, e.Id), greatest(m.SentAt, e.SentAt) INTO base, last_at
       FROM MessageDB_Erased e LEFT JOIN (SELECT Id, SentAt FROM MessageDB ORDER BY Id DESC LIMIT 1) m ON true;
     now_at := floor(extract(epoch FROM clock_timestamp()) * 1000);
-    WITH new AS MATERIALIZED (
-      SELECT x.o, row_number() OVER (ORDER BY x.o) AS n, x.s, x.r, x.t, greatest(last_at, least(x.a, now_at)) AS at, x.c
-      FROM unnest(senders, recipients, texts, received, names) WITH ORDINALITY AS x(s, r, t, a, c, o)
-      LEFT JOIN LATERAL (SELECT true AS known FROM MessageDB m WHERE m.Sender = x.s AND m.ClientMessageId = x.c LIMIT 1) k ON true
-      WHERE k.known IS NULL),
-    message AS (INSERT INTO MessageDB SELECT base + n, s, r, t, at, c FROM new),
-    waiting AS (INSERT INTO InboxDB SELECT r, base + n, s FROM new)
-    SELECT array_agg(o::int ORDER BY o), array_agg(at ORDER BY o) INTO fresh, times FROM new;
+    SELECT coalesce(array_agg(o ORDER BY o), '{}') INTO known FROM unnest(senders, names) WITH ORDINALITY AS x(s, c, o)
+      WHERE EXISTS (SELECT FROM MessageDB m WHERE m.Sender = x.s AND m.ClientMessageId = x.c);
+    INSERT INTO MessageDB
+      SELECT base + o - width_bucket(o, known), s, r, t, greatest(last_at, least(a, now_at)), c -- ids leave out what is known
+      FROM unnest(senders, recipients, texts, received, names) WITH ORDINALITY AS x(s, r, t, a, c, o) WHERE o <> ALL (known);
+    INSERT INTO InboxDB
+      SELECT r, base + o - width_bucket(o, known), s
+      FROM unnest(senders, recipients) WITH ORDINALITY AS x(s, r, o) WHERE o <> ALL (known);
+    SELECT array_agg(o::int ORDER BY o), array_agg(greatest(last_at, least(a, now_at)) ORDER BY o) INTO fresh, times
+      FROM unnest(received) WITH ORDINALITY AS x(a, o) WHERE o <> ALL (known);
   END IF;
   IF cardinality(inboxes) + cardinality(erasing) + cardinality(senders) = 0 THEN -- to find out whether a message could be stored
     PERFORM pg_advisory_xact_lock(5080);
