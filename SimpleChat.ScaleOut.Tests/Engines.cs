@@ -155,7 +155,8 @@ internal sealed class Engines : IDisposable
 
     /// <summary>
     /// Whatever becomes of the tests, the engine ends with them: a shell waits for the end of its input, and stops it. The tests kill
-    /// nothing when they end: the runner kills them before they have found all of a process tree. If it kills the shell, the engine ends too.
+    /// nothing when they end: the runner kills them before they have found all of a process tree. If the shell is killed, the engine ends
+    /// too.
     /// </summary>
     private Process StartEngine(string[] command) => Start([
         "sh", "-c", "\"$@\" <&- & engine=$!; cat >/dev/null; kill -INT $engine; wait; rm -rf \"$0\"", _folder.FullName, .. command]);
