@@ -150,7 +150,7 @@ public sealed class FaultTests(ITestOutputHelper output)
         var writers = new List<ChatClient>();
         for (var i = 0; i < 10; i++)
             writers.Add(await cluster.ConnectAsync(i % Cluster.Nodes, $"writer{i}"));
-        await using var bob = await cluster.ConnectAsync(0, "bob");
+        await using var bob = await cluster.ConnectAsync(0, "bob", "chat.ack"); // says nothing: writers hear answers alone
         var ids = new List<long>();
         var isBack = new TaskCompletionSource();
         var load = Task.WhenAll(writers.Select(writer => Task.Run(async () =>
