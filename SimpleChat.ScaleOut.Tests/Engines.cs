@@ -91,6 +91,8 @@ internal sealed class Engines : IDisposable
     {
         _postgres!.Kill(entireProcessTree: true);
         _postgres.WaitForExit();
+        while (Directory.EnumerateDirectories("/proc").Any(process => new FileInfo($"{process}/cwd").LinkTarget == Data))
+            Thread.Sleep(1); // it does not start beside a process of the last start
         File.Delete(Path.Combine(Data, "postmaster.pid"));
         NpgsqlConnection.ClearAllPools();
     }

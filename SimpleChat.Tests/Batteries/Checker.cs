@@ -67,7 +67,7 @@ internal sealed record Verdict(int Confirmed, int CameOut, int Recovered, IReadO
 internal sealed class Checker(IReadOnlyCollection<Record> records, StoredState stored)
 {
     private readonly List<Finding> _findings = [];
-    private readonly Dictionary<(string From, string Text), (string To, string Name, int Number)> _sent = [];
+    private readonly Dictionary<(string From, string Text), (string To, string Name, int Number, int Line)> _sent = [];
     private readonly Dictionary<(string From, string Name), string> _texts = [];
     private readonly Dictionary<long, (string From, string Text)> _ids = [];
     private readonly Dictionary<(string From, string Text), long> _messages = [];
@@ -84,7 +84,7 @@ internal sealed class Checker(IReadOnlyCollection<Record> records, StoredState s
         {
             foreach (var entry in record.Entries.Where(entry => entry.Did == Did.Sent))
             {
-                _sent.TryAdd((record.User, entry.Text), (entry.Other, entry.Name, _sent.Count)); // a repeat keeps its first place
+                _sent.TryAdd((record.User, entry.Text), (entry.Other, entry.Name, _sent.Count, entry.Line)); // a repeat keeps its place
                 _texts.TryAdd((record.User, entry.Name), entry.Text);
             }
         }
@@ -102,7 +102,9 @@ internal sealed class Checker(IReadOnlyCollection<Record> records, StoredState s
                         break;
                     case Did.Received:
                         Identify(entry.Id, entry.Other, entry.Text);
-                        if (!_sent.TryGetValue((entry.Other, entry.Text), out var sent) || sent.To != record.User)
+                        // What the user sent over an earlier connection comes too, if it was stored later than this one was opened.
+                        if (!_sent.TryGetValue((entry.Other, entry.Text), out var sent)
+                            || (sent.To != record.User && (entry.Other != record.User || sent.Line >= entry.Line)))
                             Report(Wrong.Phantom, $"{record.User} received {entry.Id} from {entry.Other}: nobody sent it to {record.User}");
                         if (!cameOut.TryAdd(entry.Id, entry.SentAt) && cameOut[entry.Id] != entry.SentAt)
                             Report(Wrong.TimeFell, $"{entry.Id} came out with two times");

@@ -30,7 +30,7 @@ internal enum Did
 /// <param name="Other">The one it went to, or came from.</param>
 /// <param name="Text">The message's text; no sender sends the same twice.</param>
 /// <param name="SentAt">The server's time for it, in milliseconds since 1970-01-01 UTC.</param>
-/// <param name="Line">The connection it came over, counted by the client.</param>
+/// <param name="Line">The connection it went or came over, counted by the client.</param>
 internal readonly record struct Entry(
     long Order, Did Did, long Id = 0, string Name = "", string Other = "", string Text = "", long SentAt = 0, int Line = 0);
 
@@ -52,7 +52,8 @@ internal sealed class Record(string user)
     public void Connects() => Add(new Entry(0, Did.Connected, Line: ++_line));
 
     /// <summary>Before a message goes out.</summary>
-    public void Sends(string to, string text, string name) => Add(new Entry(0, Did.Sent, Name: name, Other: to, Text: text));
+    public void Sends(string to, string text, string name) => Add(
+        new Entry(0, Did.Sent, Name: name, Other: to, Text: text, Line: _line));
 
     public void WasConfirmed(string name, long id, long sentAt) => Add(new Entry(0, Did.WasConfirmed, id, name, SentAt: sentAt));
 
