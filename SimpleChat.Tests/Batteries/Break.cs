@@ -195,6 +195,8 @@ internal sealed record Break(string Name, string Battery, params Break.Edit[] Ed
         OfNodes("nobody looks how far the database is", "What_a_node_commits_and_dies_before_it_announces",
             new Edit("TailLook.cs", "await ReadAsync(await reader.ReadLastIdAsync(), stoppingToken);",
                 "await reader.ReadLastIdAsync();")),
+        OfNodes("the look does not wait for this node's own commit", "ClusterBattery",
+            new Edit("TailLook.cs", "(time.GetTimestamp(), chain.Begun)", "(time.GetTimestamp(), chain.Begun - 1)")),
         OfNodes("the map decides who is pushed to", "What_the_map_has_forgotten",
             new Edit("ClusterAudience.cs", "connection.FallBehind(commit.Id);", "connection.Signal.Set();")),
         OfNodes("whoever joins a node that stood still is not kept waiting", "A_node_that_stood_still",
