@@ -112,7 +112,7 @@ public sealed class TwoNodesTests
     [Theory]
     [InlineData("--ConnectionStrings:Postgres=Host=127.0.0.1;Port=1;Username=x;Database=x", "cannot be used")]
     [InlineData("--ConnectionStrings:Postgres=", "ConnectionStrings:Postgres is missing")]
-    [InlineData("--ConnectionStrings:Redis=127.0.0.1:1", "Redis cannot be reached")]
+    [InlineData("--ConnectionStrings:Redis=127.0.0.1:1,connectTimeout=500", "Redis cannot be reached")]
     [InlineData("--ScaleOut:Role=connections", "ScaleOut:Role is 'connections'")]
     [InlineData("ALTER DATABASE {0} SET synchronous_commit = off", "synchronous_commit=off")]
     [InlineData("CREATE TABLE MessageDB_Schema AS SELECT 99 AS Version", "schema version 99")]

@@ -9,6 +9,9 @@ namespace SimpleChat.ScaleOut;
 /// </summary>
 internal sealed class RedisServer : IAsyncDisposable
 {
+    /// <summary>How often the first connection is tried. A machine on which everything starts at once may be slow.</summary>
+    private const int StartAttempts = 3;
+
     private readonly string? _connectionString;
     private readonly string _node;
     private ConnectionMultiplexer? _redis;
@@ -38,14 +41,15 @@ internal sealed class RedisServer : IAsyncDisposable
             var options = ConfigurationOptions.Parse(_connectionString);
             options.ClientName = $"SimpleChat-{_node}";
             options.AbortOnConnectFail = true;
-            options.ConnectTimeout = 5000; // milliseconds, as below
+            if (!_connectionString.Contains("connectTimeout", StringComparison.OrdinalIgnoreCase))
+                options.ConnectTimeout = 5000; // milliseconds, as below
             options.AsyncTimeout = 1000;
             options.SyncTimeout = 1000;
             options.BacklogPolicy = BacklogPolicy.FailFast;
             options.ReconnectRetryPolicy = new LinearRetry(250);
             options.HeartbeatInterval = TimeSpan.FromMilliseconds(250);
             options.KeepAlive = 2; // seconds
-            _redis = await ConnectionMultiplexer.ConnectAsync(options);
+            _redis = await ConnectAsync(options);
             _redis.ConnectionRestored += (_, _) => Changed?.Invoke();
         }
         catch (ArgumentException e)
@@ -91,6 +95,21 @@ internal sealed class RedisServer : IAsyncDisposable
     {
         if (_redis is not null)
             await _redis.DisposeAsync();
+    }
+
+    private static async Task<ConnectionMultiplexer> ConnectAsync(ConfigurationOptions options)
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            try
+            {
+                return await ConnectionMultiplexer.ConnectAsync(options);
+            }
+            catch (RedisConnectionException) when (attempt < StartAttempts)
+            {
+                // Once more.
+            }
+        }
     }
 
     private static string Explain(RedisException e)
