@@ -24,7 +24,8 @@ internal sealed class PostgresTransaction : ITransaction
     private readonly List<PendingMessage> _messages = [];
     private readonly List<(PendingMessage Twin, int Of)> _twins = []; // repeats within the transaction
     private readonly Dictionary<(string Sender, string Name), int> _named = [];
-    private readonly List<(string User, IdRange Range, List<Receipt> Receipts)> _removals = [];
+    private readonly List<Removal> _removals = [];
+    private readonly List<Removal> _removalsAfter = []; // of what the transaction itself may store
     private readonly List<long> _erasing = [];
     private readonly List<Action> _others = [];
 
@@ -68,6 +69,7 @@ internal sealed class PostgresTransaction : ITransaction
         _twins.Clear();
         _named.Clear();
         _removals.Clear();
+        _removalsAfter.Clear();
         _erasing.Clear();
         _others.Clear();
     }
@@ -88,7 +90,12 @@ internal sealed class PostgresTransaction : ITransaction
         _messages.Add(message);
     }
 
-    public void Remove(string user, IdRange range, List<Receipt> receipts) => _removals.Add((user, range, receipts));
+    /// <summary>The procedure removes before it stores. Whoever acknowledges an id that is not there yet may mean one of this batch.</summary>
+    public void Remove(string user, IdRange range, List<Receipt> receipts)
+    {
+        var mayBeOfThisBatch = _messages.Count > 0 && range.Last > _chain.Known;
+        (mayBeOfThisBatch ? _removalsAfter : _removals).Add(new Removal(user, range, receipts));
+    }
 
     public void Erase(List<long> ids) => _erasing.AddRange(ids);
 
@@ -129,8 +136,10 @@ internal sealed class PostgresTransaction : ITransaction
         {
             foreach (var other in _others)
                 other();
-            for (var attempt = 1; !TryAppend(attempt < Attempts); attempt++)
-                ;
+            Append(_messages, _removals, _erasing);
+            FindRepeats();
+            if (_removalsAfter.Count > 0)
+                Append([], _removalsAfter, []);
         }
         catch (Exception e) when (e is NpgsqlException or InvalidOperationException or IOException)
         {
@@ -157,17 +166,24 @@ internal sealed class PostgresTransaction : ITransaction
         _connection.Dispose();
     }
 
-    /// <returns>False if another node was in the way, and the batch may be repeated.</returns>
-    private bool TryAppend(bool mayRepeat)
+    private void Append(List<PendingMessage> messages, List<Removal> removals, List<long> erasing)
     {
-        SetParameters();
-        _chain.CommitBegins();
+        SetParameters(messages, removals, erasing);
+        for (var attempt = 1; !TryAppend(messages, removals, mayRepeat: attempt < Attempts); attempt++)
+            ;
+    }
+
+    /// <returns>False if another node was in the way, and the batch may be repeated.</returns>
+    private bool TryAppend(List<PendingMessage> messages, List<Removal> removals, bool mayRepeat)
+    {
         var last = 0L;
+        if (messages.Count > 0)
+            _chain.CommitBegins();
         try
         {
             using var row = _append.ExecuteReader();
             row.Read();
-            last = Take(row);
+            last = Take(row, messages, removals);
             while (row.NextResult())
                 ;
         }
@@ -177,39 +193,39 @@ internal sealed class PostgresTransaction : ITransaction
         }
         finally
         {
-            _chain.CommitEnds(last);
+            if (messages.Count > 0)
+                _chain.CommitEnds(last);
         }
 
-        FindRepeats();
         return true;
     }
 
-    private void SetParameters()
+    private void SetParameters(List<PendingMessage> messages, List<Removal> removals, List<long> erasing)
     {
         var latest = 0L;
-        Set(0, _removals.Select(removal => removal.User));
-        Set(1, _removals.Select(removal => removal.Range.First));
-        Set(2, _removals.Select(removal => removal.Range.Last));
-        Set(3, _erasing);
-        Set(4, _messages.Select(message => message.Draft.From));
-        Set(5, _messages.Select(message => message.Draft.To));
-        Set(6, _messages.Select(message => message.Draft.Text));
-        Set(7, _messages.Select(message => latest = Math.Max(latest, message.Draft.ReceivedAt))); // a clock may have been set back
-        Set(8, _messages.Select(message => Utf8(message.Draft.ClientMessageId)));
+        Set(0, removals.Select(removal => removal.User));
+        Set(1, removals.Select(removal => removal.Range.First));
+        Set(2, removals.Select(removal => removal.Range.Last));
+        Set(3, erasing);
+        Set(4, messages.Select(message => message.Draft.From));
+        Set(5, messages.Select(message => message.Draft.To));
+        Set(6, messages.Select(message => message.Draft.Text));
+        Set(7, messages.Select(message => latest = Math.Max(latest, message.Draft.ReceivedAt))); // a clock may have been set back
+        Set(8, messages.Select(message => Utf8(message.Draft.ClientMessageId)));
 
         void Set<T>(int index, IEnumerable<T> values) => _append.Parameters[index].Value = values.ToArray();
     }
 
     /// <summary>Gives everybody what the procedure returned.</summary>
     /// <returns>The highest id of a new message, or 0.</returns>
-    private long Take(NpgsqlDataReader row)
+    private long Take(NpgsqlDataReader row, List<PendingMessage> messages, List<Removal> removals)
     {
         if (!row.IsDBNull(3))
         {
             var (of, ids, from) = (row.GetFieldValue<int[]>(3), row.GetFieldValue<long[]>(4), row.GetFieldValue<string[]>(5));
             for (var i = 0; i < of.Length; i++)
             {
-                var removal = _removals[of[i] - 1];
+                var removal = removals[of[i] - 1];
                 removal.Receipts.Add(new Receipt(ids[i], from[i], removal.User));
             }
         }
@@ -220,7 +236,7 @@ internal sealed class PostgresTransaction : ITransaction
         var (fresh, times) = (row.GetFieldValue<int[]>(1), row.GetFieldValue<long[]>(2));
         for (var i = 0; i < fresh.Length; i++)
         {
-            var pending = _messages[fresh[i] - 1];
+            var pending = messages[fresh[i] - 1];
             var draft = pending.Draft;
             pending.Became(new Message(++id, draft.From, draft.To, draft.Text, times[i]), isRepeat: false);
         }
@@ -261,6 +277,8 @@ internal sealed class PostgresTransaction : ITransaction
             command.Parameters.Add(new NpgsqlParameter { Value = value });
         command.ExecuteNonQuery();
     });
+
+    private sealed record Removal(string User, IdRange Range, List<Receipt> Receipts);
 
     private static byte[]? Utf8(string? name) => name is null ? null : Encoding.UTF8.GetBytes(name);
 }
