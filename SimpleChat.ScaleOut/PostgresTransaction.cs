@@ -90,7 +90,9 @@ internal sealed class PostgresTransaction : ITransaction
         _messages.Add(message);
     }
 
-    /// <summary>The procedure removes before it stores. Whoever acknowledges an id that is not there yet may mean one of this batch.</summary>
+    /// <summary>
+    /// The procedure removes before it stores. Whoever acknowledges an id that is not there yet may mean one of this batch.
+    /// </summary>
     public void Remove(string user, IdRange range, List<Receipt> receipts)
     {
         var mayBeOfThisBatch = _messages.Count > 0 && range.Last > _chain.Known;
