@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 
@@ -282,7 +283,7 @@ internal sealed class Bench : IAsyncDisposable
                     throw new LabException($"The five ways know no \"{command.What}\".");
             }
         }
-        catch (Exception e) when (e is HttpRequestException or OperationCanceledException)
+        catch (Exception e) when (e is HttpRequestException or SocketException or OperationCanceledException)
         {
             throw new LabException($"Alice's messages could not be sent: {e.Message}", e);
         }
@@ -308,7 +309,8 @@ internal sealed class Bench : IAsyncDisposable
                 request.Content = new StringContent(body.GetRawText(), System.Text.Encoding.UTF8, "application/json");
             using var answer = await _http.SendAsync(request);
         }
-        catch (Exception e) when (e is HttpRequestException or OperationCanceledException or FormatException or ArgumentException)
+        catch (Exception e) when (e is HttpRequestException or SocketException or OperationCanceledException or FormatException
+            or ArgumentException)
         {
             // The record has as much of it as there was.
         }

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using System.Net.WebSockets;
 using System.Text;
 using System.Text.Json;
@@ -82,7 +83,7 @@ internal sealed class Ways : IAsyncDisposable
             {
                 using var gone = await _http.DeleteAsync(new Uri($"http://{server}/webhook?user=webhook"));
             }
-            catch (HttpRequestException)
+            catch (Exception e) when (e is HttpRequestException or SocketException or OperationCanceledException)
             {
                 // The server is gone, and its webhook may as well be.
             }
@@ -105,9 +106,10 @@ internal sealed class Ways : IAsyncDisposable
                 {
                     await act(_over.Token);
                 }
-                catch (Exception e) when (e is HttpRequestException or IOException or WebSocketException or JsonException)
+                catch (Exception e) when (e is HttpRequestException or IOException or SocketException or WebSocketException
+                    or JsonException)
                 {
-                    // The server is away.
+                    // The server is away. A connection that is reset as it opens is a SocketException.
                 }
 
                 await Task.Delay(Again, _over.Token);
