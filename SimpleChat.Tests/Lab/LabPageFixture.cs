@@ -46,8 +46,8 @@ public sealed class LabPageFixture : IAsyncLifetime
         }
         finally
         {
-            Assert.Empty(errors); // first: what failed after an error failed because of it
             await _browser.CloseAsync();
+            Assert.Empty(errors); // instead of what failed afterwards: it failed because of them
         }
 
         async Task RunAsync()
