@@ -3,7 +3,7 @@ using System.Net.Sockets;
 namespace SimpleChat.Tests;
 
 /// <summary>A cable to an engine or a node. It may stall: what is on its way waits, and neither end is told.</summary>
-internal sealed class Cable(Uri server) : Relay(server, "/")
+internal class Cable(Uri server) : Relay(server, "/")
 {
     private readonly Valve _requests = new(), _answers = new();
 
