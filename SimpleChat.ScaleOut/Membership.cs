@@ -24,7 +24,7 @@ internal sealed partial class Membership(
     {
         await redis.ConnectAsync();
         redis.Changed += () => _beatNow.Release();
-        var heard = await redis.Subscriber.SubscribeAsync(Hearing.Channel(map.Incarnation));
+        var heard = await redis.SubscribeAsync(Hearing.Channel(map.Incarnation));
         heard.OnMessage(message => Hear((byte[])message.Message!)); // one after another, in the order in which they come
         await map.RenewAsync();
         _running = Task.WhenAll(Task.Run(() => announcer.RunAsync(_stop.Token), CancellationToken.None), BeatAsync());

@@ -23,7 +23,7 @@ internal sealed class RedisServer : IAsyncDisposable
     /// <summary>Commands for whose outcome nobody waits.</summary>
     public IDatabase Commands => _redis!.GetDatabase();
 
-    /// <summary>What is heard from other nodes comes from here.</summary>
+    /// <summary>What is told to other nodes goes here.</summary>
     public ISubscriber Subscriber => _redis!.GetSubscriber();
 
     /// <summary>Called when Redis has stopped to answer, or is there again. It may be empty then.</summary>
@@ -95,6 +95,25 @@ internal sealed class RedisServer : IAsyncDisposable
     {
         if (_redis is not null)
             await _redis.DisposeAsync();
+    }
+
+    /// <summary>
+    /// Hears a channel from now on. Redis has a connection for that alone, which may come a little later than the one for commands. It is
+    /// waited for, for 5 seconds.
+    /// </summary>
+    public async Task<ChannelMessageQueue> SubscribeAsync(RedisChannel channel)
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            try
+            {
+                return await Subscriber.SubscribeAsync(channel);
+            }
+            catch (Exception e) when (IsAway(e) && attempt < 50)
+            {
+                await Task.Delay(100);
+            }
+        }
     }
 
     private static async Task<ConnectionMultiplexer> ConnectAsync(ConfigurationOptions options)
