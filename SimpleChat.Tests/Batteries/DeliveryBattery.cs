@@ -107,7 +107,7 @@ public sealed class DeliveryBattery(ITestOutputHelper output)
         using var folder = new TempFolder();
         await using var server = await StartAsync(
             folder.DatabasePath, TimeSpan.FromSeconds(30) / Hurry, TimeSpan.FromSeconds(15) / Hurry, TimeSpan.FromSeconds(30) / Hurry);
-        await HoardAsync(server.Url, messages: 8000);
+        await HoardAsync(server.Url, messages: 12_000);
         await Task.WhenAll(ReadAsync(bytesPerSecond: 20_000 * Hurry), ReadAsync(bytesPerSecond: 60_000 * Hurry));
 
         async Task ReadAsync(int bytesPerSecond)
