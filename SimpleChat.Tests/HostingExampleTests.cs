@@ -67,7 +67,7 @@ public sealed class HostingExampleTests
         {
             await http.PostAsJsonAsync("/messages?user=alice", new { to = "bob", text = "survives" });
             server.Kill();
-            await server.WaitForExitAsync().OrFail("its end");
+            await server.WaitForExitAsync();
         }
 
         using var next = Start();
@@ -84,8 +84,7 @@ public sealed class HostingExampleTests
         {
             var line = "";
             while (!line.StartsWith("SimpleChat listens on ", StringComparison.Ordinal)) // … http://127.0.0.1:41234. Try: …
-                line = await server.StandardOutput.ReadLineAsync().OrFail("where it listens")
-                    ?? throw new InvalidOperationException("The server did not start.");
+                line = await server.StandardOutput.ReadLineAsync() ?? throw new InvalidOperationException("The server did not start.");
             return new HttpClient { BaseAddress = new Uri(line.Split(' ')[3].TrimEnd('.')) };
         }
     }
