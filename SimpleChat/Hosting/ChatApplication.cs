@@ -17,6 +17,7 @@ namespace SimpleChat.Hosting;
 /// <summary>Puts the server together: its services, the middleware that each request passes, and the endpoints.</summary>
 internal static class ChatApplication
 {
+    /// <summary>Adds the chat: all services, with the defaults of their settings.</summary>
     public static void AddChat(this WebApplicationBuilder builder)
     {
         Defaults.Add(builder, WebhookOptions.InDevelopment);

@@ -4,12 +4,13 @@ using SimpleChat.Settings;
 
 namespace SimpleChat.Hosting;
 
+/// <summary>Runs a server from its command line to its exit code.</summary>
 internal static class Server
 {
     /// <summary>Starts the server and runs it until it is told to stop.</summary>
     /// <param name="args">The command line.</param>
     /// <param name="add">Adds its services.</param>
-    /// <param name="errors">Where that line goes; null for standard error.</param>
+    /// <param name="errors">Where the line goes that says why it could not; null for standard error.</param>
     /// <returns>0, or 1 after one line that says why it could not start or go on.</returns>
     public static async Task<int> RunAsync(string[] args, Action<WebApplicationBuilder> add, TextWriter? errors = null)
     {
