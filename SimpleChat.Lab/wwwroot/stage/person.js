@@ -9,7 +9,7 @@ const QUESTIONS = [
 
 const MEANINGS = {
   outbox: "sent, and not answered yet: it is sent again", position: "the newest message that was shown",
-  unacked: "shown, and not known to be acknowledged",
+  "to ack": "shown; the ack is not out, or went out over a line that broke",
 };
 
 const STATES = { open: "online", trying: "no line", left: "away" };
@@ -130,6 +130,6 @@ function memoryOf(tabs) {
   return [
     fact("outbox", outbox.length === 0 ? "empty" : short(outbox.join(", "), 14), outbox.length > 0),
     fact("position", String(Math.max(0, ...tabs.map(([, tab]) => tab.position)))),
-    fact("unacked", unacked.length === 0 ? "none" : short(unacked.join(" "), 12), unacked.length > 0),
+    fact("to ack", unacked.length === 0 ? "none" : short(unacked.join(" "), 12), unacked.length > 0),
   ];
 }

@@ -39,7 +39,8 @@ const lines = {
   open: ({ who, down }) => ({ arrow: "down", who, label: firstLine(down) ?? "open", note: "from here on: frames" }),
   refused: ({ who, down }) => ({ arrow: "down", who, label: firstLine(down) ?? "no connection", note: "refused", tone: "bad" }),
   closed: ({ who, line, code, reason, by }) => ({
-    chip: true, who, label: `line ${line} closed`, note: [by && `by the ${by}`, code && `code ${code}`, reason].filter(Boolean).join(", "),
+    chip: true, who, label: `line ${line} ${code ? "closed" : "broke"}`,
+    note: [by && (code ? `by the ${by}` : `at the ${by}’s end`), code && `code ${code}`, reason].filter(Boolean).join(", "),
   }),
   cut: ({ who, line }) => ({ who, label: `line ${line} is cut`, note: "what was on its way is gone", tone: "bad" }),
 };
