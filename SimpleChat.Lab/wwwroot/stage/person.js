@@ -67,7 +67,7 @@ export class PersonPane {
     const first = tabs[0]?.[1];
     const state = ["open", "trying"].find(one => tabs.some(([, tab]) => tab.state === one)) ?? "left";
     is.dataset.state = state;
-    say(is, STATES[state] + (state === "open" && openOf(tabs).length > 1 ? ` in ${openOf(tabs).length} tabs` : ""));
+    say(is, openOf(tabs).length > 1 ? `${openOf(tabs).length} tabs` : STATES[state]);
     say(line, state === "left" ? "Connect" : "Leave");
     say(second, openOf(tabs).length > 1 ? "Close tab 1" : "2nd tab");
     second.hidden = state !== "open";
