@@ -89,12 +89,22 @@ public sealed class Browser : IAsyncLifetime
         });
         context.SetDefaultTimeout((float)Deadline.Time.TotalMilliseconds);
         context.WebError += (_, error) => _errors.Enqueue(error.Error);
+        context.RequestFailed += (_, request) =>
+        {
+            if (IsOfThePage(request) && request.Failure != "net::ERR_ABORTED") // a page that is left aborts what it still loads
+                _errors.Enqueue($"{request.Url} did not load: {request.Failure}");
+        };
+        context.Response += (_, response) =>
+        {
+            if (IsOfThePage(response.Request) && response.Status >= 400)
+                _errors.Enqueue($"{response.Url} did not load: {response.Status}");
+        };
         return context;
     }
 
     /// <summary>
-    /// Closes what a test has opened: a page whose server is gone would go on trying. Fails if a script of theirs threw something that
-    /// nobody caught.
+    /// Closes what a test has opened: a page whose server is gone would go on trying. Fails if a script or a style sheet of theirs did not
+    /// load, or if a script threw something that nobody caught.
     /// </summary>
     internal async Task CloseAsync()
     {
@@ -104,6 +114,8 @@ public sealed class Browser : IAsyncLifetime
         _errors.Clear();
         Assert.Empty(errors);
     }
+
+    private static bool IsOfThePage(IRequest request) => request.ResourceType is "script" or "stylesheet";
 
     internal static string Address(Uri server, string? user, string? with = null) =>
         new Uri(server, user is null ? "" : $"?user={user}" + (with is null ? "" : $"&with={with}")).AbsoluteUri;

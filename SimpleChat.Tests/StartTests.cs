@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using Microsoft.Data.Sqlite;
 
@@ -116,6 +118,27 @@ public sealed class StartTests : IDisposable
             if (locking == "DISABLED")
                 server.Variables["DOTNET_SYSTEM_IO_DISABLEFILELOCKING"] = "1";
             return server;
+        }
+    }
+
+    [Fact]
+    public async Task A_stopped_server_leaves_no_lock_behind_even_if_a_program_that_is_just_being_started_has_copies_of_its_handles()
+    {
+        if (!OperatingSystem.IsLinux())
+            return;
+        await using var server = await new ChatServer().StartAsync();
+        string[] names = [server.DatabasePath, server.DatabasePath + ".lock"];
+        var copies = new DirectoryInfo("/proc/self/fd").EnumerateFileSystemInfos().Where(open => names.Contains(open.LinkTarget))
+            .Select(open => Duplicate(int.Parse(open.Name, CultureInfo.InvariantCulture))).ToList();
+        try
+        {
+            Assert.True(copies.Count >= names.Length);
+            await server.RestartAsync();
+        }
+        finally
+        {
+            foreach (var copy in copies)
+                _ = Close(copy);
         }
     }
 
@@ -443,4 +466,10 @@ public sealed class StartTests : IDisposable
         command.CommandText = sql;
         command.ExecuteNonQuery();
     }
+
+    [DllImport("libc", EntryPoint = "dup")]
+    private static extern int Duplicate(int file);
+
+    [DllImport("libc", EntryPoint = "close")]
+    private static extern int Close(int file);
 }

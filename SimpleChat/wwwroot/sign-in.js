@@ -9,6 +9,7 @@ import { $, say } from "./screen/dom.js";
 const TOKEN = "token"; // rows of this tab's storage
 const SIGNED_OUT = "signed-out"; // who has: Back does not sign anybody in again
 const PROBLEM = "problem"; // why one was signed out
+const PATIENCE = 5_000; // milliseconds: a page that waits for a silent server shows nothing
 
 /** Resolves to who has signed in: at once where that is known already. */
 export async function signedIn() {
@@ -61,10 +62,11 @@ function withAToken() {
   });
 }
 
-/** In Development a name is enough; elsewhere the answer is 401. */
+/** In Development a name is enough; elsewhere the answer is 401. Without an answer, the line will try and say what is wrong. */
 async function isDevelopment() {
   try {
-    const answer = await fetch(here("/users/someone/presence?user=someone"), { cache: "no-store" });
+    const answer = await fetch(
+      here("/users/someone/presence?user=someone"), { cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
     return answer.status !== 401;
   } catch {
     return true;

@@ -42,8 +42,12 @@ internal sealed class DatabaseLock : IDisposable
 
     public void Dispose()
     {
-        _inode?.Dispose();
-        _lock?.Dispose();
+        foreach (var held in (IDisposable?[])[_inode, _lock])
+        {
+            if (held is SafeFileHandle file)
+                Linux.Unlock(file); // a process that is just being started has a copy of the handle, so closing alone would not do
+            held?.Dispose();
+        }
     }
 
     private void TakeFile() => _lock = OperatingSystem.IsLinux() ? Take(_path, $"its lock {_path}", Linux.Lock) : TakeAnywhere();

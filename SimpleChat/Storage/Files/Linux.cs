@@ -14,9 +14,9 @@ internal static class Linux
 
     private const int ReadWrite = 2, Create = 0x40, NonBlocking = 0x800, CloseOnExec = 0x80000;
     private const int OwnerAlone = 0x180; // mode 0600
-    private const int ExclusiveLock = 2, DoNotWait = 4; // flock
+    private const int ExclusiveLock = 2, DoNotWait = 4, NoLock = 8; // flock
     private const int SetOpenFileLock = 37; // F_OFD_SETLK
-    private const short WriteLock = 1; // F_WRLCK
+    private const short WriteLock = 1, NoRangeLock = 2; // F_WRLCK, F_UNLCK
     private const int CurrentFolder = -100, DoNotFollow = 0x100; // AT_FDCWD, AT_SYMLINK_NOFOLLOW
     private const uint BasicFields = 0x7ff; // STATX_BASIC_STATS
 
@@ -51,9 +51,18 @@ internal static class Linux
     /// closing another handle does not drop it. It does not affect the locks of SQLite or of .NET.
     /// </summary>
     /// <returns>0, or the error: <see cref="TryAgain"/> if somebody else holds it.</returns>
-    public static int LockInode(SafeFileHandle file)
+    public static int LockInode(SafeFileHandle file) => SetInodeLock(file, WriteLock);
+
+    /// <summary>Drops both locks, even if another process has inherited the open file.</summary>
+    public static void Unlock(SafeFileHandle file)
     {
-        var range = new FileLock { Type = WriteLock, Start = LockByte, Length = 1 };
+        _ = SetInodeLock(file, NoRangeLock);
+        _ = flock(file, NoLock);
+    }
+
+    private static int SetInodeLock(SafeFileHandle file, short type)
+    {
+        var range = new FileLock { Type = type, Start = LockByte, Length = 1 };
         return fcntl(file, SetOpenFileLock, ref range) == 0 ? 0 : Marshal.GetLastPInvokeError();
     }
 
