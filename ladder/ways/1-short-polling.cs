@@ -40,8 +40,10 @@ async Task AskAsync(string who, TcpClient wire, string text)
 
 async Task HearAsync(string who, TcpClient wire)
 {
-    var buffer = new byte[4096];
-    Show($"{who} hears", Encoding.Latin1.GetString(buffer, 0, await wire.GetStream().ReadAsync(buffer)));
+    var (buffer, length) = (new byte[4096], 0);
+    for (var read = 1; read > 0 && !buffer.AsSpan(0, length).EndsWith("\r\n\r\n"u8); length += read) // it may come in parts
+        read = await wire.GetStream().ReadAsync(buffer.AsMemory(length));
+    Show($"{who} hears", Encoding.Latin1.GetString(buffer, 0, length));
 }
 
 void Show(string who, string text)

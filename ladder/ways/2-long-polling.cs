@@ -24,10 +24,8 @@ var port = new Uri(app.Urls.Single()).Port;
 // Bob asks. The answer comes when alice has written, and he asks at once for the next.
 using var bob = new TcpClient("127.0.0.1", port);
 for (var writing = AliceAsync(); watch.Elapsed < time || !writing.IsCompleted;)
-{
-    var wait = Math.Clamp((time - watch.Elapsed).Seconds, 1, 25);
-    await AskAsync("bob  ", bob, $"GET /inbox?user=bob&wait={wait} HTTP/1.1\r\nHost: localhost\r\n\r\n");
-}
+    await AskAsync("bob  ", bob, "GET /inbox?user=bob&wait=" + Math.Clamp((time - watch.Elapsed).Seconds, 1, 25) +
+        " HTTP/1.1\r\nHost: localhost\r\n\r\n");
 Console.WriteLine($"{pieces} pieces and {bytes} bytes in {time.TotalSeconds} seconds, for one message.");
 
 async Task AliceAsync()
@@ -47,8 +45,10 @@ async Task AskAsync(string who, TcpClient wire, string text)
 
 async Task HearAsync(string who, TcpClient wire)
 {
-    var buffer = new byte[4096];
-    Show($"{who} hears", Encoding.Latin1.GetString(buffer, 0, await wire.GetStream().ReadAsync(buffer)));
+    var (buffer, length) = (new byte[4096], 0);
+    for (var read = 1; read > 0 && !buffer.AsSpan(0, length).EndsWith("\r\n\r\n"u8); length += read) // it may come in parts
+        read = await wire.GetStream().ReadAsync(buffer.AsMemory(length));
+    Show($"{who} hears", Encoding.Latin1.GetString(buffer, 0, length));
 }
 
 void Show(string who, string text)
