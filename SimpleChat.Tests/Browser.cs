@@ -112,7 +112,7 @@ public sealed class Browser : IAsyncLifetime
             await context.CloseAsync().OrFail("a browser's window closes");
         string[] errors = [.. _errors];
         _errors.Clear();
-        Assert.Empty(errors);
+        Assert.True(errors.Length == 0, string.Join('\n', errors));
     }
 
     private static bool IsOfThePage(IRequest request) => request.ResourceType is "script" or "stylesheet";

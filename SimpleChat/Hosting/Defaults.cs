@@ -11,6 +11,7 @@ internal static class Defaults
     private static readonly Dictionary<string, string?> Everywhere = new()
     {
         ["ConnectionStrings:Chat"] = "Data Source=chat.db",
+        ["Logging:CaptureScopes"] = "false", // a connection that stays for days would keep its scopes
         ["Logging:LogLevel:Default"] = "Information",
         ["Logging:LogLevel:Microsoft.AspNetCore"] = "Warning",
         ["Logging:LogLevel:Microsoft.Hosting.Lifetime"] = "Warning", // Program prints the line that matters
