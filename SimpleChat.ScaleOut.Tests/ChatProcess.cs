@@ -50,15 +50,12 @@ internal sealed partial class ChatProcess : IAsyncDisposable
     public void Kill(int node)
     {
         _nodes[node].Process.Kill();
-        _nodes[node].Process.WaitForExit();
+        if (!_nodes[node].Process.WaitForExit(Deadline.Time))
+            throw new TimeoutException($"Node {node} does not die.");
     }
 
     /// <summary>SIGSTOP or SIGCONT.</summary>
-    public void Signal(int node, string signal)
-    {
-        using var kill = Process.Start("kill", [$"-{signal}", $"{_nodes[node].Process.Id}"]);
-        kill.WaitForExit();
-    }
+    public Task SignalAsync(int node, string signal) => Tool.RunAsync("kill", $"-{signal}", $"{_nodes[node].Process.Id}");
 
     /// <summary>Waits until it has died.</summary>
     public Task DeathOf(int node) => _nodes[node].Process.WaitForExitAsync().OrFail("the end of the node");

@@ -46,6 +46,9 @@ internal sealed class ChatServer : IAsyncDisposable
     /// <summary>Where PostgreSQL and Redis are; null for those of the whole run.</summary>
     public Engines? Engines { get; init; }
 
+    /// <summary><c>ConnectionStrings:Redis</c>; null for a database of its own in that of <see cref="Engines"/>.</summary>
+    public string? Redis { get; init; }
+
     /// <summary>Two nodes always have sockets.</summary>
     public bool InMemory { get; init; }
 
@@ -73,7 +76,7 @@ internal sealed class ChatServer : IAsyncDisposable
         try
         {
             _postgres ??= Engines is null ? Tests.Engines.Shared.NewDatabase(s_template.Value) : Engines.NewDatabase();
-            _redis ??= (Engines ?? Tests.Engines.Shared).NewRedis();
+            _redis ??= Redis ?? (Engines ?? Tests.Engines.Shared).NewRedis();
         }
         finally
         {

@@ -68,9 +68,9 @@ public sealed class ClusterBattery(ITestOutputHelper output)
             ("subscribers of Redis are cut", _ => TellRedis("CLIENT", "KILL", "TYPE", "pubsub")),
             ("a node stands still", async node =>
             {
-                server.Signal(node, "STOP");
+                await server.SignalAsync(node, "STOP");
                 await Moment();
-                server.Signal(node, "CONT");
+                await server.SignalAsync(node, "CONT");
             }),
             ("a node is cut off from PostgreSQL", node => StallAsync(cluster.ToPostgres(node))),
             ("a node is cut off from Redis", node => StallAsync(cluster.ToRedis(node))),

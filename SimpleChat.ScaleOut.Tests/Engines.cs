@@ -80,7 +80,7 @@ internal sealed class Engines : IDisposable
     public void StartPostgres()
     {
         // As in production, but for the sizes: fsync, full_page_writes and synchronous_commit are on.
-        _postgres = StartEngine(AsPostgres([.. s_endsWithParent, Binary("postgres")!, "-D", Data, "-k", _folder.FullName,
+        _postgres = StartEngine(_folder, AsPostgres([.. s_endsWithParent, Binary("postgres")!, "-D", Data, "-k", _folder.FullName,
             "-h", "127.0.0.1", "-p", $"{PostgresPort}", "-c", "max_connections=400",
             "-c", "dynamic_shared_memory_type=mmap", .. _sizes]));
         Until(() => Execute("postgres", "SELECT 1"), "PostgreSQL");
@@ -89,32 +89,55 @@ internal sealed class Engines : IDisposable
     /// <summary>SIGKILL to the postmaster and, as after a power cut, to all of its processes.</summary>
     public void KillPostgres()
     {
-        _postgres!.Kill(entireProcessTree: true);
-        _postgres.WaitForExit();
-        while (Directory.EnumerateDirectories("/proc").Any(process => new FileInfo($"{process}/cwd").LinkTarget == Data))
-            Thread.Sleep(1); // it does not start beside a process of the last start
+        Kill(_postgres!);
+        for (var clock = Stopwatch.StartNew(); IsAlive(); Thread.Sleep(1)) // it does not start beside a process of the last start
+        {
+            if (clock.Elapsed > Deadline.Time)
+                throw new TimeoutException("PostgreSQL's processes do not end.");
+        }
+
         File.Delete(Path.Combine(Data, "postmaster.pid"));
         NpgsqlConnection.ClearAllPools();
+
+        bool IsAlive() => Directory.EnumerateDirectories("/proc").Any(process => new FileInfo($"{process}/cwd").LinkTarget == Data);
     }
 
-    public void StartRedis()
+    public void StartRedis() => _redis = StartRedis(RedisPort);
+
+    /// <summary>Starts one more Redis.</summary>
+    /// <param name="port">Its port.</param>
+    /// <param name="settings">Further settings.</param>
+    /// <returns>Its process. It ends when its input does.</returns>
+    public Process StartRedis(int port, params string[] settings)
     {
-        _redis = StartEngine([.. s_endsWithParent, "redis-server", "--port", $"{RedisPort}", "--bind", "127.0.0.1", "--save", "",
-            "--appendonly", "no", "--databases", "1000", "--dir", _folder.FullName]);
-        Until(() =>
-        {
-            using var socket = new TcpClient("127.0.0.1", RedisPort);
-        }, "Redis");
+        var folder = _folder.CreateSubdirectory($"redis{port}");
+        var process = StartEngine(folder, [.. s_endsWithParent, "redis-server", "--port", $"{port}", "--bind", "127.0.0.1", "--save", "",
+            "--appendonly", "no", "--databases", "1000", "--dir", folder.FullName, .. settings]);
+        UntilListens(port, "Redis");
+        return process;
     }
 
-    public void KillRedis()
+    /// <summary>Starts a sentinel.</summary>
+    /// <inheritdoc cref="StartRedis(int, string[])"/>
+    public Process StartSentinel(int port, string configuration)
     {
-        _redis!.Kill(entireProcessTree: true);
-        _redis.WaitForExit();
+        var folder = _folder.CreateSubdirectory($"sentinel{port}");
+        var file = Path.Combine(folder.FullName, "sentinel.conf"); // it writes down there what it learns
+        File.WriteAllText(file, $"port {port}\nbind 127.0.0.1\ndir {folder.FullName}\n{configuration}\n");
+        var process = StartEngine(folder, [.. s_endsWithParent, "redis-server", file, "--sentinel"]);
+        UntilListens(port, "Sentinel");
+        return process;
     }
+
+    public void KillRedis() => Kill(_redis!);
 
     /// <summary>A command to Redis.</summary>
-    public void TellRedis(params string[] command) => Run("redis-cli", ["-h", "127.0.0.1", "-p", $"{RedisPort}", .. command]);
+    public void TellRedis(params string[] command) => AskRedis(RedisPort, command);
+
+    /// <summary>A command to a Redis or a sentinel on this machine.</summary>
+    /// <returns>Its answer.</returns>
+    public static string AskRedis(int port, params string[] command) =>
+        Run("redis-cli", ["-h", "127.0.0.1", "-p", $"{port}", .. command]);
 
     public void Execute(string database, string sql)
     {
@@ -147,21 +170,30 @@ internal sealed class Engines : IDisposable
         Run(command[0], command[1..]);
     }
 
-    private static void Run(string command, params string[] arguments)
+    private static string Run(string command, params string[] arguments)
     {
-        using var process = Start([command, .. arguments]);
-        process.WaitForExit();
-        if (process.ExitCode != 0)
-            throw new InvalidOperationException($"{command} {string.Join(' ', arguments)} ended with {process.ExitCode}.");
+        var start = new ProcessStartInfo(command, arguments) { WorkingDirectory = "/" }; // where everybody may be
+        var (code, said) = Task.Run(() => Tool.RunAsync(start)).GetAwaiter().GetResult();
+        if (code != 0)
+            throw new InvalidOperationException($"{command} {string.Join(' ', arguments)} ended with {code}: {said}");
+        return said;
+    }
+
+    /// <summary>SIGKILL to an engine.</summary>
+    public static void Kill(Process process)
+    {
+        process.Kill(entireProcessTree: true);
+        if (!process.WaitForExit(Deadline.Time))
+            throw new TimeoutException($"Process {process.Id} does not die.");
     }
 
     /// <summary>
     /// Whatever becomes of the tests, the engine ends with them: a shell waits for the end of its input, and stops it. The tests kill
     /// nothing when they end: the runner kills them before they have found all of a process tree. If the shell is killed, the engine ends
-    /// too.
+    /// too. Its folder goes with it.
     /// </summary>
-    private Process StartEngine(string[] command) => Start([
-        "sh", "-c", "\"$@\" <&- & engine=$!; cat >/dev/null; kill -INT $engine; wait; rm -rf \"$0\"", _folder.FullName, .. command]);
+    private static Process StartEngine(DirectoryInfo folder, string[] command) => Start([
+        "sh", "-c", "\"$@\" <&- & engine=$!; cat >/dev/null; kill -INT $engine; wait; rm -rf \"$0\"", folder.FullName, .. command]);
 
     private static Process Start(string[] command)
     {
@@ -201,7 +233,13 @@ internal sealed class Engines : IDisposable
         }
     }
 
-    private static int FreePort()
+    private static void UntilListens(int port, string what) => Until(() =>
+    {
+        using var socket = new TcpClient("127.0.0.1", port);
+    }, what);
+
+    /// <summary>A port of 127.0.0.1 that nobody listens to.</summary>
+    public static int FreePort()
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();

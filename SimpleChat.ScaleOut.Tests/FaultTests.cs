@@ -84,7 +84,7 @@ public sealed class FaultTests(ITestOutputHelper output)
         })));
         await carol.SendAndConfirmAsync("dave", "before");
         await dave.MessagesAsync(1);
-        cluster.Server.Signal(0, "STOP");
+        await cluster.Server.SignalAsync(0, "STOP");
 
         var stopped = Stopwatch.StartNew();
         TimeSpan slowest = TimeSpan.Zero, gone = TimeSpan.Zero;
@@ -103,7 +103,7 @@ public sealed class FaultTests(ITestOutputHelper output)
         output.WriteLine($"confirmed and pushed within {slowest}, away after {gone}");
         Assert.InRange(slowest, TimeSpan.Zero, TimeSpan.FromSeconds(4));
         Assert.InRange(gone, TimeSpan.Zero, TimeSpan.FromSeconds(17));
-        cluster.Server.Signal(0, "CONT");
+        await cluster.Server.SignalAsync(0, "CONT");
         await written.OrFail("the writers");
         foreach (var writer in writers)
         {
@@ -126,20 +126,38 @@ public sealed class FaultTests(ITestOutputHelper output)
         await using var bob = await cluster.ConnectAsync(1, "bob", "chat.ack");
         for (var round = 0; round < 3; round++)
         {
-            cluster.Server.Signal(0, "STOP");
+            await cluster.Server.SignalAsync(0, "STOP");
             var old = await alice.SendAndConfirmAsync("bob", "old");
             await bob.FindAsync("message");
             await bob.AckAsync(old.Id);
             await alice.FindAsync("delivered");
             await Task.Delay(1100); // what the contract leaves open
             var joining = cluster.ConnectAsync(0, "bob", "chat.ack");
-            cluster.Server.Signal(0, "CONT");
+            await cluster.Server.SignalAsync(0, "CONT");
             await using var again = await joining;
             await alice.SendAndConfirmAsync("bob", "new");
             Assert.Equal("new", (await again.FindAsync("message")).Body);
             await bob.AckAsync((await bob.FindAsync("message")).Id);
             await alice.FindAsync("delivered");
         }
+    }
+
+    [Fact]
+    public async Task What_was_delivered_before_a_connection_was_opened_is_not_told_to_it_however_late_its_node_hears_of_it()
+    {
+        await using var cluster = await Cluster.StartAsync();
+        await using var bob = await cluster.ConnectAsync(1, "bob", "chat.ack");
+        var before = (await cluster.HttpUser(0, "alice").SendAsync("bob", "before")).Json;
+        Assert.Equal(before.Id, (await bob.FindAsync("message")).Id);
+        cluster.ToRedis(0).StallAnswers();
+        Assert.Equal(204, (await cluster.HttpUser(1, "bob").AckAsync(before.Id)).Status);
+        await using var alice = await cluster.ConnectAsync(0, "alice"); // Redis is waited for, for a second
+        cluster.ToRedis(0).Mend();
+
+        var after = await alice.SendAndConfirmAsync("bob", "after");
+        Assert.Equal(after.Id, (await bob.FindAsync("message")).Id);
+        await bob.AckAsync(after.Id);
+        Assert.Equal(after.Id, (await alice.FindAsync("delivered")).Id); // announced later than the first
     }
 
     [Fact]

@@ -42,14 +42,8 @@ public sealed class ModelCheck
 
     private static async Task<string> RunAsync(string command, string[] arguments, DirectoryInfo folder)
     {
-        using var process = Process.Start(new ProcessStartInfo(command, arguments)
-        {
-            WorkingDirectory = folder.FullName,
-            RedirectStandardOutput = true,
-        })!;
-        var output = await process.StandardOutput.ReadToEndAsync().OrFail($"the end of {command}");
-        await process.WaitForExitAsync();
-        return output;
+        var (_, said) = await Tool.RunAsync(new ProcessStartInfo(command, arguments) { WorkingDirectory = folder.FullName });
+        return said;
     }
 
     private static string Model([CallerFilePath] string here = "") =>

@@ -122,21 +122,12 @@ public sealed class TwoNodesTests
         var name = new NpgsqlConnectionStringBuilder(postgres).Database!;
         if (wrong[0] != '-')
             Engines.Shared.Execute(name, wrong.Replace("{0}", name, StringComparison.Ordinal));
-        using var node = Process.Start(new ProcessStartInfo("dotnet",
-        [
+        var (code, said) = await Tool.RunAsync("dotnet",
             Path.Combine(AppContext.BaseDirectory, "SimpleChat.ScaleOut.dll"),
             "--environment", "Development", "--urls", "http://127.0.0.1:0",
-            $"--ConnectionStrings:Postgres={postgres}", $"--ConnectionStrings:Redis={Engines.Shared.NewRedis()}", wrong,
-        ])
-        {
-            RedirectStandardError = true,
-            RedirectStandardOutput = true,
-        })!;
-        _ = node.StandardOutput.ReadToEndAsync();
-        var line = await node.StandardError.ReadToEndAsync().OrFail("the end of the node");
-        await node.WaitForExitAsync();
-        Assert.Equal(1, node.ExitCode);
-        Assert.Contains(why, Assert.Single(line.Split('\n', StringSplitOptions.RemoveEmptyEntries)), StringComparison.Ordinal);
+            $"--ConnectionStrings:Postgres={postgres}", $"--ConnectionStrings:Redis={Engines.Shared.NewRedis()}", wrong);
+        Assert.Equal(1, code);
+        Assert.Contains(why, Assert.Single(said.Split('\n')), StringComparison.Ordinal);
     }
 
     private sealed class WrongClock(TimeSpan by) : TimeProvider

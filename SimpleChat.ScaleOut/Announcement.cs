@@ -9,11 +9,11 @@ namespace SimpleChat.ScaleOut;
 /// number of the one before.
 /// </param>
 /// <param name="Commits">Messages, ids rising; those without a text concern nobody at the receiver, as far as the publisher knows.</param>
-/// <param name="Receipts">Messages that have left their inboxes.</param>
-internal sealed record Announcement(string Publisher, long Number, IReadOnlyList<Commit> Commits, IReadOnlyList<Receipt> Receipts)
+/// <param name="Delivered">Messages that have left their inboxes.</param>
+internal sealed record Announcement(string Publisher, long Number, IReadOnlyList<Commit> Commits, IReadOnlyList<Delivered> Delivered)
 {
     /// <summary>Whether it says nothing but its number.</summary>
-    public bool IsEmpty => Commits.Count == 0 && Receipts.Count == 0;
+    public bool IsEmpty => Commits.Count == 0 && Delivered.Count == 0;
 
     /// <summary>Writes it.</summary>
     /// <param name="isThere">Whether the receiver has a connection of this user.</param>
@@ -38,12 +38,13 @@ internal sealed record Announcement(string Publisher, long Number, IReadOnlyList
             writer.Write(text.Text);
         }
 
-        writer.Write7BitEncodedInt(Receipts.Count);
-        foreach (var receipt in Receipts)
+        writer.Write7BitEncodedInt(Delivered.Count);
+        foreach (var (receipt, transaction) in Delivered)
         {
             writer.Write7BitEncodedInt64(receipt.Id);
             writer.Write(receipt.From);
             writer.Write(receipt.To);
+            writer.Write7BitEncodedInt64(transaction);
         }
 
         writer.Flush();
@@ -70,9 +71,13 @@ internal sealed record Announcement(string Publisher, long Number, IReadOnlyList
             commits[i] = new Commit(new Message(id, from, to, reader.ReadBytes(length), sentAt));
         }
 
-        var receipts = new Receipt[reader.Read7BitEncodedInt()];
-        for (var i = 0; i < receipts.Length; i++)
-            receipts[i] = new Receipt(reader.Read7BitEncodedInt64(), reader.ReadString(), reader.ReadString());
-        return new Announcement(publisher, number, commits, receipts);
+        var delivered = new Delivered[reader.Read7BitEncodedInt()];
+        for (var i = 0; i < delivered.Length; i++)
+        {
+            var receipt = new Receipt(reader.Read7BitEncodedInt64(), reader.ReadString(), reader.ReadString());
+            delivered[i] = new Delivered(receipt, reader.Read7BitEncodedInt64());
+        }
+
+        return new Announcement(publisher, number, commits, delivered);
     }
 }

@@ -33,14 +33,14 @@ internal sealed partial class Announcer(RedisServer redis, RedisMap map, TimePro
 
     // Guarded by _gate.
     private List<Commit> _commits = [];
-    private List<Receipt> _receipts = [];
+    private List<Delivered> _delivered = [];
     private bool _isLost, _beatIsDue;
 
     /// <summary>A message of this node was committed.</summary>
     public void Add(Commit commit) => Change(() => _commits.Add(commit));
 
     /// <summary>A message has left its inbox.</summary>
-    public void Add(Receipt receipt) => Change(() => _receipts.Add(receipt));
+    public void Add(Delivered delivered) => Change(() => _delivered.Add(delivered));
 
     /// <summary>Something was committed that this node cannot tell, because it does not know what.</summary>
     public void Lose() => Change(() => _isLost = true);
@@ -67,14 +67,14 @@ internal sealed partial class Announcer(RedisServer redis, RedisMap map, TimePro
     private async Task AnnounceAsync()
     {
         List<Commit> commits;
-        List<Receipt> receipts;
+        List<Delivered> delivered;
         bool isNews, isDue;
         lock (_gate)
         {
-            (commits, receipts) = (_commits, _receipts);
-            isNews = _isLost || commits.Count + receipts.Count > 0;
+            (commits, delivered) = (_commits, _delivered);
+            isNews = _isLost || commits.Count + delivered.Count > 0;
             isDue = isNews || _beatIsDue;
-            (_commits, _receipts, _isLost, _beatIsDue) = ([], [], false, false);
+            (_commits, _delivered, _isLost, _beatIsDue) = ([], [], false, false);
         }
 
         if (!isDue)
@@ -106,7 +106,7 @@ internal sealed partial class Announcer(RedisServer redis, RedisMap map, TimePro
 
         Trim(commits);
         foreach (var node in living.Where(node => node != map.Incarnation))
-            Publish(node, new Announcement(map.Incarnation, _numbers[node], commits, receipts)
+            Publish(node, new Announcement(map.Incarnation, _numbers[node], commits, delivered)
                 .Write(user => _where.TryGetValue(user, out var nodes) && nodes.Contains(node)));
     }
 
@@ -139,10 +139,10 @@ internal sealed partial class Announcer(RedisServer redis, RedisMap map, TimePro
         lock (_gate)
         {
             change();
-            if (_commits.Count + _receipts.Count > Capacity)
+            if (_commits.Count + _delivered.Count > Capacity)
             {
                 _commits.Clear();
-                _receipts.Clear();
+                _delivered.Clear();
                 _isLost = true;
             }
         }

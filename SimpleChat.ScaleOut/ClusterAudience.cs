@@ -11,26 +11,29 @@ namespace SimpleChat.ScaleOut;
 /// <param name="everywhere">The map of all nodes.</param>
 /// <param name="chain">Brings the commits of all nodes.</param>
 /// <param name="look">Reads what was not announced.</param>
+/// <param name="deliveries">Tells senders who are here what was delivered.</param>
 /// <param name="announcer">Tells the other nodes.</param>
 /// <param name="options">The limits.</param>
 /// <param name="log">Hears when Redis is away.</param>
 internal sealed partial class ClusterAudience(
-    Connections here, RedisMap everywhere, CommitChain chain, TailLook look, Announcer announcer, ChatOptions options,
-    ILogger<ClusterAudience> log) : IAudience
+    Connections here, RedisMap everywhere, CommitChain chain, TailLook look, Deliveries deliveries, Announcer announcer,
+    ChatOptions options, ILogger<ClusterAudience> log) : IAudience
 {
     /// <summary>Locks under which the users' numbers are sent: those of one user leave in order.</summary>
     private readonly Lock[] _turns = [.. Enumerable.Range(0, 64).Select(_ => new Lock())];
-
-    private readonly LocalAudience _here = new(here, () => chain.Known);
 
     public long Committed => chain.Known;
 
     /// <summary>Adds it to this node's map, and then asks the map of all nodes. While Redis is away each node has its own limit.</summary>
     public async ValueTask<Refusal?> TryAddAsync(Connection connection)
     {
-        await look.CatchUpAsync();
+        deliveries.Join(connection, await look.CatchUpAsync());
         if (here.TryAdd(connection) is { } refusal)
+        {
+            deliveries.Leave(connection);
             return refusal;
+        }
+
         if (!connection.IsAttended)
             return null;
         try
@@ -56,6 +59,7 @@ internal sealed partial class ClusterAudience(
         if (!here.Of(connection.User).Contains(connection))
             return;
         here.Remove(connection);
+        deliveries.Leave(connection);
         if (connection.IsAttended)
             Assert(connection.User);
     }
@@ -83,8 +87,9 @@ internal sealed partial class ClusterAudience(
 
     public void Tell(Receipt receipt)
     {
-        TellHere(receipt);
-        announcer.Add(receipt);
+        var delivered = new Delivered(receipt, deliveries.Committed);
+        deliveries.Tell(delivered);
+        announcer.Add(delivered);
     }
 
     /// <summary>Messages that were committed after all are read by the look. Receipts are read by everybody, here and elsewhere.</summary>
@@ -93,9 +98,6 @@ internal sealed partial class ClusterAudience(
         MissReceipts();
         announcer.Lose();
     }
-
-    /// <summary>A message has left its inbox, on this node or another.</summary>
-    public void TellHere(Receipt receipt) => _here.Tell(receipt);
 
     /// <summary>Somebody may have delivered something and told nobody here.</summary>
     public void MissReceipts()

@@ -4,9 +4,9 @@ namespace SimpleChat.ScaleOut;
 
 /// <summary>Hears what other nodes announce to this one, and notices what it has missed.</summary>
 /// <param name="chain">Gets commits.</param>
-/// <param name="tell">Gets receipts.</param>
-/// <param name="missed">Called when receipts may have been missed.</param>
-internal sealed class Hearing(CommitChain chain, Action<Receipt> tell, Action missed)
+/// <param name="deliveries">Gets what was delivered.</param>
+/// <param name="missed">Called when deliveries may have been missed.</param>
+internal sealed class Hearing(CommitChain chain, Deliveries deliveries, Action missed)
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<string, long> _numbers = new(StringComparer.Ordinal); // under _gate: last heard of each node
@@ -27,8 +27,8 @@ internal sealed class Hearing(CommitChain chain, Action<Receipt> tell, Action mi
 
         foreach (var commit in announcement.Commits)
             chain.Add(commit);
-        foreach (var receipt in announcement.Receipts)
-            tell(receipt);
+        foreach (var delivered in announcement.Delivered)
+            deliveries.Tell(delivered);
         if (isMissed)
             missed();
     }

@@ -32,14 +32,13 @@ internal static class Node
             return new CommitChain(
                 commit => ClusterAudience.Offer(audience, here, commit), provider.GetRequiredService<TimeProvider>());
         });
+        services.AddSingleton<Deliveries>();
         services.AddSingleton<Announcer>();
         services.AddSingleton<ClusterAudience>();
         services.AddSingleton<IAudience>(provider => provider.GetRequiredService<ClusterAudience>());
-        services.AddSingleton(provider =>
-        {
-            var audience = provider.GetRequiredService<ClusterAudience>();
-            return new Hearing(provider.GetRequiredService<CommitChain>(), audience.TellHere, audience.MissReceipts);
-        });
+        services.AddSingleton(provider => new Hearing(
+            provider.GetRequiredService<CommitChain>(), provider.GetRequiredService<Deliveries>(),
+            provider.GetRequiredService<ClusterAudience>().MissReceipts));
         services.AddSingleton<WebhookOwner>();
         services.AddSingleton<WebhookTurn>(provider => provider.GetRequiredService<WebhookOwner>().WaitAsync);
         services.AddHostedService<Membership>();

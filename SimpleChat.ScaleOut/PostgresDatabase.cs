@@ -12,17 +12,18 @@ namespace SimpleChat.ScaleOut;
 internal sealed class PostgresDatabase : IDatabase, IAsyncDisposable
 {
     /// <summary>The schema this node reads and writes.</summary>
-    public const int SchemaVersion = 1;
+    public const int SchemaVersion = 2;
 
     private readonly PostgresAddress _address;
     private readonly CommitChain _chain;
+    private readonly Deliveries _deliveries;
     private readonly NpgsqlDataSource _readers;
 
     /// <exception cref="StartException"><c>ConnectionStrings:Postgres</c> cannot be read.</exception>
-    public PostgresDatabase(IConfiguration configuration, ScaleOutOptions options, CommitChain chain)
+    public PostgresDatabase(IConfiguration configuration, ScaleOutOptions options, CommitChain chain, Deliveries deliveries)
     {
         _address = PostgresAddress.Parse(configuration.GetConnectionString("Postgres"), options.Node);
-        _chain = chain;
+        (_chain, _deliveries) = (chain, deliveries);
         _readers = NpgsqlDataSource.Create(_address.Reader);
     }
 
@@ -37,7 +38,7 @@ internal sealed class PostgresDatabase : IDatabase, IAsyncDisposable
             connection.Open();
             RequireDurable(connection);
             ApplySchema(connection);
-            var transaction = new PostgresTransaction(OpenWriter(), _chain);
+            var transaction = new PostgresTransaction(OpenWriter(), _chain, _deliveries);
             _chain.StartAt(transaction.LastId);
             return transaction;
         }
@@ -47,7 +48,7 @@ internal sealed class PostgresDatabase : IDatabase, IAsyncDisposable
         }
     }
 
-    public ITransaction Reopen() => new PostgresTransaction(OpenWriter(), _chain);
+    public ITransaction Reopen() => new PostgresTransaction(OpenWriter(), _chain, _deliveries);
 
     /// <summary>Nothing can be wrong that the next batch would not find.</summary>
     public void RequireSound()
@@ -92,19 +93,25 @@ internal sealed class PostgresDatabase : IDatabase, IAsyncDisposable
             throw new StartException($"{Name} has encoding {encoding}; create it with encoding UTF8.");
     }
 
-    /// <summary>Creates the schema in one transaction, or checks its version. Nodes that start at once take turns.</summary>
+    /// <summary>
+    /// Creates the schema in one transaction, or brings it up to this node's version. Nodes that start at once take turns.
+    /// </summary>
     private void ApplySchema(NpgsqlConnection connection)
     {
         using var transaction = connection.BeginTransaction();
         Execute(connection, "SELECT pg_advisory_xact_lock(5081)");
+        using var stream = typeof(PostgresDatabase).Assembly.GetManifestResourceStream("chat.postgres.sql")!;
+        using var reader = new StreamReader(stream, Encoding.UTF8);
+        var schema = reader.ReadToEnd();
         if (Read<bool>(connection, "SELECT to_regclass('MessageDB_Schema') IS NULL"))
+            Execute(connection, schema);
+        var version = Read<int>(connection, "SELECT max(Version) FROM MessageDB_Schema");
+        if (version == 1) // the procedure, which is the last of the script, returned one thing less
         {
-            using var stream = typeof(PostgresDatabase).Assembly.GetManifestResourceStream("chat.postgres.sql")!;
-            using var reader = new StreamReader(stream, Encoding.UTF8);
-            Execute(connection, reader.ReadToEnd());
+            Execute(connection, $"DROP PROCEDURE chat_append; {schema[schema.IndexOf("CREATE PROCEDURE", StringComparison.Ordinal)..]}");
+            Execute(connection, $"UPDATE MessageDB_Schema SET Version = {version = SchemaVersion}");
         }
 
-        var version = Read<int>(connection, "SELECT max(Version) FROM MessageDB_Schema");
         if (version != SchemaVersion)
             throw new StartException(
                 $"{Name} has schema version {version}, and this node knows version {SchemaVersion}. " +

@@ -55,7 +55,7 @@ internal sealed partial class PostgresReader(PostgresDatabase database) : IMessa
         ? await FirstAsync(
             "SELECT 1 FROM MessageDB WHERE Id = $2 AND SentAt = $3 AND (Sender = $1 OR Recipient = $1)", row => true,
             user, position.Id, sentAt)
-        : position.Id <= await ReadLastIdAsync();
+        : position.Id <= await FirstAsync(LastId, row => row.GetInt64(0));
 
     public ValueTask<List<Receipt>> ReadReceiptsAsync(string user, long first, long last) => ReadAsync(
         $"""
@@ -63,8 +63,9 @@ internal sealed partial class PostgresReader(PostgresDatabase database) : IMessa
         WHERE m.Sender = $1 AND m.Id >= $2 AND m.Id <= $3 AND {Delivered} ORDER BY m.Id LIMIT {Page.Size}
         """, row => new Receipt(row.GetInt64(0), user, row.GetString(1)), user, first, last).ToListAsync();
 
-    /// <summary>Reads the highest id that was ever given out, which is committed.</summary>
-    public ValueTask<long> ReadLastIdAsync() => FirstAsync(LastId, row => row.GetInt64(0));
+    /// <summary>Reads how far the database is: the highest id that was ever given out, which is committed, and what it shows.</summary>
+    public ValueTask<(long LastId, Snapshot Shown)> LookAsync() => FirstAsync(
+        $"{LastId}, pg_current_snapshot()::text", row => (row.GetInt64(0), new Snapshot(row.GetString(1))));
 
     /// <summary>Reads a page of everybody's messages above <paramref name="after"/> up to <paramref name="upTo"/>, oldest first.</summary>
     public async ValueTask<Page> ReadTailAsync(long after, long upTo, int limit)

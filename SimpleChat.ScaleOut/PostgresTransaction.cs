@@ -18,6 +18,7 @@ internal sealed class PostgresTransaction : ITransaction
 
     private readonly NpgsqlConnection _connection;
     private readonly CommitChain _chain;
+    private readonly Deliveries _deliveries;
     private readonly NpgsqlCommand _append;
 
     // What the open transaction has gathered.
@@ -31,14 +32,14 @@ internal sealed class PostgresTransaction : ITransaction
 
     /// <param name="connection">The writer's connection, which it closes.</param>
     /// <param name="chain">Hears when a commit of this node begins and ends.</param>
-    public PostgresTransaction(NpgsqlConnection connection, CommitChain chain)
+    /// <param name="deliveries">Hears in which transaction messages have left their inboxes.</param>
+    public PostgresTransaction(NpgsqlConnection connection, CommitChain chain, Deliveries deliveries)
     {
-        _connection = connection;
-        _chain = chain;
+        (_connection, _chain, _deliveries) = (connection, chain, deliveries);
         try
         {
             _append = new NpgsqlCommand(
-                "CALL chat_append($1, $2, $3, $4, $5, $6, $7, $8, $9, NULL, NULL, NULL, NULL, NULL, NULL)", connection);
+                "CALL chat_append($1, $2, $3, $4, $5, $6, $7, $8, $9, NULL, NULL, NULL, NULL, NULL, NULL, NULL)", connection);
             Add(NpgsqlDbType.Text); // inboxes
             Add(NpgsqlDbType.Bigint); // firsts
             Add(NpgsqlDbType.Bigint); // lasts
@@ -230,6 +231,8 @@ internal sealed class PostgresTransaction : ITransaction
                 var removal = removals[of[i] - 1];
                 removal.Receipts.Add(new Receipt(ids[i], from[i], removal.User));
             }
+
+            _deliveries.Committed = row.GetInt64(6);
         }
 
         if (row.IsDBNull(1))

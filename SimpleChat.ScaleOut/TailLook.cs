@@ -1,3 +1,4 @@
+using SimpleChat.Queues;
 using SimpleChat.Storage;
 
 namespace SimpleChat.ScaleOut;
@@ -21,46 +22,54 @@ internal sealed partial class TailLook(CommitChain chain, PostgresReader reader,
     /// <summary>Commits of this node are added soon after PostgreSQL has answered, unless it does not answer.</summary>
     private static readonly TimeSpan OwnPatience = TimeSpan.FromSeconds(1);
 
-    /// <summary>What was committed longer ago than this was offered, if the last look succeeded.</summary>
-    private static readonly TimeSpan MaxLag = TimeSpan.FromMilliseconds(600);
-
-    /// <summary>Whoever joins waits for the next look at most this long.</summary>
+    /// <summary>Whoever joins waits for a look at most this long.</summary>
     private static readonly TimeSpan JoinPatience = TimeSpan.FromSeconds(1);
 
     private const int PageSize = 1000;
 
-    private long _seen = time.GetTimestamp(); // what was committed before it was offered
-    private TaskCompletionSource _next = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Signal _signal = new();
+    private TaskCompletionSource<Snapshot?> _next = NewLook(); // of the look that begins next: null if it fails
+    private volatile bool _isAwaited;
 
     /// <summary>
-    /// Waits until this node knows what was committed lately. A node that stood still, or was cut off, would push to whoever joins it what
-    /// was delivered elsewhere meanwhile.
+    /// Waits until this node knows all that is committed now. It would push to whoever joins it what was delivered elsewhere already.
+    /// Everybody who joins at once shares a look.
     /// </summary>
-    public async ValueTask CatchUpAsync()
+    /// <returns>What the database showed then; null if it does not answer.</returns>
+    public async ValueTask<Snapshot?> CatchUpAsync()
     {
-        if (time.GetElapsedTime(Volatile.Read(ref _seen)) > MaxLag)
-            await Volatile.Read(ref _next).Task.WaitAsync(JoinPatience, time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        var started = time.GetTimestamp();
+        while (JoinPatience - time.GetElapsedTime(started) is var left && left > TimeSpan.Zero)
+        {
+            var next = Volatile.Read(ref _next).Task;
+            _isAwaited = true;
+            _signal.Set();
+            await ((Task)next).WaitAsync(left, time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (next is { IsCompletedSuccessfully: true, Result: { } shown })
+                return shown;
+        }
+
+        return null;
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        using var ticks = new PeriodicTimer(Tick, time);
+        using var ticks = time.CreateTimer(_ => _signal.Set(), null, Tick, Tick);
+        using var stopping = stoppingToken.Register(_signal.Set);
         var looked = time.GetTimestamp();
         var isAway = false;
         try
         {
-            while (await ticks.WaitForNextTickAsync(stoppingToken))
+            while (!stoppingToken.IsCancellationRequested)
             {
+                await _signal.WaitAsync();
                 try
                 {
-                    if (time.GetElapsedTime(looked) >= Look)
+                    if (time.GetElapsedTime(looked) >= Look || (_isAwaited && !isAway))
                     {
                         looked = time.GetTimestamp();
-                        await ReadAsync(await reader.ReadLastIdAsync(), stoppingToken);
+                        await LookAsync(stoppingToken);
                         isAway = false;
-                        Volatile.Write(ref _seen, looked);
-                        Interlocked.Exchange(ref _next, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously))
-                            .SetResult();
                     }
                     else if (!isAway && chain.Missing(Patience) is var (_, upTo))
                     {
@@ -80,6 +89,23 @@ internal sealed partial class TailLook(CommitChain chain, PostgresReader reader,
         }
     }
 
+    private async Task LookAsync(CancellationToken stop)
+    {
+        _isAwaited = false;
+        var asked = Interlocked.Exchange(ref _next, NewLook()); // who asks from now on may know more than this look will see
+        Snapshot? shown = null;
+        try
+        {
+            var look = await reader.LookAsync();
+            await ReadAsync(look.LastId, stop);
+            shown = look.Shown;
+        }
+        finally
+        {
+            asked.SetResult(shown);
+        }
+    }
+
     /// <summary>Reads all that the chain misses up to this id.</summary>
     /// <param name="upTo">The id, which is committed.</param>
     /// <param name="stop">The node stops.</param>
@@ -94,6 +120,8 @@ internal sealed partial class TailLook(CommitChain chain, PostgresReader reader,
             chain.AddRead(page.Messages, page.UpTo);
         }
     }
+
+    private static TaskCompletionSource<Snapshot?> NewLook() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     private static partial class Log
     {

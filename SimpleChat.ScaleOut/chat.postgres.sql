@@ -1,8 +1,8 @@
--- SimpleChat's schema for PostgreSQL, version 1. It is embedded in the node and applied at the first start on a database.
+-- SimpleChat's schema for PostgreSQL, version 2. It is embedded in the node and applied at the first start on a database.
 -- Tables and columns are named as in chat.db.sql. Look into it with:  SELECT * FROM Messages;  SELECT * FROM InboxDB;
 
 CREATE TABLE MessageDB_Schema (Version int NOT NULL);
-INSERT INTO MessageDB_Schema VALUES (1);
+INSERT INTO MessageDB_Schema VALUES (2);
 
 -- Every message that was ever accepted: written once, never changed.
 CREATE TABLE MessageDB (
@@ -67,7 +67,8 @@ CREATE PROCEDURE chat_append(
   erasing bigint[],                                      -- messages to be erased
   senders text[], recipients text[], texts bytea[], received bigint[], names bytea[],  -- messages; their times do not fall
   INOUT base bigint, INOUT fresh int[], INOUT times bigint[],                          -- stored: the n-th of fresh has the id base + n
-  INOUT gone_of int[], INOUT gone bigint[], INOUT gone_from text[])                    -- left the inbox: of which range, which id, from whom
+  INOUT gone_of int[], INOUT gone bigint[], INOUT gone_from text[],                    -- left the inbox: of which range, which id, from whom
+  INOUT gone_in bigint)                                                                -- and in which transaction
 LANGUAGE plpgsql AS $$
 DECLARE
   last_at bigint;
@@ -79,6 +80,7 @@ BEGIN
       DELETE FROM InboxDB i USING unnest(inboxes, firsts, lasts) WITH ORDINALITY AS u(r, f, l, o)
       WHERE i.Recipient = u.r AND i.MessageId BETWEEN u.f AND u.l RETURNING u.o, i.MessageId, i.Sender)
     SELECT array_agg(o::int), array_agg(MessageId), array_agg(Sender) INTO gone_of, gone, gone_from FROM deleted;
+    gone_in := pg_current_xact_id()::text::bigint;
   END IF;
   IF cardinality(erasing) > 0 THEN
     DELETE FROM MessageDB WHERE Id = ANY (erasing);

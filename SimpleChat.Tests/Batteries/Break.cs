@@ -194,14 +194,15 @@ internal sealed record Break(string Name, string Battery, params Break.Edit[] Ed
         OfNodes("the chain offers what comes early", "ClusterBattery",
             new Edit("CommitChain.cs", "if (commit.Id == _known + 1)", "if (commit.Id > _known)")),
         OfNodes("nobody looks how far the database is", "What_a_node_commits_and_dies_before_it_announces",
-            new Edit("TailLook.cs", "await ReadAsync(await reader.ReadLastIdAsync(), stoppingToken);",
-                "await reader.ReadLastIdAsync();")),
+            new Edit("TailLook.cs", "await ReadAsync(look.LastId, stop);", "")),
         OfNodes("the look does not wait for this node's own commit", "ClusterBattery",
             new Edit("TailLook.cs", "(time.GetTimestamp(), chain.Begun)", "(time.GetTimestamp(), chain.Begun - 1)")),
         OfNodes("the map decides who is pushed to", "What_the_map_has_forgotten",
             new Edit("ClusterAudience.cs", "connection.FallBehind(commit.Id);", "connection.Signal.Set();")),
         OfNodes("whoever joins a node that stood still is not kept waiting", "A_node_that_stood_still",
-            new Edit("ClusterAudience.cs", "await look.CatchUpAsync();", "")),
+            new Edit("ClusterAudience.cs", "await look.CatchUpAsync()", "await Task.FromResult<Snapshot?>(null)")),
+        OfNodes("a connection is told what was delivered before it joined", "What_was_delivered_before_a_connection_was_opened",
+            new Edit("Deliveries.cs", "_joined[connection] = seen;", "_joined.Clear();")),
     ];
 
     public override string ToString() => $"{Battery}: {Name}";
