@@ -49,7 +49,6 @@ internal sealed class WrittenBeforePushed(RunState run)
                     [sending.Frame.N, death.N, message.Rows], [message]);
             else
                 Say(true, $"The server died after COMMIT: {message.Row.Id} was on disk, and {sending.Frame.Who} had no `sent`." +
-                    (again is null ? "" : $" The repeat was answered with {message.Row.Id}.") +
                     (message.Pushes.Count > 0 ? $" {message.Row.To} got it after the restart." : ""),
                     [sending.Frame.N, message.Rows, death.N, again?.Answer?.N ?? 0, message.Pushes.FirstOrDefault()?.N ?? 0], [message]);
         }

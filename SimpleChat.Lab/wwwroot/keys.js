@@ -13,8 +13,8 @@ const LIST = [
   ]],
   ["Alice and bob", [["a b", "write as alice, as bob; esc leaves"], ["t", "slow motion: off, ½, 1, 2 s"]]],
   ["Bob’s cable (with shift: alice’s)", [
-    ["c", "cut, plug in"], ["h", "hold, let go"], ["d", "delay"], ["l", "lose his next ack, her next sent"],
-    ["m", "lose his next message, her next send"], ["x", "stop reading, read"], ["g", "garbage"], ["y", "ask over HTTP"],
+    ["c", "cut, plug in"], ["h", "hold, let go"], ["d", "delay"], ["l", "lose his next ack, her next answer"],
+    ["m", "lose the next message to him, from her"], ["x", "stop reading, read"], ["g", "garbage"], ["y", "ask over HTTP"],
   ]],
   ["The server", [["k", "kill now, start"], ["p", "kill at a point"], ["s", "slow disk"], ["f", "full disk"]]],
   ["The run", [["r", "menu"], ["w", "save as a file"], ["o", "open a file"], ["?", "this list"]]],

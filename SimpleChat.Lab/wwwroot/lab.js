@@ -43,7 +43,7 @@ class Lab {
     this.timeline = new Timeline(entry => openLens(entry, state(this.shown.entries).seen.get(entry.line)));
     this.ways = new Ways(act);
     this.teacher = new Teacher({ act, live: () => this.live, changed: this.#changed });
-    this.verdict = new Verdict(says => this.teacher.answer(says));
+    this.verdict = new Verdict(says => this.teacher.answer(says), this.#changed);
     this.panel = new LessonPanel({
       press: () => this.teacher.press(), look: () => this.#look(), leave: () => this.teacher.leave(), choose: () => this.teacher.choose(),
       connect: () => this.#connectBoth(),
@@ -120,9 +120,21 @@ class Lab {
       this.#connectBoth();
   }
 
-  /** The lens of what the lesson speaks of: the newest entry like it. */
+  /** The newest entry of the run that goes on that fulfils a pattern. */
+  #newest(pattern) {
+    return this.live.entries.findLast(one => matches(pattern, one));
+  }
+
+  /** The n of the entries that the lesson's text and the verdict speak of, in order. */
+  #spokenOf() {
+    const patterns = this.shown === this.live ? this.teacher.lesson?.spokenOf ?? [] : [];
+    const ofLesson = patterns.map(pattern => this.#newest(pattern)?.n).filter(Boolean);
+    return [...new Set([...ofLesson, ...this.verdict.because])].sort((one, other) => one - other);
+  }
+
+  /** The lens of what the lesson speaks of. */
   #look() {
-    const entry = this.live.entries.findLast(one => matches(this.teacher.lesson.lookedAt, one));
+    const entry = this.#newest(this.teacher.lesson.lookedAt);
     if (entry)
       openLens(entry, state(this.live.entries).seen.get(entry.line));
   }
@@ -196,9 +208,9 @@ class Lab {
     this.persons.forEach(pane => pane.show(s, isLive));
     this.cables.forEach(pane => pane.show(s, isLive));
     this.server.show(s, isLive);
-    this.timeline.show(shown);
     this.ways.show(shown, isLive);
     this.verdict.show(teacher.question, s, teacher.lesson);
+    this.timeline.show(shown, this.#spokenOf());
     this.panel.show(teacher.lesson, { isLive, isAnyoneAway: PEOPLE.some(who => s.people[who].isAway) });
     showStatus({ shown, live, isThere: this.control.isOpen, state: s, ways: this.ways });
   }

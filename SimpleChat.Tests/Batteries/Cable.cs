@@ -4,8 +4,8 @@ using System.Globalization;
 namespace SimpleChat.Tests.Batteries;
 
 /// <summary>
-/// A network cable to another machine, a network namespace of Linux, which can be cut: then its peers vanish without a word of TCP. Laying
-/// one takes root.
+/// A network cable between two machines, two network namespaces of Linux. It can be cut: then peers vanish without a word of TCP. Laying
+/// one takes root. This machine's own network does not change: a browser would break off what it loads (net::ERR_NETWORK_CHANGED).
 /// </summary>
 internal sealed class Cable : IDisposable
 {
@@ -16,9 +16,9 @@ internal sealed class Cable : IDisposable
     {
         string[] steps =
         [
-            $"netns add {_name}", $"link add {Here} type veth peer name {There}", $"link set {There} netns {_name}",
-            $"address add {Address}/30 dev {Here}", $"link set {Here} up", $"-n {_name} address add 198.18.0.2/30 dev {There}",
-            $"-n {_name} link set {There} up",
+            $"netns add {Here}", $"netns add {There}", $"-n {Here} link add cable type veth peer name cable netns {There}",
+            $"-n {Here} address add {Address}/30 dev cable", $"-n {Here} link set cable up",
+            $"-n {There} address add 198.18.0.2/30 dev cable", $"-n {There} link set cable up",
         ];
         foreach (var step in steps)
         {
@@ -32,8 +32,11 @@ internal sealed class Cable : IDisposable
     /// <summary>Why there cannot be one here; null if there can.</summary>
     public static string? Missing { get; } = Try();
 
-    /// <summary>This end's address; out of a network that is nobody's (RFC 2544).</summary>
+    /// <summary>The server's address; out of a network that is nobody's (RFC 2544).</summary>
     public static string Address => "198.18.0.1";
+
+    /// <summary>The command that starts a program at the server's end.</summary>
+    public IReadOnlyList<string> AtThisEnd => ["ip", "netns", "exec", Here];
 
     private string Here => _name + "h";
 
@@ -45,10 +48,10 @@ internal sealed class Cable : IDisposable
         var request = $"GET {path} HTTP/1.1\\r\\nHost: chat\\r\\n\\r\\n";
         var script = string.Create(CultureInfo.InvariantCulture,
             $"exec 3<>/dev/tcp/{Address}/{port}; printf '{request}' >&3; exec cat <&3 >/dev/null");
-        _peers.Add(Process.Start("ip", ["netns", "exec", _name, "bash", "-c", script]));
+        _peers.Add(Process.Start("ip", ["netns", "exec", There, "bash", "-c", script]));
     }
 
-    public void Cut() => Run($"link set {Here} down");
+    public void Cut() => Run($"-n {Here} link set cable down");
 
     public void Dispose()
     {
@@ -58,8 +61,8 @@ internal sealed class Cable : IDisposable
             peer.Dispose();
         }
 
-        Run($"link delete {Here}");
-        Run($"netns delete {_name}");
+        Run($"netns delete {Here}");
+        Run($"netns delete {There}");
     }
 
     private static string? Try()

@@ -50,12 +50,28 @@ public sealed partial class LabPageTests(LabPageFixture fixture)
         await Expect(page.Locator("#alice .bubble .ticks")).ToHaveTextAsync("1 ✓✓");
         await Expect(page.Locator("#verdict")).ToContainTextAsync("it once");
 
+        // What the verdict speaks of stays on the screen, whatever comes.
+        var spokenOf = page.Locator(".mark:has-text(\"1 into MessageDB\")");
+        await Expect(spokenOf).ToBeVisibleAsync();
+        for (var id = 2; id <= 3; id++)
+        {
+            await WriteAsync(page, "more");
+            await Expect(page.Locator("#alice .bubble .ticks").Last).ToHaveTextAsync($"{id} ✓✓");
+        }
+
+        await Expect(spokenOf).ToBeVisibleAsync();
+        var another = page.Locator(".promises button:has-text(\"I3\")");
+        await another.PressAsync("Enter");
+        await Expect(page.Locator("#verdict .promise")).ToContainTextAsync("HELD I3");
+        await Expect(page.Locator(".mark:has-text(\"is cut\")").Last).ToBeVisibleAsync();
+        await Expect(another).ToBeFocusedAsync();
+
         // The past is still there.
         await page.Keyboard.PressAsync("Home");
         await Expect(page.Locator("#status")).ToContainTextAsync("The past");
         await Expect(page.Locator("#alice .bubble")).ToHaveCountAsync(0);
         await page.Keyboard.PressAsync("End");
-        await Expect(page.Locator("#alice .bubble")).ToHaveCountAsync(1);
+        await Expect(page.Locator("#alice .bubble")).ToHaveCountAsync(3);
         var marks = int.Parse(Count().Match(await page.Locator("#where").InnerTextAsync()).Value, null);
         for (var mark = marks - 1; mark > 0 && await page.Locator("#alice .bubble.waiting").CountAsync() == 0; mark--)
         {
@@ -63,7 +79,7 @@ public sealed partial class LabPageTests(LabPageFixture fixture)
             await Expect(page.Locator("#where")).ToHaveTextAsync(new Regex($"^{mark} of"));
         }
 
-        await Expect(page.Locator("#alice .bubble.waiting")).ToHaveTextAsync("are you there?…");
+        await Expect(page.Locator("#alice .bubble.waiting")).ToHaveTextAsync("more…");
     });
 
     [BrowserFact]
@@ -111,6 +127,7 @@ public sealed partial class LabPageTests(LabPageFixture fixture)
 
         await page.Locator("#file").SetInputFilesAsync(file);
         await Expect(page.Locator("#status")).ToHaveTextAsync("Replay of run.jsonl");
+        await StepUntilAsync(page, "#bob .is[data-state=connecting]"); // not "no line": a handshake is on its way
         await page.Keyboard.PressAsync("End");
         await Expect(page.Locator("#bob .bubble")).ToHaveTextAsync("remember me1");
         await Expect(page.Locator("#alice-text")).ToBeDisabledAsync(); // nothing can be done to a replay
@@ -143,6 +160,7 @@ public sealed partial class LabPageTests(LabPageFixture fixture)
         for (var step = 1; ; step++)
         {
             await Expect(panel).ToHaveAttributeAsync("data-step", $"{step}");
+            await Expect(page.Locator("#verdict [data-held]")).ToHaveCountAsync(0); // what was said was said of the step before
             if (await panel.GetAttributeAsync("data-phase") == "ask")
             {
                 await page.Keyboard.PressAsync(lesson == 8 ? "1" : "2"); // nothing, while the disk is full; else once
@@ -162,6 +180,19 @@ public sealed partial class LabPageTests(LabPageFixture fixture)
 
         await Expect(page.Locator("#verdict [data-held=false]")).ToHaveCountAsync(0);
         Assert.DoesNotContain("twice", await page.Locator("#verdict").InnerTextAsync(), StringComparison.Ordinal);
+    }
+
+    /// <summary>Steps through the past until something is on the screen.</summary>
+    private static async Task StepUntilAsync(IPage page, string selector)
+    {
+        await page.Keyboard.PressAsync("Home");
+        for (var i = 0; i < 40 && await page.Locator(selector).CountAsync() == 0; i++)
+        {
+            await page.Keyboard.PressAsync("ArrowRight");
+            await page.EvaluateAsync("new Promise(requestAnimationFrame)");
+        }
+
+        await Expect(page.Locator(selector)).ToBeVisibleAsync();
     }
 
     private static async Task WriteAsync(IPage page, string text)

@@ -97,6 +97,55 @@ public sealed class LineTests(PageFixture fixture) : IAsyncLifetime
     }
 
     [BrowserFact]
+    public async Task A_tab_that_the_browser_froze_asks_for_nothing_and_catches_up_when_it_wakes()
+    {
+        await using var network = new Network(fixture.Url);
+        await using var page = await fixture.Browser.OpenQuietlyAsync(network.Url, _alice, _bob);
+        await page.UntilAsync("document.getElementById('older').textContent.startsWith('No message yet')");
+        await page.EvaluateAsync<bool>(
+            """
+            window.handshakes = [];
+            window.WebSocket = class extends WebSocket {
+              constructor(...all) {
+                super(...all);
+                handshakes.push({ startTime: performance.now() });
+              }
+            };
+            document.addEventListener("freeze", () => window.frozenAt = performance.now());
+            document.addEventListener("resume", () => window.wokenAt = performance.now());
+            true
+            """);
+        await page.FreezeAsync(isFrozen: true);
+        network.Cut();
+        network.Mend();
+        await fixture.User(_bob).SendAsync(_alice, "in its sleep");
+        await fixture.OpenAsync(PageFixture.Name("carol")); // takes longer than the tab would have waited
+        await page.FreezeAsync(isFrozen: false);
+        await page.UntilAsync("document.querySelector('.message .body')?.textContent === 'in its sleep'");
+        await page.UntilAsync("document.getElementById('status').textContent.includes('Connected by WebSocket.')");
+        await fixture.DeliveredAsync(_alice);
+        Assert.Equal(0, await page.EvaluateAsync<int>(
+            """
+            [...handshakes, ...performance.getEntriesByType("resource")]
+              .filter(({ startTime }) => startTime > frozenAt && startTime < wokenAt).length
+            """));
+    }
+
+    [BrowserFact]
+    public async Task A_page_of_which_a_module_did_not_load_says_so_and_loads_again()
+    {
+        var context = await fixture.ContextAsync();
+        var loads = 0;
+        await context.RouteAsync("**/state/names.js", route =>
+            Interlocked.Increment(ref loads) == 1 ? route.AbortAsync("aborted") : route.ContinueAsync());
+        var page = await context.NewPageAsync();
+        await page.GotoAsync(Browser.Address(fixture.Url, _alice));
+        await Expect(page.Locator("#not-whole")).ToBeVisibleAsync();
+        await Expect(page.Locator("#status")).ToHaveTextAsync("Connected by WebSocket.");
+        await Expect(page.Locator("#not-whole")).ToBeHiddenAsync();
+    }
+
+    [BrowserFact]
     public async Task While_the_identity_provider_is_away_the_token_is_kept()
     {
         var jwt = new Jwt();

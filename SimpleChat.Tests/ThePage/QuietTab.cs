@@ -69,6 +69,9 @@ internal sealed class QuietTab : IAsyncDisposable
         await AskAsync("Input.dispatchKeyEvent", new { type = "keyUp", key, windowsVirtualKeyCode = code });
     }
 
+    /// <summary>Freezes the page as a browser does with a tab that nobody has looked at for long, or wakes it.</summary>
+    public Task FreezeAsync(bool isFrozen) => AskAsync("Page.setWebLifecycleState", new { state = isFrozen ? "frozen" : "active" });
+
     /// <summary>What the page holds in memory, in bytes, when the garbage is gone.</summary>
     public async Task<double> HeapAsync()
     {

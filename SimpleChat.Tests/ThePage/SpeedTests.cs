@@ -22,7 +22,10 @@ public sealed class SpeedTests(PageFixture fixture, ITestOutputHelper output)
     /// <summary>Messages in the conversation before the flood: fifty thousand when it lasts a minute.</summary>
     private static readonly int Long = Seconds < 60 ? 5_000 : 50_000;
 
-    /// <summary>For a minute: <c>SECONDS=60 dotnet test -c Release --filter A_thousand_messages_a_second</c>.</summary>
+    /// <summary>
+    /// In the second half of it "On the wire" is open. A minute each: <c>SECONDS=120 dotnet test -c Release --filter
+    /// A_thousand_messages_a_second</c>.
+    /// </summary>
     [BrowserFact]
     public async Task A_thousand_messages_a_second_into_a_long_conversation_leave_the_page_quick()
     {
@@ -35,7 +38,7 @@ public sealed class SpeedTests(PageFixture fixture, ITestOutputHelper output)
         var heap = await page.HeapAsync();
 
         var (count, started) = ((int)(Seconds * Rate), Stopwatch.GetTimestamp());
-        var typing = TypeUntilAsync(page, () => Stopwatch.GetElapsedTime(started).TotalSeconds >= Seconds);
+        var typing = TypeAsync();
         await using var bob = await ChatClient.ConnectAsync(server.Url, "bob", "chat.ack");
         var stored = PageFixture.StoredAsync(bob, count);
         using var pace = new PeriodicTimer(TimeSpan.FromMilliseconds(20));
@@ -46,22 +49,31 @@ public sealed class SpeedTests(PageFixture fixture, ITestOutputHelper output)
         }
 
         await stored;
-        var typed = await typing;
+        var (closed, open) = await typing;
         var ended = Stopwatch.GetTimestamp();
         await page.UntilAsync($"{LastShown} === '{Text("Flood", count)}'");
         var behind = Stopwatch.GetElapsedTime(ended);
-        var seen = await SeenAsync(page, typed);
         var elements = await page.EvaluateAsync<int>("document.querySelectorAll('*').length");
         var grown = await page.HeapAsync() - heap;
         output.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{count} messages in {Seconds} s, after {Long}; all shown {behind.TotalMilliseconds:0} ms after the last; {seen}; " +
-            $"{elements} elements; heap grew by {grown / 1e6:0.0} MB"));
+            $"{count} messages in {Seconds} s, after {Long}; all shown {behind.TotalMilliseconds:0} ms after the last; {closed}; " +
+            $"with the drawer open {open}; {elements} elements; heap grew by {grown / 1e6:0.0} MB"));
+        var typed = closed.Keys.Length + open.Keys.Length;
         Assert.Equal(new string('k', typed), await page.EvaluateAsync<string>("document.getElementById('text').value"));
-        Assert.True(seen.KeyP95 < 400, "A key waits too long.");
-        Assert.True(seen.LongestTask < 1000, "A task is too long.");
+        Assert.True(closed.KeyP95 < 400 && open.KeyP95 < 400, "A key waits too long.");
+        Assert.True(closed.LongestTask < 1000 && open.LongestTask < 1000, "A task is too long.");
         Assert.True(elements < 3000, "The document grows.");
         Assert.True(grown < 25_000_000, "Memory grows.");
         Assert.True(behind < TimeSpan.FromSeconds(5), "It falls behind.");
+
+        async Task<(Seen Closed, Seen Open)> TypeAsync()
+        {
+            var closed = await SeenAsync(page, await TypeUntilAsync(page, () => IsAfter(Seconds / 2)));
+            await page.EvaluateAsync<bool>("document.getElementById('wire-toggle').click(), document.getElementById('text').focus(), true");
+            return (closed, await SeenAsync(page, await TypeUntilAsync(page, () => IsAfter(Seconds))));
+        }
+
+        bool IsAfter(double seconds) => Stopwatch.GetElapsedTime(started).TotalSeconds >= seconds;
     }
 
     [BrowserFact]
@@ -147,11 +159,12 @@ public sealed class SpeedTests(PageFixture fixture, ITestOutputHelper output)
         true
         """);
 
+    /// <summary>What was seen since it was asked for last.</summary>
     private static async Task<Seen> SeenAsync(QuietTab page, int typed)
     {
-        var slow = await page.EvaluateAsync<double[]>("keys.sort((one, other) => one - other)");
-        double[] keys = [.. Enumerable.Repeat(0d, Math.Max(0, typed - slow.Length)), .. slow]; // the browser names no quicker ones
-        return new(keys, await page.EvaluateAsync<double>("Math.max(...tasks)"));
+        var slow = await page.EvaluateAsync<double[]>("keys.splice(0).sort((one, other) => one - other)");
+        var keys = Enumerable.Repeat(0d, Math.Max(0, typed - slow.Length)).Concat(slow.TakeLast(typed)); // no quicker ones are named
+        return new([.. keys], await page.EvaluateAsync<double>("Math.max(0, ...tasks.splice(0))"));
     }
 
     private static async Task<int> TypeUntilAsync(QuietTab page, Func<bool> isOver)

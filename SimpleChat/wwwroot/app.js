@@ -1,5 +1,5 @@
-// The page, put together. Reading order: this file; line/line.js, how it talks to the server; state/chat.js, what it knows;
-// state/conversation.js and state/reading.js, what was said and what was read; state/sender.js, what is sent;
+// The page, put together. start.js only sees to it that this loads. Reading order: this file; line/line.js, how it talks to the server;
+// state/chat.js, what it knows; state/conversation.js and state/reading.js, what was said and what was read; state/sender.js, what is sent;
 // screen/thread.js, how it is shown; then whatever one is curious about.
 
 import { Chat } from "./state/chat.js";
@@ -224,4 +224,5 @@ class App {
   }
 }
 
+showStatus(null);
 void signedIn().then(identity => new App(identity).start());

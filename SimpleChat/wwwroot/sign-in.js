@@ -23,6 +23,7 @@ export async function signedIn() {
   if (byName && user !== null && problem === null && session.get(SIGNED_OUT) !== user)
     return new Identity(user);
 
+  $("status").hidden = true;
   $("sign-in").hidden = false;
   say($("sign-in-problem"), session.get(PROBLEM) ?? (byName ? problem : null) ?? "");
   session.remove(PROBLEM);

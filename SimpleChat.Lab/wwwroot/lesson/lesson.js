@@ -44,6 +44,11 @@ export class Lesson extends EventTarget {
     return this.phase === "done" ? this.step.look ?? null : null;
   }
 
+  /** The patterns of the entries that the text speaks of, when it says what came of the step. */
+  get spokenOf() {
+    return this.phase === "done" ? [this.step.until, this.step.look].flat().filter(Boolean) : [];
+  }
+
   start() {
     this.#go(0);
   }

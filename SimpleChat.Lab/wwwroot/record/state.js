@@ -28,7 +28,8 @@ const nothing = () => ({
   slowDisk: 0,
   isDiskFull: false,
   prediction: null,
-  verdicts: [], // since the last prediction
+  stepAt: 0, // the n with which the lesson's step began
+  verdicts: [], // of this step, since the last prediction
 });
 
 const known = new WeakMap(); // entries → how far the fold went, so that one entry more is one step more
@@ -110,12 +111,24 @@ const folds = {
 
   client: (s, entry) => s.people[entry.who]?.told(entry),
 
+  /** The next step. A question of the one before may be open still; what was answered is over. */
+  lesson(s, entry) {
+    s.stepAt = entry.n;
+    if (s.verdicts.some(({ predicted }) => predicted))
+      s.prediction = null;
+    s.verdicts = [];
+  },
+
   predict(s, entry) {
     s.prediction = entry;
     s.verdicts = [];
   },
 
-  verdict: (s, entry) => s.verdicts = [...s.verdicts, entry],
+  verdict(s, entry) {
+    const isOfEarlierStep = entry.because?.length > 0 && entry.because.every(n => n < s.stepAt);
+    if (!isOfEarlierStep)
+      s.verdicts = [...s.verdicts, entry];
+  },
 };
 
 /** How often the message that came most often since the prediction is on the screen. A second tab has a screen of its own. */
@@ -141,6 +154,12 @@ const switches = {
   pause: s => s.isPaused = true,
   resume: s => s.isPaused = false,
 };
+
+/** Whether a line of this person's is being opened: there is one, and the page has not heard "connected" over it. */
+export function isConnecting(s, who) {
+  const isOpen = [...s.people[who].tabs.values()].filter(({ state }) => state === "open");
+  return [...s.lines.values()].filter(line => line.who === who).length > isOpen.length;
+}
 
 /** Whether the server runs: it may wait at a point. */
 export const isUp = ({ server }) => ["up", "paused", "resumed"].includes(server.state);

@@ -4,8 +4,17 @@ import { $, button, element, say, show } from "../dom.js";
 
 const DELAY = 2_000; // milliseconds
 
-/** What can be lost of each person's, with the key: shifted for alice. */
-const LOSE = { alice: [["sent", "l"], ["send", "m"]], bob: [["ack", "l"], ["message", "m"]] };
+/** What can be lost of each person's: the frame, what it is called on the switch, what it is, and the key, which is shifted for alice. */
+const LOSE = {
+  alice: [
+    ["sent", "answer", "the next “sent”: the server’s answer that her message is stored", "l"],
+    ["send", "message", "the next “send”: a message of hers, on its way to the server", "m"],
+  ],
+  bob: [
+    ["ack", "ack", "the next “ack”: bob’s word that he has the message", "l"],
+    ["message", "message", "the next “message”: what the server pushes to him", "m"],
+  ],
+};
 
 export const GARBAGE = [
   ["json", "Text that is no JSON"], ["binary", "A binary frame"], ["utf8", "Text that is no UTF-8"],
@@ -24,8 +33,8 @@ export class CablePane {
       this.#switch("Cut", "c", s => s.isCut, isOn => act({ who, what: isOn ? "plug" : "cut" })),
       this.#switch("Hold", "h", s => s.isHeld, isOn => act({ who, what: isOn ? "release" : "hold" })),
       this.#switch("Delay 2 s", "d", s => s.delay > 0, isOn => act({ who, what: "delay", ms: isOn ? 0 : DELAY })),
-      ...LOSE[who].map(([frame, key]) => this.#switch(`Lose ${frame}`, key, s => s.lose.has(frame),
-        isOn => isOn || act({ who, what: "lose", frame }))),
+      ...LOSE[who].map(([frame, name, title, key]) => this.#switch(`Lose ${name}`, key, s => s.lose.has(frame),
+        isOn => isOn || act({ who, what: "lose", frame }), title)),
       this.#switch("Stop reading", "x", s => s.isDeaf, isOn => act({ who, what: isOn ? "read" : "stop-reading" })),
     ];
     const menu = element("div", { class: "menu", popover: "auto", id: `${who}-garbage` },
@@ -66,8 +75,8 @@ export class CablePane {
     return found !== undefined;
   }
 
-  #switch(label, key, isThrown, act) {
-    const node = button(label, { key: keyOf(this.#who, key), class: "quiet thrown", "aria-pressed": "false", "data-switch": label });
+  #switch(label, key, isThrown, act, title) {
+    const node = button(label, { key: keyOf(this.#who, key), class: "quiet thrown", "aria-pressed": "false", "data-switch": label, title });
     node.addEventListener("click", () => act(node.getAttribute("aria-pressed") === "true"));
     return { node, label, key, isThrown };
   }

@@ -1,6 +1,7 @@
 // A person's pane: the threads of the open tabs, the page's memory, the composer.
 
 import { $, button, element, say, short, show } from "../dom.js";
+import { isConnecting } from "../record/state.js";
 
 /** What can be asked over HTTP: the path, for alice's or bob's question. */
 const QUESTIONS = [
@@ -12,7 +13,7 @@ const MEANINGS = {
   "to ack": "shown; the ack is not out, or went out over a line that broke",
 };
 
-const STATES = { open: "online", trying: "no line", left: "away" };
+const STATES = { open: "online", connecting: "connecting…", trying: "no line", left: "away" };
 
 export class PersonPane {
   #who;
@@ -61,18 +62,20 @@ export class PersonPane {
     document.body.append(menu);
   }
 
-  show({ people }, isLive) {
+  show(s, isLive) {
     const { is, line, second, threads, memory, again, http, text } = this.#parts;
-    const tabs = this.#tabs = [...people[this.#who].tabs];
+    const tabs = this.#tabs = [...s.people[this.#who].tabs];
+    const stateOf = state => state === "trying" && isConnecting(s, this.#who) ? "connecting" : state;
     const first = tabs[0]?.[1];
-    const state = ["open", "trying"].find(one => tabs.some(([, tab]) => tab.state === one)) ?? "left";
+    const state = stateOf(["open", "trying"].find(one => tabs.some(([, tab]) => tab.state === one)) ?? "left");
     is.dataset.state = state;
     say(is, openOf(tabs).length > 1 ? `${openOf(tabs).length} tabs` : STATES[state]);
     say(line, state === "left" ? "Connect" : "Leave");
     say(second, openOf(tabs).length > 1 ? "Close tab 1" : "2nd tab");
     second.hidden = state !== "open";
     const shown = tabs.length > 1 ? tabs : [[1, first]];
-    show(threads, shown.map(([number, tab]) => threadOf(this.#who, number, tab, tabs.length > 1)));
+    const titleOf = ([number, { state }]) => `tab ${number}: ${STATES[stateOf(state)]}`;
+    show(threads, shown.map(tab => threadOf(this.#who, tab[1], tabs.length > 1 ? titleOf(tab) : null)));
     show(memory, memoryOf(tabs));
     http.hidden = tabs.some(([, tab]) => tab.state === "open" && tab.outbox.length > 0);
     again.hidden = !http.hidden; // there is room for one of them
@@ -98,11 +101,11 @@ export class PersonPane {
 
 const openOf = tabs => tabs.filter(([, { state }]) => state === "open");
 
-function threadOf(who, number, tab, isOneOfMany) {
+/** @param title Of one tab among others; null for the only one. */
+function threadOf(who, tab, title) {
   const items = tab?.thread.slice(-8) ?? [];
-  const title = isOneOfMany ? element("h3", {}, `tab ${number}: ${STATES[tab.state]}`) : null;
-  return element("ol", { class: "thread", "aria-label": `What ${who} sees${isOneOfMany ? ` in tab ${number}` : ""}` },
-    title ? element("li", {}, title) : null, items.map(item => element("li", { class: classOf(item) }, bubbleOf(item))));
+  return element("ol", { class: "thread", "aria-label": `What ${who} sees${title ? ` in ${title}` : ""}` },
+    title ? element("li", {}, element("h3", {}, title)) : null, items.map(item => element("li", { class: classOf(item) }, bubbleOf(item))));
 }
 
 const classOf = ({ what, isMine, isNote }) => `bubble ${what === "repeat" ? "repeat" : isMine ? "mine" : isNote ? "failed" : "theirs"}`

@@ -10,13 +10,18 @@ export function faultWords(entry) {
 const isMending = ({ what, do: command, ms, on }) =>
   ["plug", "release", "read", "start", "slow"].includes(what ?? command) || ms === 0 || on === false;
 
+/** What is lost, in words that no two frames share. */
+const lost = {
+  sent: "the next answer to alice (“sent”)", send: "alice’s next message (“send”)", ack: "bob’s next ack", message: "the next message to bob",
+};
+
 const labels = {
   cut: ({ who }) => `${who}’s cable is cut`,
   plug: ({ who }) => `${who}’s cable is plugged in`,
   hold: ({ who }) => `${who}’s cable holds everything`,
   release: ({ who }) => `${who}’s cable lets go`,
   delay: ({ who, ms }) => ms ? `${who}’s cable takes ${ms} ms` : `${who}’s cable is fast again`,
-  lose: ({ who, frame }) => `${who}’s next “${frame}” will be lost`,
+  lose: ({ who, frame }) => `${lost[frame] ?? `${who}’s next “${frame}”`} will be lost`,
   "stop-reading": ({ who }) => `${who} stops reading`,
   read: ({ who }) => `${who} reads again`,
   garbage: ({ who, garbage }) => `garbage on ${who}’s line: ${garbage}`,

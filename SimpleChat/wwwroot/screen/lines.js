@@ -13,25 +13,27 @@ export function linesOf(conversation, first, end, { user, entries, newFrom, acti
   const failed = entries.filter(entry => entry.failure);
   const isBeginning = first === 0 && !hasOlder;
   let next = isBeginning ? 0 : failed.findIndex(entry => (entry.after ?? 0) >= (messages[first]?.id ?? 0));
-  let day = null;
+  let [day, upTo] = [null, 0];
   const separate = time => {
+    upTo = time;
     const its = dayOf(time);
     if (its !== day)
       lines.push({ key: `day ${its}`, build: () => element("li", { class: "day" }, its) });
     day = its;
   };
 
-  /** Refused ones stay where they were typed: newer messages come below. */
-  const putFailed = before => {
+  /** Refused ones stay where they were typed: newer messages come below. Between its neighbours one has a day of its own. */
+  const putFailed = (before, latest) => {
     for (; next >= 0 && next < failed.length && (failed[next].after ?? 0) < before; next++) {
       const entry = failed[next];
+      separate(Math.min(latest, Math.max(upTo, entry.typedAt)));
       lines.push({ key: `${entry.clientMessageId} failed`, build: () => waitingNode(entry, user, actions) });
     }
   };
 
   for (let at = first; at < end; at++) {
     const message = messages[at];
-    putFailed(message.id);
+    putFailed(message.id, message.time);
     separate(message.time);
     if (message.id === newFrom)
       lines.push({ key: "new", build: () => element("li", { class: "new" }, "new") });
@@ -45,7 +47,7 @@ export function linesOf(conversation, first, end, { user, entries, newFrom, acti
 
   if (end < messages.length || !reachesEnd)
     return lines;
-  putFailed(Infinity);
+  putFailed(Infinity, Infinity);
   for (const entry of entries.filter(entry => !entry.failure)) {
     separate(entry.typedAt);
     lines.push({ key: entry.clientMessageId, build: () => waitingNode(entry, user, actions) });

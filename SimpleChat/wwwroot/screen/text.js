@@ -3,7 +3,7 @@
 
 import { element } from "./dom.js";
 
-const FENCE = /```([^]*?)```/g;
+const FENCE = /```([^]*?)```\n?/g;
 const LANGUAGE = /^[\w+#-]*\n/; // above the code
 const INLINE = /`([^`\n]+)`|\bhttps?:\/\/[^\s<>"`\p{Cc}\p{Cf}]+/gu; // what cannot be seen would turn an address around
 const EMOJI = /^\s*(?:\p{RGI_Emoji}\s*){1,5}$/v;

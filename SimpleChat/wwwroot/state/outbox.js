@@ -68,7 +68,18 @@ export class Outbox {
       this.#put({ ...entry, failure, after });
   }
 
-  /** It is stored, or was taken back. */
+  /** It is stored, as the message with this id. What was typed after it and is refused already stays below it. */
+  stored(clientMessageId, id) {
+    const { to, typedAt } = this.#entries.get(clientMessageId);
+    for (const entry of this.to(to)) {
+      if (entry.failure && entry.typedAt > typedAt && !(entry.after >= id))
+        this.#put({ ...entry, after: id });
+    }
+
+    this.remove(clientMessageId);
+  }
+
+  /** It was taken back. */
   remove(clientMessageId) {
     this.#underWay.delete(clientMessageId);
     const entry = this.#entries.get(clientMessageId);

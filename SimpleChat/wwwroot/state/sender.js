@@ -69,7 +69,7 @@ export class Sender {
     if (!entry)
       return;
     this.#actions.stored({ id, to, text: entry.text, sentAt, delivered: false });
-    this.#outbox.remove(clientMessageId);
+    this.#outbox.stored(clientMessageId, id);
   }
 
   refused(clientMessageId, code, message) {

@@ -5,23 +5,33 @@ const PREFIX = "simplechat.";
 /** One of the browser's two storages, or this page's memory in its place. Event "kept": it may be that more is kept now, or less. */
 class Storage extends EventTarget {
   #area = null;
-  #isOfUse = true;
   #memory = new Map(); // what the browser did not take
+  #wasKept; // when it was told last
 
   constructor(name) {
     super();
     try {
-      this.#area = window[name]; // throws where storage is blocked
-      this.#area.setItem(`${PREFIX}try`, "");
-      this.#area.removeItem(`${PREFIX}try`);
+      this.#area = window[name];
     } catch {
-      this.#isOfUse = this.#area !== null && this.#area.length > 0; // full is found out when something is kept
+      // It is blocked.
     }
+
+    this.#wasKept = this.isKept;
   }
 
-  /** Whether all that was put in survives a reload. */
+  /** Whether all that is put in survives a reload. */
   get isKept() {
-    return this.#isOfUse && this.#memory.size === 0;
+    return this.#memory.size === 0 && this.#takes();
+  }
+
+  #takes() {
+    try {
+      this.#area.setItem(`${PREFIX}try`, "");
+      this.#area.removeItem(`${PREFIX}try`);
+      return true;
+    } catch {
+      return this.#area !== null && this.#area.length > 0; // full is found out when something is kept
+    }
   }
 
   get(key) {
@@ -29,22 +39,34 @@ class Storage extends EventTarget {
   }
 
   set(key, value) {
-    try {
-      this.#area.setItem(PREFIX + key, value);
-      this.#forget(key);
-    } catch {
-      this.#memory.set(key, value);
-      this.dispatchEvent(new Event("kept"));
-    }
+    this.#memory.set(key, value);
+    this.#hand([key, ...this.#memory.keys()]);
   }
 
   remove(key) {
     this.#area?.removeItem(PREFIX + key);
-    this.#forget(key);
+    this.#memory.delete(key);
+    this.#hand([...this.#memory.keys()]); // there may be room now
   }
 
-  #forget(key) {
-    if (this.#memory.delete(key))
+  /** Hands rows to the browser, as far as it takes them: it may have been full for a while only. */
+  #hand(keys) {
+    try {
+      for (const key of keys) {
+        if (!this.#memory.has(key))
+          continue;
+        this.#area.setItem(PREFIX + key, this.#memory.get(key));
+        this.#memory.delete(key);
+      }
+    } catch {
+      // They stay in memory.
+    }
+
+    const wasKept = this.#wasKept;
+    if (wasKept && this.#memory.size === 0)
+      return;
+    this.#wasKept = this.isKept;
+    if (wasKept !== this.#wasKept)
       this.dispatchEvent(new Event("kept"));
   }
 
