@@ -11,14 +11,16 @@ namespace SimpleChat.Tests;
 internal sealed partial class ChatProcess : IAsyncDisposable
 {
     private readonly Func<int, string[]> _settings;
+    private readonly Network? _network;
     private readonly Node[] _nodes;
     private int _turn;
 
     /// <param name="count">How many nodes.</param>
     /// <param name="settings">Arguments of a node: where PostgreSQL and Redis are, and what else.</param>
-    public ChatProcess(int count, Func<int, string[]> settings)
+    /// <param name="network">A network with a place for each; null for this machine's own.</param>
+    public ChatProcess(int count, Func<int, string[]> settings, Network? network = null)
     {
-        _settings = settings;
+        (_settings, _network) = (settings, network);
         _nodes = new Node[count];
         Http = new HttpClient(new InTurn(this)) { BaseAddress = new Uri("http://127.0.0.1") };
     }
@@ -64,12 +66,15 @@ internal sealed partial class ChatProcess : IAsyncDisposable
     /// <param name="diesAt">A moment of the <c>StartupHook</c> at which it dies, and the how manieth time; null for none.</param>
     public async Task StartNodeAsync(int number, string? diesAt = null)
     {
-        var start = new ProcessStartInfo("dotnet",
+        string[] command =
         [
-            Path.Combine(AppContext.BaseDirectory, "SimpleChat.ScaleOut.dll"), "--urls", "http://127.0.0.1:0",
+            "dotnet", Path.Combine(AppContext.BaseDirectory, "SimpleChat.ScaleOut.dll"),
+            "--urls", $"http://{_network?.AddressOf(number) ?? "127.0.0.1"}:0",
             $"--ScaleOut:Node=node{number}", "--Chat:MessagesPerSecond=0", "--Chat:ConnectionsPerUser=99",
             "--Logging:LogLevel:SimpleChat=Information", .. _settings(number),
-        ])
+        ];
+        command = _network?.CommandAt(number, command) ?? command;
+        var start = new ProcessStartInfo(command[0], command[1..])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,

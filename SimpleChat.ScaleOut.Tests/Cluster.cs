@@ -12,18 +12,24 @@ internal sealed class Cluster : IAsyncDisposable
     private readonly Cable[] _toPostgres, _toRedis;
     private readonly string _redis;
 
-    private Cluster(Engines engines, string postgres, Func<Cable> toRedis, string[] settings)
+    private Cluster(Engines engines, string postgres, Func<Cable> toRedis, string? redis, Network? network, string[] settings)
     {
         (Engines, Postgres) = (engines, postgres);
-        _redis = engines.NewRedis();
+        _redis = redis ?? engines.NewRedis();
         _toPostgres = [.. Enumerable.Range(0, Nodes).Select(_ => new Cable(engines.PostgresPort))];
         _toRedis = [.. Enumerable.Range(0, Nodes).Select(_ => toRedis())];
         Server = new ChatProcess(Nodes, node =>
         [
             $"--ConnectionStrings:Postgres={engines.PostgresOf(Engines.NameOf(postgres), _toPostgres[node].Url.Port)}",
             $"--ConnectionStrings:Redis={_redis.Replace($":{engines.RedisPort}", $":{_toRedis[node].Url.Port}")},protocol=resp2",
+            .. network is null ? (string[])[] :
+            [
+                $"--ConnectionStrings:Postgres={postgres.Replace("127.0.0.1", network.Here)}",
+                $"--ConnectionStrings:Redis={_redis.Replace("127.0.0.1", network.Here)}",
+                $"--AllowedHosts={network.AddressOf(node)}",
+            ],
             .. settings,
-        ]);
+        ], network);
     }
 
     /// <summary>The nodes.</summary>
@@ -39,9 +45,12 @@ internal sealed class Cluster : IAsyncDisposable
     /// <param name="engines">Where PostgreSQL and Redis are; null for those of the whole run.</param>
     /// <param name="change">Changes the schema.</param>
     /// <param name="toRedis">Makes a cable to Redis; null for one that only stalls.</param>
+    /// <param name="redis"><c>ConnectionStrings:Redis</c>, past the cables; null for a database of its own, over them.</param>
+    /// <param name="network">A network in which the nodes are, past the cables; null for this machine's own.</param>
     /// <param name="settings">Further arguments of the nodes.</param>
     public static async Task<Cluster> StartAsync(
-        Engines? engines = null, Func<string, string>? change = null, Func<Cable>? toRedis = null, params string[] settings)
+        Engines? engines = null, Func<string, string>? change = null, Func<Cable>? toRedis = null, string? redis = null,
+        Network? network = null, params string[] settings)
     {
         engines ??= Engines.Shared;
         var postgres = engines.NewDatabase();
@@ -51,7 +60,7 @@ internal sealed class Cluster : IAsyncDisposable
             engines.Execute(Engines.NameOf(postgres), change(await schema.ReadToEndAsync()));
         }
 
-        var cluster = new Cluster(engines, postgres, toRedis ?? (() => new Cable(engines.RedisPort)), settings);
+        var cluster = new Cluster(engines, postgres, toRedis ?? (() => new Cable(engines.RedisPort)), redis, network, settings);
         await cluster.Server.StartAsync();
         return cluster;
     }

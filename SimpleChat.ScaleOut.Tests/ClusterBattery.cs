@@ -22,12 +22,54 @@ public sealed class ClusterBattery(ITestOutputHelper output)
     [InlineData(true)]
     public async Task I1_I3_What_was_confirmed_comes_out_once_and_in_order_whichever_part_fails(bool announcementsAreLost)
     {
-        var random = new Random(Battery.Seed(output));
         using var engines = new Engines();
+        var random = new Random(Battery.Seed(output));
         await using var cluster = await Cluster.StartAsync(
-            engines, schema => schema.Replace("  COMMIT;", Slow, StringComparison.Ordinal),
-            announcementsAreLost ? () => new LossyCable(engines.RedisPort, new Random(random.Next())) : null);
-        var server = cluster.Server;
+            engines, Slowly, announcementsAreLost ? () => new LossyCable(engines.RedisPort, new Random(random.Next())) : null);
+        await PlayAsync(cluster, random);
+    }
+
+    [Fact]
+    public async Task I1_I3_So_it_does_when_Redis_fails_over_to_its_replica_again_and_again()
+    {
+        using var engines = new Engines();
+        await using var redis = await RedisPair.StartAsync(engines);
+        await using var cluster = await Cluster.StartAsync(engines, Slowly, redis: redis.ConnectionString);
+        await PlayAsync(cluster, new Random(Battery.Seed(output)),
+        [
+            ("Redis fails over", async _ =>
+            {
+                redis.KillMaster();
+                await redis.FailOverAsync();
+                await redis.StartReplicaAsync();
+            }),
+        ]);
+    }
+
+    [NetworkFact]
+    public async Task I1_I3_So_it_does_when_the_cable_of_a_node_is_pulled_out_of_the_switch_again_and_again()
+    {
+        await using var network = await Network.CreateAsync(Cluster.Nodes);
+        using var engines = new Engines(address: network.Here);
+        await using var cluster = await Cluster.StartAsync(engines, Slowly, network: network);
+        var random = new Random(Battery.Seed(output));
+        await PlayAsync(cluster, random,
+        [
+            ("a node is cut off from everybody", async node =>
+            {
+                await network.PullAsync(node);
+                await Task.Delay(random.Next(6000));
+                await network.PlugAsync(node);
+            }),
+        ]);
+    }
+
+    private static string Slowly(string schema) => schema.Replace("  COMMIT;", Slow, StringComparison.Ordinal);
+
+    /// <summary>Plays one fault after the other under load, and then holds the records against the database.</summary>
+    private async Task PlayAsync(Cluster cluster, Random random, (string Name, Func<int, Task> Do)[]? faults = null)
+    {
+        var (engines, server) = (cluster.Engines, cluster.Server);
         string[] names = [.. Enumerable.Range(0, OverWebSocket + OverHttp).Select(i => $"user{i}")];
         var users = names.Select((name, i) =>
             new CrashUser(name, i >= OverWebSocket, names, new Random(random.Next()), window: 1)).ToArray();
@@ -42,7 +84,7 @@ public sealed class ClusterBattery(ITestOutputHelper output)
                 await Task.Delay(50); // of a client that was cut off
             }
         })));
-        (string Name, Func<int, Task> Do)[] faults =
+        faults ??=
         [
             ("a node is killed", async node =>
             {
@@ -75,7 +117,7 @@ public sealed class ClusterBattery(ITestOutputHelper output)
             ("a node is cut off from PostgreSQL", node => StallAsync(cluster.ToPostgres(node))),
             ("a node is cut off from Redis", node => StallAsync(cluster.ToRedis(node))),
         ];
-        var rounds = Battery.Rounds(faults.Length);
+        var rounds = Battery.Rounds(Math.Max(faults.Length, 4));
         for (var round = 0; round < rounds; round++)
         {
             await ConfirmAsync(20);

@@ -67,7 +67,12 @@ public sealed class CommitChainTests
         var onTheirWay = new List<Commit>();
         var readers = new List<Reader>();
         CommitChain chain = null!;
-        chain = new CommitChain(commit => readers.ForEach(reader => reader.Offer(commit)), TimeProvider.System);
+        chain = new CommitChain(commit =>
+        {
+            readers.ForEach(reader => reader.Offer(commit));
+            if (random.Next(20) == 0)
+                Join(); // on another thread, just now
+        }, TimeProvider.System);
         while (committed < Messages || chain.Known < committed)
         {
             switch (random.Next(6))
@@ -91,13 +96,18 @@ public sealed class CommitChainTests
                     chain.AddRead([.. Enumerable.Range(1, (int)upTo).Where(id => id > known).Select(id => Stored(id))], upTo);
                     break;
                 case 5 when random.Next(20) == 0:
-                    readers.Add(new Reader()); // first into the map, then the mark
-                    readers[^1].Mark = readers[^1].Got = chain.Known;
+                    Join();
                     break;
             }
         }
 
         Assert.All(readers, reader => Assert.True(reader.Got == Messages && reader.IsSound, where));
+
+        void Join()
+        {
+            readers.Add(new Reader()); // first into the map, then the mark
+            readers[^1].Mark = readers[^1].Got = chain.Known;
+        }
     }
 
     private static Message Stored(long id) =>

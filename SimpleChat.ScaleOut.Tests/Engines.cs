@@ -23,13 +23,16 @@ internal sealed class Engines : IDisposable
 
     private readonly DirectoryInfo _folder;
     private readonly string[] _sizes;
+    private readonly string[] _addresses;
     private Process? _postgres, _redis;
 
     /// <summary>Makes a database cluster and starts both.</summary>
     /// <param name="folder">Where; null for memory, where there is room: how durable a disk is, is not what tests are about.</param>
     /// <param name="roomy">Whether PostgreSQL has the memory and the log that it has by default, rather than little.</param>
-    public Engines(string? folder = null, bool roomy = false)
+    /// <param name="address">Where they listen besides 127.0.0.1, for everybody in that network; null for nowhere.</param>
+    public Engines(string? folder = null, bool roomy = false, string? address = null)
     {
+        _addresses = ["127.0.0.1", .. address is null ? (string[])[] : [address]];
         _sizes = roomy ? [] : ["-c", "shared_buffers=64MB", "-c", "max_wal_size=256MB"];
         _folder = folder is not null ? Directory.CreateDirectory(folder)
             : Directory.Exists("/dev/shm") ? Directory.CreateDirectory($"/dev/shm/simplechat-{Guid.NewGuid():N}")
@@ -38,6 +41,8 @@ internal sealed class Engines : IDisposable
         if (Environment.IsPrivilegedProcess)
             Run("chown", "postgres", _folder.FullName);
         RunPostgres("initdb", "-D", Data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "-N");
+        if (address is not null)
+            File.AppendAllText(Path.Combine(Data, "pg_hba.conf"), $"host all all {address}/24 trust\n");
         StartPostgres();
         StartRedis();
         Execute("postgres", "CREATE DATABASE chat");
@@ -81,7 +86,7 @@ internal sealed class Engines : IDisposable
     {
         // As in production, but for the sizes: fsync, full_page_writes and synchronous_commit are on.
         _postgres = StartEngine(_folder, AsPostgres([.. s_endsWithParent, Binary("postgres")!, "-D", Data, "-k", _folder.FullName,
-            "-h", "127.0.0.1", "-p", $"{PostgresPort}", "-c", "max_connections=400",
+            "-h", string.Join(',', _addresses), "-p", $"{PostgresPort}", "-c", "max_connections=400",
             "-c", "dynamic_shared_memory_type=mmap", .. _sizes]));
         Until(() => Execute("postgres", "SELECT 1"), "PostgreSQL");
     }
@@ -111,8 +116,8 @@ internal sealed class Engines : IDisposable
     public Process StartRedis(int port, params string[] settings)
     {
         var folder = _folder.CreateSubdirectory($"redis{port}");
-        var process = StartEngine(folder, [.. s_endsWithParent, "redis-server", "--port", $"{port}", "--bind", "127.0.0.1", "--save", "",
-            "--appendonly", "no", "--databases", "1000", "--dir", folder.FullName, .. settings]);
+        var process = StartEngine(folder, [.. s_endsWithParent, "redis-server", "--port", $"{port}", "--bind", .. _addresses,
+            "--protected-mode", "no", "--save", "", "--appendonly", "no", "--databases", "1000", "--dir", folder.FullName, .. settings]);
         UntilListens(port, "Redis");
         return process;
     }

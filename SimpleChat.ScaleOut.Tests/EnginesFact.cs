@@ -11,3 +11,9 @@ internal sealed class TheoryAttribute : Xunit.TheoryAttribute
 {
     public TheoryAttribute() => Skip = Engines.Missing;
 }
+
+/// <summary>A test of nodes in a network of their own: skipped with a reason where there can be none.</summary>
+internal sealed class NetworkFactAttribute : Xunit.FactAttribute
+{
+    public NetworkFactAttribute() => Skip = Engines.Missing ?? Network.Missing;
+}

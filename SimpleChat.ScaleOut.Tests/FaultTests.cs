@@ -80,7 +80,10 @@ public sealed class FaultTests(ITestOutputHelper output)
         var written = Task.WhenAll(writers.Select((writer, i) => Task.Run(async () =>
         {
             for (var j = 0; j < 400; j++)
-                await writer.SendAsync("erin", $"{i} {j}"); // so that it stands still in the midst of it
+            {
+                await writer.SendAsync("erin", $"{i} {j}");
+                await Task.Delay(1); // so that it stands still in the midst of it
+            }
         })));
         await carol.SendAndConfirmAsync("dave", "before");
         await dave.MessagesAsync(1);

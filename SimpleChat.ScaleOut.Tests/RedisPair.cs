@@ -39,19 +39,21 @@ internal sealed class RedisPair : IAsyncDisposable
     /// <summary>SIGKILL to the master.</summary>
     public void KillMaster() => Engines.Kill(_servers[_master]!);
 
-    /// <summary>Waits until the replica is the master.</summary>
+    /// <summary>Waits until the replica is the master, and the sentinel says so.</summary>
     public Task FailOverAsync()
     {
         _master = 1 - _master;
-        return SaysAsync(_ports[_master], "role:master", "INFO", "replication");
+        return SaysAsync(_sentinelsPort, $"address=127.0.0.1:{_ports[_master]},", "INFO", "sentinel");
     }
 
-    /// <summary>Starts the other one as a replica, and waits until it has what the master has.</summary>
-    public Task StartReplicaAsync()
+    /// <summary>Starts the other one as a replica, and waits until it has what the master has, and the sentinel sees it.</summary>
+    public async Task StartReplicaAsync()
     {
         var replica = 1 - _master;
         _servers[replica] = _engines.StartRedis(_ports[replica], "--replicaof", "127.0.0.1", $"{_ports[_master]}");
-        return SaysAsync(_ports[replica], "master_link_status:up", "INFO", "replication");
+        await SaysAsync(_ports[replica], "master_link_status:up", "INFO", "replication");
+        if (_sentinel is not null)
+            await SaysAsync(_sentinelsPort, "flags\nslave\n", "SENTINEL", "replicas", "chat");
     }
 
     /// <summary>A command to the master.</summary>

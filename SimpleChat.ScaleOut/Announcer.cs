@@ -17,10 +17,12 @@ internal sealed partial class Announcer(RedisServer redis, RedisMap map, TimePro
     private const int MaxText = 1024 * 1024;
 
     /// <summary>
-    /// Where users are is asked again after so long. A node where one connects meanwhile gets no text, and reads it. Which nodes there are
-    /// is asked each time, because only they are told of receipts.
+    /// Where users are is asked again after so long. A node where one connects meanwhile gets no text, and reads it.
     /// </summary>
-    private static readonly TimeSpan Memory = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan MemoryOfUsers = TimeSpan.FromSeconds(1);
+
+    /// <summary>Which nodes there are is asked again after so long. A new node waits for that before anybody joins it.</summary>
+    public static readonly TimeSpan MemoryOfNodes = TimeSpan.FromMilliseconds(100);
 
     /// <summary>How often a node that has nothing to tell says so: who lost the last announcement finds out.</summary>
     private static readonly TimeSpan Beat = TimeSpan.FromSeconds(1);
@@ -29,26 +31,56 @@ internal sealed partial class Announcer(RedisServer redis, RedisMap map, TimePro
     private readonly Signal _signal = new();
     private readonly Dictionary<string, long> _numbers = new(StringComparer.Ordinal); // of the last announcement to each node
     private readonly Dictionary<string, string[]> _where = new(StringComparer.Ordinal); // user id → nodes
-    private long _askedSince;
+    private string[] _living = []; // nodes
+    private long _askedSince, _livingSince;
 
     // Guarded by _gate.
     private List<Commit> _commits = [];
     private List<Delivered> _delivered = [];
     private bool _isLost, _beatIsDue;
 
-    /// <summary>A message of this node was committed.</summary>
-    public void Add(Commit commit) => Change(() => _commits.Add(commit));
+    /// <summary>A message of this node was committed. It is announced with the rest of its batch.</summary>
+    public void Add(Commit commit)
+    {
+        lock (_gate)
+            _commits.Add(commit);
+    }
 
-    /// <summary>A message has left its inbox.</summary>
-    public void Add(Delivered delivered) => Change(() => _delivered.Add(delivered));
+    /// <summary>A message has left its inbox. It is announced with the rest of its batch.</summary>
+    public void Add(Delivered delivered)
+    {
+        lock (_gate)
+            _delivered.Add(delivered);
+    }
 
     /// <summary>Something was committed that this node cannot tell, because it does not know what.</summary>
-    public void Lose() => Change(() => _isLost = true);
+    public void Lose()
+    {
+        lock (_gate)
+            _isLost = true;
+        _signal.Set();
+    }
+
+    /// <summary>A batch is over, and is announced.</summary>
+    public void Announce()
+    {
+        lock (_gate)
+        {
+            if (_commits.Count + _delivered.Count > Capacity)
+            {
+                _commits.Clear();
+                _delivered.Clear();
+                _isLost = true;
+            }
+        }
+
+        _signal.Set();
+    }
 
     /// <summary>Announces until it is stopped.</summary>
     public async Task RunAsync(CancellationToken stop)
     {
-        using var beat = time.CreateTimer(_ => Change(() => _beatIsDue = true), null, Beat, Beat);
+        using var beat = time.CreateTimer(_ => DoBeat(), null, Beat, Beat);
         using var stopping = stop.Register(_signal.Set);
         while (!stop.IsCancellationRequested)
         {
@@ -61,6 +93,13 @@ internal sealed partial class Announcer(RedisServer redis, RedisMap map, TimePro
             {
                 Log.Failed(log, e); // others read what they were not told
             }
+        }
+
+        void DoBeat()
+        {
+            lock (_gate)
+                _beatIsDue = true;
+            _signal.Set();
         }
     }
 
@@ -79,24 +118,16 @@ internal sealed partial class Announcer(RedisServer redis, RedisMap map, TimePro
 
         if (!isDue)
             return;
-        string[] living = [];
-        if (time.GetElapsedTime(_askedSince) > Memory)
-        {
-            _where.Clear();
-            _askedSince = time.GetTimestamp();
-        }
-
         try
         {
-            var users = commits.Select(commit => commit.From).Concat(commits.Select(commit => commit.To));
-            living = await map.FindAsync([.. users.Where(user => !_where.ContainsKey(user)).Distinct()], _where);
+            await FindAsync(commits);
         }
         catch (Exception e) when (RedisServer.IsAway(e))
         {
-            // Nobody is told. The numbers will say so.
+            _living = []; // nobody is told; the numbers will say so
         }
 
-        foreach (var node in living)
+        foreach (var node in _living)
             _numbers.TryAdd(node, 0);
         if (isNews)
         {
@@ -105,9 +136,34 @@ internal sealed partial class Announcer(RedisServer redis, RedisMap map, TimePro
         }
 
         Trim(commits);
-        foreach (var node in living.Where(node => node != map.Incarnation))
+        foreach (var node in _living.Where(node => node != map.Incarnation))
             Publish(node, new Announcement(map.Incarnation, _numbers[node], commits, delivered)
                 .Write(user => _where.TryGetValue(user, out var nodes) && nodes.Contains(node)));
+    }
+
+    /// <summary>Finds the nodes that there are, and those of the messages' users.</summary>
+    private async Task FindAsync(List<Commit> commits)
+    {
+        var now = time.GetTimestamp();
+        if (time.GetElapsedTime(_askedSince, now) > MemoryOfUsers)
+        {
+            _where.Clear();
+            _askedSince = now;
+        }
+
+        var users = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var commit in commits)
+        {
+            if (!_where.ContainsKey(commit.From))
+                users.Add(commit.From);
+            if (!_where.ContainsKey(commit.To))
+                users.Add(commit.To);
+        }
+
+        if (users.Count == 0 && time.GetElapsedTime(_livingSince, now) < MemoryOfNodes)
+            return;
+        _living = await map.FindAsync([.. users], _where);
+        _livingSince = now;
     }
 
     private void Publish(string node, byte[] announcement)
@@ -132,22 +188,6 @@ internal sealed partial class Announcer(RedisServer redis, RedisMap map, TimePro
             if (text > MaxText)
                 commits[i] = commits[i] with { Message = null };
         }
-    }
-
-    private void Change(Action change)
-    {
-        lock (_gate)
-        {
-            change();
-            if (_commits.Count + _delivered.Count > Capacity)
-            {
-                _commits.Clear();
-                _delivered.Clear();
-                _isLost = true;
-            }
-        }
-
-        _signal.Set();
     }
 
     private static partial class Log

@@ -13,13 +13,13 @@ namespace SimpleChat.ScaleOut;
 /// <param name="time">The clock.</param>
 internal sealed class CommitChain(Action<Commit> offer, TimeProvider time)
 {
-    /// <summary>Commits that are held at most. Beyond them the latest are dropped, and read later.</summary>
+    /// <summary>Commits that are held at most. Beyond them other nodes' are dropped, and read later.</summary>
     private const int Capacity = 16 * 1024;
 
     private readonly Lock _gate = new();
 
     // Guarded by _gate.
-    private readonly SortedDictionary<long, Commit> _held = []; // above _known + 1
+    private readonly Dictionary<long, Commit> _held = []; // above _known + 1
     private long _known;
     private long _heldSince; // when something was first missing: a timestamp
     private long _begun, _done, _lastOwn; // commits of this node, and the id up to which they are expected
@@ -70,7 +70,7 @@ internal sealed class CommitChain(Action<Commit> offer, TimeProvider time)
 
             if (upTo > _known)
                 Volatile.Write(ref _known, upTo);
-            foreach (var id in _held.Keys.TakeWhile(id => id <= upTo).ToList())
+            foreach (var id in _held.Keys.Where(id => id <= upTo).ToList())
                 _held.Remove(id);
             OfferHeld();
         }
@@ -81,7 +81,7 @@ internal sealed class CommitChain(Action<Commit> offer, TimeProvider time)
     {
         lock (_gate)
         {
-            return _held.Count > 0 && time.GetElapsedTime(_heldSince) >= patience ? (_known, _held.Keys.First() - 1) : null;
+            return _held.Count > 0 && time.GetElapsedTime(_heldSince) >= patience ? (_known, _held.Keys.Min() - 1) : null;
         }
     }
 
@@ -135,9 +135,8 @@ internal sealed class CommitChain(Action<Commit> offer, TimeProvider time)
 
     private void OfferHeld()
     {
-        while (_held.Count > 0 && _held.First() is var (id, commit) && id == _known + 1)
+        while (_held.Remove(_known + 1, out var commit))
         {
-            _held.Remove(id);
             Offer(commit);
             _heldSince = time.GetTimestamp();
         }
@@ -147,10 +146,10 @@ internal sealed class CommitChain(Action<Commit> offer, TimeProvider time)
     {
         if (_held.Count == 0)
             _heldSince = time.GetTimestamp();
-        if (!_held.TryAdd(commit.Id, commit) && commit.IsOwn)
+        if (commit.IsOwn)
             _held[commit.Id] = commit;
-        if (_held.Count > Capacity && _held.Keys.Last() is var last && (last != commit.Id || !commit.IsOwn))
-            _held.Remove(last);
+        else if (_held.Count < Capacity)
+            _held.TryAdd(commit.Id, commit);
     }
 
     private void OwnIsDone()

@@ -1,3 +1,5 @@
+using SimpleChat.Storage;
+
 namespace SimpleChat.ScaleOut;
 
 /// <summary>
@@ -5,7 +7,7 @@ namespace SimpleChat.ScaleOut;
 /// lost the entry, everything that this node knows is written again.
 /// </summary>
 internal sealed partial class Membership(
-    RedisServer redis, RedisMap map, Hearing hearing, Announcer announcer, ClusterAudience audience, TimeProvider time,
+    RedisServer redis, RedisMap map, Hearing hearing, Announcer announcer, ClusterAudience audience, Writer writer, TimeProvider time,
     ILogger<Membership> log) : IHostedService, IDisposable
 {
     /// <summary>How often the entry is renewed. Within two of these an emptied Redis is full again.</summary>
@@ -27,6 +29,8 @@ internal sealed partial class Membership(
         var heard = await redis.SubscribeAsync(Hearing.Channel(map.Incarnation));
         heard.OnMessage(message => Hear((byte[])message.Message!)); // one after another, in the order in which they come
         await map.RenewAsync();
+        await Task.Delay(Announcer.MemoryOfNodes, cancellationToken); // from then on everybody tells this node too
+        writer.Confirmed = announcer.Announce;
         _running = Task.WhenAll(Task.Run(() => announcer.RunAsync(_stop.Token), CancellationToken.None), BeatAsync());
         Log.Started(log, map.Incarnation);
     }

@@ -73,7 +73,7 @@ internal sealed partial class TailLook(CommitChain chain, PostgresReader reader,
                     }
                     else if (!isAway && chain.Missing(Patience) is var (_, upTo))
                     {
-                        await ReadAsync(upTo, stoppingToken);
+                        await ReadAsync(upTo, TimeSpan.Zero, stoppingToken);
                     }
                 }
                 catch (Exception e) when (StorageFault.Is(e))
@@ -97,7 +97,7 @@ internal sealed partial class TailLook(CommitChain chain, PostgresReader reader,
         try
         {
             var look = await reader.LookAsync();
-            await ReadAsync(look.LastId, stop);
+            await ReadAsync(look.LastId, Patience, stop);
             shown = look.Shown;
         }
         finally
@@ -108,11 +108,12 @@ internal sealed partial class TailLook(CommitChain chain, PostgresReader reader,
 
     /// <summary>Reads all that the chain misses up to this id.</summary>
     /// <param name="upTo">The id, which is committed.</param>
+    /// <param name="patience">How long an announcement may still take.</param>
     /// <param name="stop">The node stops.</param>
-    private async Task ReadAsync(long upTo, CancellationToken stop)
+    private async Task ReadAsync(long upTo, TimeSpan patience, CancellationToken stop)
     {
         var (started, begun) = (time.GetTimestamp(), chain.Begun); // if one of them is this node's, its commit has begun by now
-        while (chain.Known < upTo && !chain.HasAdded(begun) && time.GetElapsedTime(started) < OwnPatience)
+        while (chain.Known < upTo && time.GetElapsedTime(started) < (chain.HasAdded(begun) ? patience : OwnPatience))
             await Task.Delay(1, stop);
         while (chain.Known is var known && known < upTo)
         {

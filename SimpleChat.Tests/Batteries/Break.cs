@@ -191,11 +191,20 @@ internal sealed record Break(string Name, string Battery, params Break.Edit[] Ed
             new Edit("chat.postgres.sql", "    PERFORM pg_advisory_xact_lock(5080);\n    SELECT greatest", "    SELECT greatest"),
             new Edit("chat.postgres.sql", "LIMIT 1) m ON true;",
                 "LIMIT 1) m ON true, (SELECT pg_advisory_xact_lock(5080)) AS pen;")),
-        OfNodes("the chain offers what comes early", "ClusterBattery",
+        OfNodes("a batch is committed in a second round trip", "A_node_that_stands_still",
+            new Edit("chat.postgres.sql", "  COMMIT;\nEND $$;", "END $$;"),
+            new Edit("PostgresTransaction.cs", "using var row = _append.ExecuteReader();",
+                "using var batch = _connection.BeginTransaction();\nusing var row = _append.ExecuteReader();"),
+            new Edit("PostgresTransaction.cs", "while (row.NextResult())\n                ;",
+                "row.Close();\nThread.Sleep(20); // of a network\nbatch.Commit();")),
+        OfNodes("a commit is known only after it was offered", "CommitChainTests",
+            new Edit("CommitChain.cs", "Volatile.Write(ref _known, commit.Id); // first", "// first"),
+            new Edit("CommitChain.cs", "        offer(commit);\n", "        offer(commit);\n        Volatile.Write(ref _known, commit.Id);\n")),
+        OfNodes("the chain offers what comes early", "whichever_part_fails",
             new Edit("CommitChain.cs", "if (commit.Id == _known + 1)", "if (commit.Id > _known)")),
         OfNodes("nobody looks how far the database is", "What_a_node_commits_and_dies_before_it_announces",
-            new Edit("TailLook.cs", "await ReadAsync(look.LastId, stop);", "")),
-        OfNodes("the look does not wait for this node's own commit", "ClusterBattery",
+            new Edit("TailLook.cs", "await ReadAsync(look.LastId, Patience, stop);", "")),
+        OfNodes("the look does not wait for this node's own commit", "whichever_part_fails",
             new Edit("TailLook.cs", "(time.GetTimestamp(), chain.Begun)", "(time.GetTimestamp(), chain.Begun - 1)")),
         OfNodes("the map decides who is pushed to", "What_the_map_has_forgotten",
             new Edit("ClusterAudience.cs", "connection.FallBehind(commit.Id);", "connection.Signal.Set();")),
@@ -205,7 +214,7 @@ internal sealed record Break(string Name, string Battery, params Break.Edit[] Ed
             new Edit("Deliveries.cs", "_joined[connection] = seen;", "_joined.Clear();")),
     ];
 
-    public override string ToString() => $"{Battery}: {Name}";
+    public override string ToString() => $"{Server}, {Battery}: {Name}";
 
     /// <summary>One of two nodes.</summary>
     private static Break OfNodes(string name, string battery, params Edit[] edits) =>

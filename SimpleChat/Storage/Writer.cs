@@ -57,6 +57,9 @@ internal sealed partial class Writer : IHostedService, IDisposable
     /// <summary>Called after a fault. A commit that seemed to fail may be on disk after all, up to <see cref="LastCommitted"/>.</summary>
     public Action? Recovered { get; set; }
 
+    /// <summary>Called on the writer's thread when all writes of a batch were confirmed. Must not wait.</summary>
+    public Action? Confirmed { get; set; }
+
     /// <summary>Enqueues a write. It is stored, or refused within <see cref="WriteQueue.Patience"/>.</summary>
     public ValueTask EnqueueAsync(Write write) => _queue.EnqueueAsync(write);
 
@@ -169,6 +172,7 @@ internal sealed partial class Writer : IHostedService, IDisposable
                 write.Trace(trace);
         }
 
+        Confirmed?.Invoke();
         return true;
     }
 
