@@ -52,9 +52,9 @@ public sealed class CommitChainTests
     public void Announcements_are_read_as_they_were_written_and_texts_go_where_somebody_is()
     {
         var to = new Announcement(
-            "node", 7, [new Commit(Stored(41)), new Commit(Stored(42) with { To = "carol" })], [new(new Receipt(3, "a", "b"), 99)]);
+            "node", 6, 7, [new Commit(Stored(41)), new Commit(Stored(42) with { To = "carol" })], [new(new Receipt(3, "a", "b"), 99)]);
         var read = Announcement.Read(to.Write(user => user == "carol"));
-        Assert.Equal(("node", 7), (read.Publisher, (int)read.Number));
+        Assert.Equal(("node", 6, 7), (read.Publisher, (int)read.After, (int)read.Number));
         Assert.Equal([(41, false), (42, true)], read.Commits.Select(commit => ((int)commit.Id, commit.Message is not null)));
         Assert.Equal(Stored(42).Text, read.Commits[1].Message!.Text);
         Assert.Equal(to.Delivered, read.Delivered);

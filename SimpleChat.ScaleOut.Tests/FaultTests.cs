@@ -164,6 +164,21 @@ public sealed class FaultTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public async Task A_delivery_that_could_not_be_announced_is_told_when_Redis_is_back_whenever_the_message_was_sent()
+    {
+        using var engines = new Engines();
+        await using var cluster = await Cluster.StartAsync(engines);
+        var sent = (await cluster.HttpUser(0, "alice").SendAsync("bob", "hi")).Json;
+        await using var alice = await cluster.ConnectAsync(0, "alice");
+        await using var bob = await cluster.ConnectAsync(1, "bob", "chat.ack");
+        Assert.Equal(sent.Id, (await bob.FindAsync("message")).Id);
+        engines.KillRedis();
+        Assert.Equal(204, (await cluster.HttpUser(1, "bob").AckAsync(sent.Id)).Status);
+        engines.StartRedis();
+        Assert.Equal(sent.Id, (await alice.FindAsync("delivered")).Id);
+    }
+
+    [Fact]
     public async Task I9_A_PostgreSQL_that_is_killed_under_load_costs_refusals_within_5_s_and_no_id_is_given_out_twice()
     {
         using var engines = new Engines();
@@ -246,7 +261,9 @@ public sealed class FaultTests(ITestOutputHelper output)
             await alice.SendAsync("bob", "after");
             return (await alice.ReceiveAsync()).Type == "sent";
         }, "the end of the fault");
-        Assert.Equal("after", (await bob.MessagesAsync(1))[0].Body);
+        Frame next;
+        while ((next = (await bob.MessagesAsync(1))[0]).Body != "after")
+            Assert.Equal("lost", next.Body); // it was not known to be stored
 
         async Task<int> HandshakeAsync(string user) =>
             (await RawHttp.AskAsync(cluster.Server.UrlOf(0), new Handshake { Target = $"/chat?user={user}" })).Status;

@@ -4,16 +4,18 @@ namespace SimpleChat.ScaleOut;
 
 /// <summary>What one node tells another: what was committed, and what was delivered.</summary>
 /// <param name="Publisher">Who tells it: the node's incarnation.</param>
-/// <param name="Number">
-/// Counts what the publisher has told this node. A number that is left out is an announcement that was lost. One that tells nothing has the
-/// number of the one before.
+/// <param name="After">
+/// It names all that was delivered between the announcement with this number and the one with <paramref name="Number"/>, which it is, or
+/// repeats. <see cref="Forgotten"/> if the publisher does not know any more.
 /// </param>
+/// <param name="Number">Counts what the publisher has told this node. One that tells nothing has the number of the one before.</param>
 /// <param name="Commits">Messages, ids rising; those without a text concern nobody at the receiver, as far as the publisher knows.</param>
 /// <param name="Delivered">Messages that have left their inboxes.</param>
-internal sealed record Announcement(string Publisher, long Number, IReadOnlyList<Commit> Commits, IReadOnlyList<Delivered> Delivered)
+internal sealed record Announcement(
+    string Publisher, long After, long Number, IReadOnlyList<Commit> Commits, IReadOnlyList<Delivered> Delivered)
 {
-    /// <summary>Whether it says nothing but its number.</summary>
-    public bool IsEmpty => Commits.Count == 0 && Delivered.Count == 0;
+    /// <summary>In place of a number: something was delivered that the publisher cannot name.</summary>
+    public const long Forgotten = -1;
 
     /// <summary>Writes it.</summary>
     /// <param name="isThere">Whether the receiver has a connection of this user.</param>
@@ -22,6 +24,7 @@ internal sealed record Announcement(string Publisher, long Number, IReadOnlyList
         using var bytes = new MemoryStream();
         using var writer = new BinaryWriter(bytes, Encoding.UTF8);
         writer.Write(Publisher);
+        writer.Write7BitEncodedInt64(After);
         writer.Write7BitEncodedInt64(Number);
         writer.Write7BitEncodedInt(Commits.Count);
         foreach (var commit in Commits)
@@ -56,7 +59,7 @@ internal sealed record Announcement(string Publisher, long Number, IReadOnlyList
     public static Announcement Read(byte[] bytes)
     {
         using var reader = new BinaryReader(new MemoryStream(bytes), Encoding.UTF8);
-        var (publisher, number) = (reader.ReadString(), reader.Read7BitEncodedInt64());
+        var (publisher, after, number) = (reader.ReadString(), reader.Read7BitEncodedInt64(), reader.Read7BitEncodedInt64());
         var commits = new Commit[reader.Read7BitEncodedInt()];
         for (var i = 0; i < commits.Length; i++)
         {
@@ -78,6 +81,6 @@ internal sealed record Announcement(string Publisher, long Number, IReadOnlyList
             delivered[i] = new Delivered(receipt, reader.Read7BitEncodedInt64());
         }
 
-        return new Announcement(publisher, number, commits, delivered);
+        return new Announcement(publisher, after, number, commits, delivered);
     }
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using SimpleChat.Queues;
 using StackExchange.Redis;
 
@@ -6,12 +7,15 @@ namespace SimpleChat.ScaleOut;
 /// <summary>
 /// Tells the other nodes what this one has committed: every node hears of every commit, and those get the text along that have a connection
 /// for it, as the map says. What gathers while one announcement is under way goes into the next. Nobody waits for any of it, and any of it
-/// may be lost.
+/// may be lost. Messages are read then. What was delivered is remembered for a while, and told again to a node that asks.
 /// </summary>
 internal sealed partial class Announcer(RedisServer redis, RedisMap map, TimeProvider time, ILogger<Announcer> log)
 {
     /// <summary>Commits and receipts that wait at most. Beyond them all are dropped, as if they had been lost on the way.</summary>
     private const int Capacity = 64 * 1024;
+
+    /// <summary>Deliveries that are remembered at most.</summary>
+    private const int MemoryCapacity = 64 * 1024;
 
     /// <summary>The most bytes of text in an announcement. Further messages go without, and are read by whoever needs them.</summary>
     private const int MaxText = 1024 * 1024;
@@ -29,14 +33,19 @@ internal sealed partial class Announcer(RedisServer redis, RedisMap map, TimePro
 
     private readonly Lock _gate = new();
     private readonly Signal _signal = new();
-    private readonly Dictionary<string, long> _numbers = new(StringComparer.Ordinal); // of the last announcement to each node
+    private readonly Dictionary<string, long> _met = new(StringComparer.Ordinal); // node → the last announcement before it was there
+    private readonly Queue<(long Number, List<Delivered> Delivered)> _told = [];
     private readonly Dictionary<string, string[]> _where = new(StringComparer.Ordinal); // user id → nodes
     private string[] _living = []; // nodes
     private long _askedSince, _livingSince;
+    private int _remembered; // deliveries
+    private long _number; // of the last announcement, counted from the start
+    private long _forgotten; // of the last one that is not in _told any more
 
     // Guarded by _gate.
     private List<Commit> _commits = [];
     private List<Delivered> _delivered = [];
+    private Dictionary<string, long> _again = []; // node → what it has heard
     private bool _isLost, _beatIsDue;
 
     /// <summary>A message of this node was committed. It is announced with the rest of its batch.</summary>
@@ -77,10 +86,23 @@ internal sealed partial class Announcer(RedisServer redis, RedisMap map, TimePro
         _signal.Set();
     }
 
+    /// <summary>Asks another node to tell this one again what it has told it after some number.</summary>
+    public void Ask(string node, long after) => Publish(Hearing.Questions(node), $"{map.Incarnation} {after}");
+
+    /// <summary>Another node asks for it.</summary>
+    /// <param name="question">As <see cref="Ask"/> writes it.</param>
+    public void Answer(string question)
+    {
+        var words = question.Split(' ');
+        lock (_gate)
+            _again[words[0]] = long.Parse(words[1], CultureInfo.InvariantCulture);
+        _signal.Set();
+    }
+
     /// <summary>Announces until it is stopped.</summary>
     public async Task RunAsync(CancellationToken stop)
     {
-        using var beat = time.CreateTimer(_ => DoBeat(), null, Beat, Beat);
+        using var beat = time.CreateTimer(_ => DoBeat(), null, TimeSpan.Zero, Beat);
         using var stopping = stop.Register(_signal.Set);
         while (!stop.IsCancellationRequested)
         {
@@ -107,13 +129,14 @@ internal sealed partial class Announcer(RedisServer redis, RedisMap map, TimePro
     {
         List<Commit> commits;
         List<Delivered> delivered;
-        bool isNews, isDue;
+        Dictionary<string, long> again;
+        bool isLost, isNews, isDue;
         lock (_gate)
         {
-            (commits, delivered) = (_commits, _delivered);
-            isNews = _isLost || commits.Count + delivered.Count > 0;
-            isDue = isNews || _beatIsDue;
-            (_commits, _delivered, _isLost, _beatIsDue) = ([], [], false, false);
+            (commits, delivered, again, isLost) = (_commits, _delivered, _again, _isLost);
+            isNews = isLost || commits.Count + delivered.Count > 0;
+            isDue = isNews || _beatIsDue || again.Count > 0;
+            (_commits, _delivered, _again, _isLost, _beatIsDue) = ([], [], [], false, false);
         }
 
         if (!isDue)
@@ -127,18 +150,33 @@ internal sealed partial class Announcer(RedisServer redis, RedisMap map, TimePro
             _living = []; // nobody is told; the numbers will say so
         }
 
-        foreach (var node in _living)
-            _numbers.TryAdd(node, 0);
+        foreach (var node in _living.Concat(again.Keys))
+            _met.TryAdd(node, _number);
+        var before = _number;
         if (isNews)
-        {
-            foreach (var node in _numbers.Keys)
-                _numbers[node]++;
-        }
-
+            Remember(delivered, isLost);
         Trim(commits);
         foreach (var node in _living.Where(node => node != map.Incarnation))
-            Publish(node, new Announcement(map.Incarnation, _numbers[node], commits, delivered)
+        {
+            var met = _met[node];
+            var after = again.TryGetValue(node, out var heard) ? met + heard : before;
+            Publish(Hearing.Channel(node), new Announcement(
+                    map.Incarnation, after < _forgotten ? Announcement.Forgotten : after - met, _number - met, commits,
+                    after == before ? delivered : [.. _told.Where(one => one.Number > after).SelectMany(one => one.Delivered)])
                 .Write(user => _where.TryGetValue(user, out var nodes) && nodes.Contains(node)));
+        }
+    }
+
+    /// <summary>Counts an announcement, and remembers what it says was delivered.</summary>
+    private void Remember(List<Delivered> delivered, bool isLost)
+    {
+        _told.Enqueue((++_number, delivered));
+        _remembered += delivered.Count;
+        while (_remembered > MemoryCapacity || (isLost && _told.Count > 0))
+        {
+            (_forgotten, var oldest) = _told.Dequeue();
+            _remembered -= oldest.Count;
+        }
     }
 
     /// <summary>Finds the nodes that there are, and those of the messages' users.</summary>
@@ -166,11 +204,11 @@ internal sealed partial class Announcer(RedisServer redis, RedisMap map, TimePro
         _livingSince = now;
     }
 
-    private void Publish(string node, byte[] announcement)
+    private void Publish(RedisChannel channel, RedisValue what)
     {
         try
         {
-            redis.Subscriber.Publish(Hearing.Channel(node), announcement, CommandFlags.FireAndForget);
+            redis.Subscriber.Publish(channel, what, CommandFlags.FireAndForget);
         }
         catch (Exception e) when (RedisServer.IsAway(e))
         {

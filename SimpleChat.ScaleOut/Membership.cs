@@ -28,7 +28,10 @@ internal sealed partial class Membership(
         redis.Changed += () => _beatNow.Release();
         var heard = await redis.SubscribeAsync(Hearing.Channel(map.Incarnation));
         heard.OnMessage(message => Hear((byte[])message.Message!)); // one after another, in the order in which they come
-        await map.RenewAsync();
+        var asked = await redis.SubscribeAsync(Hearing.Questions(map.Incarnation));
+        asked.OnMessage(question => announcer.Answer((string)question.Message!));
+        foreach (var node in (await map.RenewAsync()).Living)
+            announcer.Ask(node, 0); // so that it knows this one
         await Task.Delay(Announcer.MemoryOfNodes, cancellationToken); // from then on everybody tells this node too
         writer.Confirmed = announcer.Announce;
         _running = Task.WhenAll(Task.Run(() => announcer.RunAsync(_stop.Token), CancellationToken.None), BeatAsync());

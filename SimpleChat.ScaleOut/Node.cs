@@ -38,7 +38,7 @@ internal static class Node
         services.AddSingleton<IAudience>(provider => provider.GetRequiredService<ClusterAudience>());
         services.AddSingleton(provider => new Hearing(
             provider.GetRequiredService<CommitChain>(), provider.GetRequiredService<Deliveries>(),
-            provider.GetRequiredService<ClusterAudience>().MissReceipts));
+            provider.GetRequiredService<Announcer>().Ask, provider.GetRequiredService<ClusterAudience>().MissReceipts));
         services.AddSingleton<WebhookOwner>();
         services.AddSingleton<WebhookTurn>(provider => provider.GetRequiredService<WebhookOwner>().WaitAsync);
         services.AddHostedService<Membership>();
