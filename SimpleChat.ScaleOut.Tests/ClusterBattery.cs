@@ -126,6 +126,12 @@ public sealed class ClusterBattery(ITestOutputHelper output)
             output.WriteLine($"{round}: {fault.Name}, after {confirmed} confirmed");
         }
 
+        for (var node = 0; node < Cluster.Nodes; node++)
+        {
+            var http = cluster.HttpUser(node, "monitor");
+            await Deadline.UntilAsync(async () => (await http.GetAsync("/health")).Status == 200, $"the end of the fault at node {node}");
+        }
+
         await ConfirmAsync(50);
         await stop.CancelAsync();
         await load.OrFail("the end of the load");
