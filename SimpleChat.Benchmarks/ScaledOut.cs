@@ -39,7 +39,7 @@ internal static class ScaledOut
     {
         using var engines = Start(run, Place.AllCores);
         Benchmarks.Latency.Measure(run, "nodes-latency", "push to the other node", PerSecond, (Half: 3, Most: 15),
-            measure => WithNodes(run, engines, 2, Place.AllCores, measure));
+            measure => WithNodes(run, engines, 2, Place.AllCores, (servers, _) => measure(servers)));
     }
 
     /// <summary>
@@ -70,7 +70,7 @@ internal static class ScaledOut
     private static Throughput.Result Nodes(Run run, Engines engines, int count, Place place)
     {
         Throughput.Result? result = null;
-        WithNodes(run, engines, count, place, servers => result = Pairs(run, servers, [.. servers.Select(server => server.Port)]));
+        WithNodes(run, engines, count, place, (servers, _) => result = Pairs(run, servers, [.. servers.Select(server => server.Port)]));
         return result!;
     }
 
@@ -78,7 +78,7 @@ internal static class ScaledOut
     private static Throughput.Result Alone(Run run, Engines engines)
     {
         Throughput.Result? result = null;
-        WithNodes(run, engines, 1, Place.OneCore, one => WithNodes(run, engines, 1, Place.OneCore, other =>
+        WithNodes(run, engines, 1, Place.OneCore, (one, _) => WithNodes(run, engines, 1, Place.OneCore, (other, _) =>
             result = Pairs(run, [.. one, .. other], [one[0].Port, one[0].Port, other[0].Port, other[0].Port])));
         return result!;
     }
@@ -92,7 +92,7 @@ internal static class ScaledOut
     private static Throughput.Result Peers(Run run, Engines engines)
     {
         Throughput.Result? result = null;
-        With(engines, PeerServer.Schema, 2, (postgres, redis) => ServerProcess.Peer(postgres, redis), servers =>
+        With(engines, PeerServer.Schema, 2, (postgres, redis) => ServerProcess.Peer(postgres, redis), (servers, _) =>
         {
             using var crowd = Crowd.PeerPairs(
                 [.. servers.Select(server => server.Port)], Benchmarks.Throughput.PairCount, Benchmarks.Throughput.Window);
@@ -101,12 +101,18 @@ internal static class ScaledOut
         return result!;
     }
 
-    private static void WithNodes(Run run, Engines engines, int count, Place place, Action<ServerProcess[]> use) =>
+    /// <summary>Starts nodes on a database of their own, and stops them.</summary>
+    /// <param name="run">The run.</param>
+    /// <param name="engines">PostgreSQL and Redis.</param>
+    /// <param name="count">How many nodes.</param>
+    /// <param name="place">Where they may run.</param>
+    /// <param name="use">Gets them, and their <c>ConnectionStrings:Postgres</c>.</param>
+    public static void WithNodes(Run run, Engines engines, int count, Place place, Action<ServerProcess[], string> use) =>
         With(engines, "", count, (postgres, redis) => ServerProcess.Node(run.NodeFolder, postgres, redis, place), use);
 
     /// <summary>Starts servers on a database of their own, and stops them.</summary>
     private static void With(
-        Engines engines, string schema, int count, Func<string, string, ServerProcess> start, Action<ServerProcess[]> use)
+        Engines engines, string schema, int count, Func<string, string, ServerProcess> start, Action<ServerProcess[], string> use)
     {
         var (postgres, redis) = (engines.NewDatabase(), engines.NewRedis());
         var name = Engines.NameOf(postgres);
@@ -118,7 +124,7 @@ internal static class ScaledOut
         {
             for (var i = 0; i < count; i++)
                 servers.Add(start(postgres, redis));
-            use([.. servers]);
+            use([.. servers], postgres);
         }
         finally
         {

@@ -185,6 +185,7 @@ internal sealed class ChatServer : IAsyncDisposable
             foreach (var (key, value) in server._settings)
                 builder.UseSetting(key, value);
             builder.ConfigureLogging(logging => logging.ClearProviders().AddProvider(server.Log));
+            builder.ConfigureTestServices(services => services.AddSingleton(FarewellTime.AtOnce));
             if ((server.TimeOf?.Invoke(number) ?? server.Time) is { } time)
                 builder.ConfigureTestServices(services => services.AddSingleton(time));
         }

@@ -39,6 +39,7 @@ internal sealed record Announcement(
             writer.Write7BitEncodedInt64(text.SentAt);
             writer.Write7BitEncodedInt(text.Text.Length);
             writer.Write(text.Text);
+            writer.Write(commit.Trace);
         }
 
         writer.Write7BitEncodedInt(Delivered.Count);
@@ -71,7 +72,8 @@ internal sealed record Announcement(
             }
 
             var (sentAt, length) = (reader.Read7BitEncodedInt64(), reader.Read7BitEncodedInt());
-            commits[i] = new Commit(new Message(id, from, to, reader.ReadBytes(length), sentAt));
+            var message = new Message(id, from, to, reader.ReadBytes(length), sentAt);
+            commits[i] = new Commit(message) { Trace = reader.ReadTrace() };
         }
 
         var delivered = new Delivered[reader.Read7BitEncodedInt()];

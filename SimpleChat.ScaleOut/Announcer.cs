@@ -1,4 +1,5 @@
 using System.Globalization;
+using SimpleChat.Monitoring;
 using SimpleChat.Queues;
 using StackExchange.Redis;
 
@@ -9,7 +10,7 @@ namespace SimpleChat.ScaleOut;
 /// for it, as the map says. What gathers while one announcement is under way goes into the next. Nobody waits for any of it, and any of it
 /// may be lost. Messages are read then. What was delivered is remembered for a while, and told again to a node that asks.
 /// </summary>
-internal sealed partial class Announcer(RedisServer redis, RedisMap map, TimeProvider time, ILogger<Announcer> log)
+internal sealed partial class Announcer(RedisServer redis, RedisMap map, Traces traces, TimeProvider time, ILogger<Announcer> log)
 {
     /// <summary>Commits and receipts that wait at most. Beyond them all are dropped, as if they had been lost on the way.</summary>
     private const int Capacity = 64 * 1024;
@@ -141,6 +142,7 @@ internal sealed partial class Announcer(RedisServer redis, RedisMap map, TimePro
 
         if (!isDue)
             return;
+        var begun = traces.Now;
         try
         {
             await FindAsync(commits);
@@ -165,6 +167,9 @@ internal sealed partial class Announcer(RedisServer redis, RedisMap map, TimePro
                     after == before ? delivered : [.. _told.Where(one => one.Number > after).SelectMany(one => one.Delivered)])
                 .Write(user => _where.TryGetValue(user, out var nodes) && nodes.Contains(node)));
         }
+
+        foreach (var commit in commits.Where(commit => commit.Trace != default && _living.Length > 1))
+            traces.Add("announced", commit.Trace, begun, traces.Now);
     }
 
     /// <summary>Counts an announcement, and remembers what it says was delivered.</summary>

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using SimpleChat.Monitoring;
 using SimpleChat.Settings;
 using SimpleChat.Wire;
 
@@ -80,7 +82,10 @@ internal sealed partial class ClusterAudience(
 
     public void Push(Message message, Connection? origin)
     {
-        var commit = new Commit(message.Id, message.From, message.To, message, IsOwn: true, origin);
+        var commit = new Commit(message.Id, message.From, message.To, message, IsOwn: true, origin)
+        {
+            Trace = Activity.Current?.Context ?? default,
+        };
         chain.Add(commit);
         announcer.Add(commit);
     }
@@ -107,10 +112,11 @@ internal sealed partial class ClusterAudience(
     }
 
     /// <summary>The chain offers a commit: steps 3 and 4. If the message has not come along, whoever is here reads it.</summary>
-    public static void Offer(LocalAudience audience, Connections here, Commit commit)
+    public static void Offer(LocalAudience audience, Connections here, Traces traces, Commit commit)
     {
         if (commit.Message is { } message)
         {
+            using var heard = commit.IsOwn ? null : traces.Hear(commit);
             audience.Push(message, commit.Origin);
             return;
         }

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace SimpleChat.ScaleOut;
 
 /// <summary>
@@ -173,4 +175,7 @@ internal sealed record Commit(long Id, string From, string To, Message? Message,
         : this(message.Id, message.From, message.To, message)
     {
     }
+
+    /// <summary>The message's trace, which goes along to other nodes; the default if it has none.</summary>
+    public ActivityContext Trace { get; init; }
 }

@@ -1,4 +1,6 @@
+using SimpleChat.Hosting;
 using SimpleChat.Limits;
+using SimpleChat.Monitoring;
 using SimpleChat.Settings;
 using SimpleChat.Storage;
 using SimpleChat.Webhooks;
@@ -29,8 +31,9 @@ internal static class Node
         {
             var here = provider.GetRequiredService<Connections>();
             var audience = new LocalAudience(here, () => 0);
+            var traces = provider.GetRequiredService<Traces>();
             return new CommitChain(
-                commit => ClusterAudience.Offer(audience, here, commit), provider.GetRequiredService<TimeProvider>());
+                commit => ClusterAudience.Offer(audience, here, traces, commit), provider.GetRequiredService<TimeProvider>());
         });
         services.AddSingleton<Deliveries>();
         services.AddSingleton<Announcer>();
@@ -41,6 +44,7 @@ internal static class Node
             provider.GetRequiredService<Announcer>().Ask, provider.GetRequiredService<ClusterAudience>().MissReceipts));
         services.AddSingleton<WebhookOwner>();
         services.AddSingleton<WebhookTurn>(provider => provider.GetRequiredService<WebhookOwner>().WaitAsync);
+        services.AddSingleton(new FarewellTime(TimeSpan.FromSeconds(2.5))); // the contract gives a server 5 s to end
         services.AddHostedService<Membership>();
         services.AddHostedService(provider => provider.GetRequiredService<WebhookOwner>());
         services.AddSingleton<TailLook>();

@@ -106,7 +106,7 @@ internal sealed class PostgresDatabase : IDatabase, IAsyncDisposable
         if (Read<bool>(connection, "SELECT to_regclass('MessageDB_Schema') IS NULL"))
             Execute(connection, schema);
         var version = Read<int>(connection, "SELECT max(Version) FROM MessageDB_Schema");
-        if (version == 1) // the procedure, which is the last of the script, returned one thing less
+        if (version == 1) // the procedure, which is the last of the script, returned less
         {
             Execute(connection, $"DROP PROCEDURE chat_append; {schema[schema.IndexOf("CREATE PROCEDURE", StringComparison.Ordinal)..]}");
             Execute(connection, $"UPDATE MessageDB_Schema SET Version = {version = SchemaVersion}");

@@ -1,7 +1,9 @@
+using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using Npgsql;
 using NpgsqlTypes;
+using SimpleChat.Monitoring;
 using SimpleChat.Storage;
 using SimpleChat.Wire;
 
@@ -39,7 +41,7 @@ internal sealed class PostgresTransaction : ITransaction
         try
         {
             _append = new NpgsqlCommand(
-                "CALL chat_append($1, $2, $3, $4, $5, $6, $7, $8, $9, NULL, NULL, NULL, NULL, NULL, NULL, NULL)", connection);
+                "CALL chat_append($1, $2, $3, $4, $5, $6, $7, $8, $9, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)", connection);
             Add(NpgsqlDbType.Text); // inboxes
             Add(NpgsqlDbType.Bigint); // firsts
             Add(NpgsqlDbType.Bigint); // lasts
@@ -246,6 +248,8 @@ internal sealed class PostgresTransaction : ITransaction
             pending.Became(new Message(++id, draft.From, draft.To, draft.Text, times[i]), isRepeat: false);
         }
 
+        if (Activity.Current is { } commit && commit.Source == Traces.Source)
+            commit.AddEvent(new ActivityEvent("waited for the pen", commit.StartTimeUtc.AddMicroseconds(row.GetInt64(7))));
         LastId = id;
         return id;
     }

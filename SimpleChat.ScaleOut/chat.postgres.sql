@@ -68,7 +68,8 @@ CREATE PROCEDURE chat_append(
   senders text[], recipients text[], texts bytea[], received bigint[], names bytea[],  -- messages; their times do not fall
   INOUT base bigint, INOUT fresh int[], INOUT times bigint[],                          -- stored: the n-th of fresh has the id base + n
   INOUT gone_of int[], INOUT gone bigint[], INOUT gone_from text[],                    -- left the inbox: of which range, which id, from whom
-  INOUT gone_in bigint)                                                                -- and in which transaction
+  INOUT gone_in bigint,                                                                -- and in which transaction
+  INOUT waited bigint)                                                                 -- microseconds until it had the pen
 LANGUAGE plpgsql AS $$
 DECLARE
   last_at bigint;
@@ -86,9 +87,11 @@ BEGIN
     DELETE FROM MessageDB WHERE Id = ANY (erasing);
   END IF;
   IF cardinality(senders) > 0 THEN
+    waited := extract(epoch FROM clock_timestamp()) * 1000000;
     PERFORM pg_advisory_xact_lock(5080);
     SELECT greatest(m.Id, e.Id), greatest(m.SentAt, e.SentAt) INTO base, last_at
       FROM MessageDB_Erased e LEFT JOIN (SELECT Id, SentAt FROM MessageDB ORDER BY Id DESC LIMIT 1) m ON true;
+    waited := extract(epoch FROM clock_timestamp()) * 1000000 - waited;
     now_at := floor(extract(epoch FROM clock_timestamp()) * 1000);
     SELECT coalesce(array_agg(o ORDER BY o), '{}') INTO known FROM unnest(senders, names) WITH ORDINALITY AS x(s, c, o)
       WHERE EXISTS (SELECT FROM MessageDB m WHERE m.Sender = x.s AND m.ClientMessageId = x.c);

@@ -7,7 +7,7 @@ namespace SimpleChat.Tests;
 
 /// <summary>A test that needs Chromium: where there is none it is skipped, and says so; where CI=true it fails instead.</summary>
 [AttributeUsage(AttributeTargets.Method)]
-public sealed class BrowserFactAttribute : FactAttribute
+public sealed class BrowserFactAttribute : Xunit.FactAttribute
 {
     public BrowserFactAttribute()
     {
@@ -18,7 +18,7 @@ public sealed class BrowserFactAttribute : FactAttribute
 
 /// <summary>The same, for several cases.</summary>
 [AttributeUsage(AttributeTargets.Method)]
-public sealed class BrowserTheoryAttribute : TheoryAttribute
+public sealed class BrowserTheoryAttribute : Xunit.TheoryAttribute
 {
     public BrowserTheoryAttribute()
     {

@@ -206,11 +206,11 @@ public sealed class WriterTests
             _listener.SetMeasurementEventCallback<int>((_, size, _, _) => CommitSizes.Enqueue(size));
             _listener.Start();
             var metrics = new Metrics(meters);
-            Core = new Writer(_database, metrics, TimeProvider.System, NullLogger<Writer>.Instance);
+            Core = new Writer(_database, metrics, new Traces(TimeProvider.System), TimeProvider.System, NullLogger<Writer>.Instance);
             var audience = new LocalAudience(_registry, () => Core.LastCommitted);
             Core.Recovered = audience.Recover;
             _chat = new Chat(
-                _registry, audience, Core, new MessageReader(_database), new PageRoom(16), metrics, TimeProvider.System,
+                audience, Core, new MessageReader(_database), new PageRoom(16), metrics, TimeProvider.System,
                 NullLogger<Drain>.Instance);
         }
 

@@ -7,7 +7,7 @@ namespace SimpleChat;
 
 /// <summary>How a connection joins and leaves. It also has what the steps share: the writer, the audience, the metrics.</summary>
 internal sealed class Chat(
-    Connections connections, IAudience audience, Writer writer, IMessageReader reader, PageRoom room, Metrics metrics, TimeProvider time,
+    IAudience audience, Writer writer, IMessageReader reader, PageRoom room, Metrics metrics, TimeProvider time,
     ILogger<Drain> log)
 {
     private volatile bool _stopping;
@@ -53,11 +53,6 @@ internal sealed class Chat(
     /// <summary>Makes the drain of a connection that has just joined. Its transport disposes of it.</summary>
     public Drain DrainOf(Connection connection) => new(connection, reader, room, time, log);
 
-    /// <summary>The server stops: nobody joins any more, and every connection ends.</summary>
-    public void Stop()
-    {
-        _stopping = true;
-        foreach (var connection in connections.All)
-            connection.End(ConnectionEnd.ShuttingDown);
-    }
+    /// <summary>The server stops: nobody joins any more. <c>Farewell</c> ends those who are there.</summary>
+    public void Stop() => _stopping = true;
 }

@@ -224,12 +224,12 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
             var options = new ChatOptions { MessagesPerSecond = 0 };
             _database = new Database($"Data Source={_folder.DatabasePath}");
             var metrics = new Metrics(_services.GetRequiredService<IMeterFactory>());
-            _writer = new Writer(_database, metrics, TimeProvider.System, NullLogger<Writer>.Instance);
+            _writer = new Writer(_database, metrics, new Traces(TimeProvider.System), TimeProvider.System, NullLogger<Writer>.Instance);
             Registry = new Connections(options);
             var audience = new LocalAudience(Registry, () => _writer.LastCommitted);
             _writer.Recovered = audience.Recover;
             Chat = new Chat(
-                Registry, audience, _writer, new MessageReader(_database), new PageRoom(2), metrics, TimeProvider.System,
+                audience, _writer, new MessageReader(_database), new PageRoom(2), metrics, TimeProvider.System,
                 NullLogger<Drain>.Instance);
         }
 

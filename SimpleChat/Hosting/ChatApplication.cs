@@ -29,6 +29,7 @@ internal static class ChatApplication
         services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(4));
         ChatOptions.Register(services);
         services.AddSingleton<Metrics>();
+        services.AddSingleton<Traces>();
         services.AddSingleton<RefusalLog>();
 
         Listening.Register(services);
@@ -55,6 +56,8 @@ internal static class ChatApplication
         services.AddSingleton<IAudience>(provider => new LocalAudience(
             provider.GetRequiredService<Connections>(), () => provider.GetRequiredService<Writer>().LastCommitted));
         services.AddSingleton<Chat>();
+        services.AddSingleton(FarewellTime.AtOnce);
+        services.AddHostedService<Farewell>();
 
         HttpFront.Register(services);
         WebSocketEndpoint.Register(services);

@@ -4,7 +4,7 @@ namespace SimpleChat.Monitoring;
 
 /// <summary>
 /// Traces for OpenTelemetry: one for each commit, and one for each message with its five steps (<see cref="CommitTrace"/>). While nobody
-/// listens, nothing is done. The writer's thread alone uses this. All times are timestamps of the clock.
+/// listens, nothing is done. Events of a commit, which its database adds, are steps of its messages. All times are timestamps of the clock.
 /// </summary>
 internal sealed class Traces(TimeProvider time)
 {
@@ -16,44 +16,55 @@ internal sealed class Traces(TimeProvider time)
     /// <summary>How many messages are remembered. What is delivered later than so many others has no such span in its trace.</summary>
     private const int Remembered = 8192;
 
-    private (long Id, ActivityContext Trace)[] _recent = []; // by id, modulo its length
+    private Known?[]? _recent; // by id, modulo its length
 
     public long Now => time.GetTimestamp();
 
     /// <summary>Begins a commit; null while nobody listens.</summary>
     public CommitTrace? BeginCommit(int writes) => Source.HasListeners() ? new CommitTrace(this, writes) : null;
 
-    /// <summary>Remembers the trace of a message, until its delivery or until many others came.</summary>
-    public void Remember(long id, ActivityContext trace)
-    {
-        if (_recent.Length == 0)
-            _recent = new (long, ActivityContext)[Remembered];
-        _recent[id % Remembered] = (id, trace);
-    }
+    /// <summary>Remembers the trace of a message, until its delivery or until many others came. On any thread.</summary>
+    public void Remember(long id, ActivityContext trace) =>
+        LazyInitializer.EnsureInitialized(ref _recent, () => new Known?[Remembered])[id % Remembered] = new Known(id, trace);
 
     /// <summary>The trace of a message; null if it is not remembered.</summary>
-    public ActivityContext? Of(long id) =>
-        _recent.Length > 0 && _recent[id % Remembered] is var (known, trace) && known == id ? trace : null;
+    public ActivityContext? Of(long id) => _recent?[id % Remembered] is var known && known?.Id == id ? known.Trace : null;
 
     /// <summary>Starts a span at a time that is over; null if it is not sampled.</summary>
     public Activity? Start(string name, ActivityKind kind, ActivityContext parent, long at, Activity? link = null) =>
         Source.StartActivity(name, kind, parent, links: link is null ? null : [new ActivityLink(link.Context)], startTime: At(at));
 
+    /// <summary>Adds a span to the trace of a message.</summary>
+    /// <param name="name">What was done.</param>
+    /// <param name="message">The message's trace.</param>
+    /// <param name="from">When it began.</param>
+    /// <param name="to">When it was done.</param>
+    /// <param name="link">A span of another trace that it was part of; null if there is none.</param>
+    public void Add(string name, ActivityContext message, long from, long to, Activity? link = null)
+    {
+        using var span = Start(name, ActivityKind.Internal, message, from, link);
+        span?.SetEndTime(At(to));
+    }
+
     /// <summary>The time of day, for spans.</summary>
     public DateTime At(long timestamp) => (time.GetUtcNow() - time.GetElapsedTime(timestamp)).UtcDateTime;
+
+    private sealed record Known(long Id, ActivityContext Trace);
 }
 
 /// <summary>
 /// Writes down one commit and what rode in it, as spans of the source <see cref="Traces.SourceName"/>. A message's trace has a span for
 /// each step: <c>received</c> is its wait for the writer, <c>stored</c> its transaction, <c>looked up and pushed</c> its way to the
-/// recipient's connections. <c>delivered</c> joins it later. <c>stored</c> and <c>delivered</c> link to their commit.
+/// recipient's connections. <c>delivered</c> joins it later. <c>stored</c> and <c>delivered</c> link to their commit. The writer's thread
+/// alone uses this.
 /// </summary>
 internal sealed class CommitTrace
 {
     private readonly Traces _traces;
     private readonly Activity? _commit; // null if it is not sampled
     private readonly long _begun;
-    private long _committed, _answered;
+    private long _committed, _answering;
+    private Activity? _message; // the one that is answered now
 
     public CommitTrace(Traces traces, int writes)
     {
@@ -66,28 +77,45 @@ internal sealed class CommitTrace
     public void Committed()
     {
         _commit?.Stop();
-        _committed = _answered = _traces.Now;
+        _committed = _traces.Now;
     }
 
     public void Failed(Exception e) => _commit?.SetStatus(ActivityStatusCode.Error, e.Message).Stop();
 
-    /// <summary>A message was stored and pushed. It was the first with its name: a repeat has no trace.</summary>
+    /// <summary>
+    /// A message was stored, and is pushed next. Until then its span is <see cref="Activity.Current"/>: whoever takes the message elsewhere
+    /// takes the trace along. It was the first with its name: a repeat has no trace.
+    /// </summary>
     /// <param name="id">Its id; 0 if none was stored.</param>
     /// <param name="received">When it was received.</param>
     public void Message(long id, long received)
     {
-        var (answering, now) = (_answered, _traces.Now);
-        _answered = now;
         if (id == 0)
             return;
-        using var message = _traces.Start("message", ActivityKind.Server, default, received)?.SetTag("simplechat.message.id", id);
-        if (message is null) // not sampled
+        _message = _traces.Start("message", ActivityKind.Server, default, received)?.SetTag("simplechat.message.id", id);
+        if (_message is null) // not sampled
             return;
-        _traces.Remember(id, message.Context);
-        Span("received", message.Context, received, _begun);
-        Span("stored", message.Context, _begun, _committed, _commit);
-        Span("looked up and pushed", message.Context, answering, now);
-        message.SetEndTime(_traces.At(now));
+        _traces.Remember(id, _message.Context);
+        _traces.Add("received", _message.Context, received, _begun);
+        _traces.Add("stored", _message.Context, _begun, _committed, _commit);
+        foreach (var step in _commit?.Events ?? []) // what the database says of it
+        {
+            using var span = _traces.Start(step.Name, ActivityKind.Internal, _message.Context, _begun);
+            span?.SetEndTime(step.Timestamp.UtcDateTime);
+        }
+
+        _answering = _traces.Now;
+    }
+
+    /// <summary>The write was answered. If it was a message, it is pushed by now.</summary>
+    public void Answered()
+    {
+        if (_message is null)
+            return;
+        var now = _traces.Now;
+        _traces.Add("looked up and pushed", _message.Context, _answering, now);
+        _message.SetEndTime(_traces.At(now)).Dispose();
+        _message = null;
     }
 
     /// <summary>Messages have left their recipient's inbox.</summary>
@@ -95,17 +123,10 @@ internal sealed class CommitTrace
     /// <param name="acknowledged">When the recipient had them.</param>
     public void Delivered(IEnumerable<long> ids, long acknowledged)
     {
-        _answered = _traces.Now;
         foreach (var id in ids)
         {
             if (_traces.Of(id) is { } message)
-                Span("delivered", message, acknowledged, _committed, _commit);
+                _traces.Add("delivered", message, acknowledged, _committed, _commit);
         }
-    }
-
-    private void Span(string name, ActivityContext message, long from, long to, Activity? commit = null)
-    {
-        using var span = _traces.Start(name, ActivityKind.Internal, message, from, commit);
-        span?.SetEndTime(_traces.At(to));
     }
 }

@@ -44,7 +44,7 @@ internal abstract class Write
     {
     }
 
-    /// <summary>Writes down what rode in a commit, after it was answered. Called only while somebody listens.</summary>
+    /// <summary>Writes down what rode in a commit, before it is answered. Called only while somebody listens.</summary>
     public virtual void Trace(CommitTrace commit)
     {
     }

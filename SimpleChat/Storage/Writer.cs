@@ -32,11 +32,11 @@ internal sealed partial class Writer : IHostedService, IDisposable
     private ITransaction? _transaction;
     private long _lastCommitted;
 
-    public Writer(IDatabase database, Metrics metrics, TimeProvider time, ILogger<Writer> log)
+    public Writer(IDatabase database, Metrics metrics, Traces traces, TimeProvider time, ILogger<Writer> log)
     {
         _database = database;
         _metrics = metrics;
-        _traces = new Traces(time);
+        _traces = traces;
         _log = log;
         _queue = new WriteQueue(time, log);
         _thread = new Thread(Run) { IsBackground = true, Name = "SimpleChat writer" };
@@ -167,9 +167,10 @@ internal sealed partial class Writer : IHostedService, IDisposable
         foreach (var write in batch)
         {
             var isStored = refused?.Contains(write) != true;
-            Answer(write, isStored);
             if (isStored && trace is not null)
                 write.Trace(trace);
+            Answer(write, isStored);
+            trace?.Answered();
         }
 
         Confirmed?.Invoke();
