@@ -126,6 +126,7 @@ public sealed class ClusterBattery(ITestOutputHelper output)
             output.WriteLine($"{round}: {fault.Name}, after {confirmed} confirmed");
         }
 
+        await Task.Delay(1100); // what /health says is a second old at most
         for (var node = 0; node < Cluster.Nodes; node++)
         {
             var http = cluster.HttpUser(node, "monitor");

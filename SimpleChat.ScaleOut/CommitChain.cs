@@ -24,6 +24,7 @@ internal sealed class CommitChain(Action<Commit> offer, TimeProvider time)
     private readonly Dictionary<long, Commit> _held = []; // above _known + 1
     private long _known;
     private long _heldSince; // when something was first missing: a timestamp
+    private long _heardAt; // when another node's commit was added last: a timestamp, 0 for never
     private long _begun, _done, _lastOwn; // commits of this node, and the id up to which they are expected
     private bool _isOwnUnderWay;
 
@@ -42,6 +43,8 @@ internal sealed class CommitChain(Action<Commit> offer, TimeProvider time)
     {
         lock (_gate)
         {
+            if (!commit.IsOwn)
+                _heardAt = time.GetTimestamp();
             if (commit.Id == _known + 1)
             {
                 Offer(commit);
@@ -85,6 +88,13 @@ internal sealed class CommitChain(Action<Commit> offer, TimeProvider time)
         {
             return _held.Count > 0 && time.GetElapsedTime(_heldSince) >= patience ? (_known, _held.Keys.Min() - 1) : null;
         }
+    }
+
+    /// <summary>Whether another node's commit was added within this time.</summary>
+    public bool HasHeard(TimeSpan within)
+    {
+        lock (_gate)
+            return _heardAt != 0 && time.GetElapsedTime(_heardAt) < within;
     }
 
     /// <summary>Called when this node sends a batch: until it is known what was committed, nothing is read past it.</summary>

@@ -16,8 +16,14 @@ internal sealed partial class TailLook(CommitChain chain, PostgresReader reader,
     /// <summary>How often the chain is asked whether it misses something.</summary>
     private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(20);
 
-    /// <summary>Announcements overtake one another by less than this, mostly. What is missing longer is read.</summary>
-    private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(30);
+    /// <summary>
+    /// What is missing longer than this is read, while announcements come. On a busy machine they are late by tens of milliseconds, and to
+    /// read what is on its way would make it busier.
+    /// </summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>If none has come for so long, nothing is waited for: Redis may be away.</summary>
+    private static readonly TimeSpan Silence = TimeSpan.FromMilliseconds(200);
 
     /// <summary>Commits of this node are added soon after PostgreSQL has answered, unless it does not answer.</summary>
     private static readonly TimeSpan OwnPatience = TimeSpan.FromSeconds(1);
@@ -97,7 +103,7 @@ internal sealed partial class TailLook(CommitChain chain, PostgresReader reader,
         try
         {
             var look = await reader.LookAsync();
-            await ReadAsync(look.LastId, Patience, stop);
+            await ReadAsync(look.LastId, chain.HasHeard(Silence) ? Patience : TimeSpan.Zero, stop);
             shown = look.Shown;
         }
         finally

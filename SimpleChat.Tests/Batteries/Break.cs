@@ -204,7 +204,7 @@ internal sealed record Break(string Name, string Battery, params Break.Edit[] Ed
         OfNodes("the chain offers what comes early", "whichever_part_fails",
             new Edit("CommitChain.cs", "if (commit.Id == _known + 1)", "if (commit.Id > _known)")),
         OfNodes("nobody looks how far the database is", "What_a_node_commits_and_dies_before_it_announces",
-            new Edit("TailLook.cs", "await ReadAsync(look.LastId, Patience, stop);", "")),
+            new Edit("TailLook.cs", "await ReadAsync(look.LastId, chain.HasHeard(Silence) ? Patience : TimeSpan.Zero, stop);", "")),
         OfNodes("the look does not wait for this node's own commit", "whichever_part_fails",
             new Edit("TailLook.cs", "(time.GetTimestamp(), chain.Begun)", "(time.GetTimestamp(), chain.Begun - 1)")),
         OfNodes("the map decides who is pushed to", "What_the_map_has_forgotten",
