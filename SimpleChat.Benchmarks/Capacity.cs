@@ -67,7 +67,7 @@ internal static class Capacity
         // On machines of their own: a core for each node, one for Redis, and PostgreSQL.
         foreach (var nodes in (int[])[1, 2, 4, 8, 16, 32])
         {
-            var (perSecond, limit) = Simulate(inputs, nodes, inFlight: nodes * 2 * Benchmarks.Throughput.PairCount * Window / 2);
+            var (perSecond, limit) = Simulate(inputs, nodes, inFlight: nodes * Benchmarks.Throughput.PairCount * Window);
             var what = $"{nodes} nodes on cores of their own, predicted";
             run.Report.Add(new Line(Mode, what, "messages/s", [perSecond], Note: $"the limit is {limit}"));
         }
