@@ -30,6 +30,7 @@ internal sealed class ChatServer : IAsyncDisposable
 
     private readonly Dictionary<string, string> _settings = [];
     private Factory[] _nodes = [];
+    private Factory? _service;
     private Uri[] _urls = [];
     private HttpClient? _http;
     private string? _postgres, _redis;
@@ -48,6 +49,15 @@ internal sealed class ChatServer : IAsyncDisposable
 
     /// <summary><c>ConnectionStrings:Redis</c>; null for a database of its own in that of <see cref="Engines"/>.</summary>
     public string? Redis { get; init; }
+
+    /// <summary>Whether the nodes have connections alone, and a service apart stores for them.</summary>
+    public bool Apart { get; init; } = Roles.Apart;
+
+    /// <summary>Where the service listens for nodes, if there is one.</summary>
+    public string Inner { get; private set; } = "";
+
+    /// <summary>The service's public address, if there is one.</summary>
+    public Uri ServiceUrl => UrlOf(_service!);
 
     /// <summary>Two nodes always have sockets.</summary>
     public bool InMemory { get; init; }
@@ -85,15 +95,15 @@ internal sealed class ChatServer : IAsyncDisposable
 
         try
         {
-            _nodes = [.. Enumerable.Range(0, Count).Select(number => new Factory(this, number))];
+            Inner = $"http://127.0.0.1:{Tests.Engines.FreePort()}";
+            if (Apart)
+                StartService();
+            _nodes = [.. Enumerable.Range(0, Count).Select(
+                number => new Factory(this, number, Apart ? Roles.Connections(Inner) : [Postgres]))];
             foreach (var node in _nodes)
-            {
-                node.UseKestrel();
-                node.StartServer();
-            }
+                node.Start();
 
-            _urls = [.. _nodes.Select(node => new Uri(
-                node.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single()))];
+            _urls = [.. _nodes.Select(UrlOf)];
             _http = new HttpClient(new InTurn(this)) { BaseAddress = _urls[0] };
             return this;
         }
@@ -112,6 +122,22 @@ internal sealed class ChatServer : IAsyncDisposable
         var nodes = _nodes;
         _nodes = [];
         await Task.WhenAll(nodes.Select(node => node.DisposeAsync().AsTask()));
+        await StopServiceAsync();
+    }
+
+    /// <summary>Starts the service, where the nodes look for it.</summary>
+    public void StartService()
+    {
+        _service = new Factory(this, 0, [Postgres, .. Roles.Service(Inner)]);
+        _service.Start();
+    }
+
+    /// <summary>Stops the service in an orderly way. The nodes stay.</summary>
+    public async Task StopServiceAsync()
+    {
+        if (_service is not null)
+            await _service.DisposeAsync();
+        _service = null;
     }
 
     public async Task RestartAsync()
@@ -156,6 +182,11 @@ internal sealed class ChatServer : IAsyncDisposable
         _postgres = null;
     }
 
+    private (string Key, string Value) Postgres => ("ConnectionStrings:Postgres", _postgres!);
+
+    private static Uri UrlOf(Factory process) => new(
+        process.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single());
+
     private async Task<NpgsqlConnection> OpenAsync()
     {
         var connection = new NpgsqlConnection($"{_postgres};Pooling=false");
@@ -173,16 +204,21 @@ internal sealed class ChatServer : IAsyncDisposable
         }
     }
 
-    private sealed class Factory(ChatServer server, int number) : WebApplicationFactory<ScaleOutOptions>
+    private sealed class Factory(ChatServer server, int number, (string Key, string Value)[] role) : WebApplicationFactory<ScaleOutOptions>
     {
+        public void Start()
+        {
+            UseKestrel();
+            StartServer();
+        }
+
         protected override void ConfigureWebHost(IWebHostBuilder builder)
         {
             builder.UseEnvironment(server.Environment);
             builder.UseSetting(WebHostDefaults.ServerUrlsKey, "http://127.0.0.1:0");
             builder.UseSetting("hostBuilder:reloadConfigOnChange", "false"); // a machine has few file watchers to give
-            builder.UseSetting("ConnectionStrings:Postgres", server._postgres);
             builder.UseSetting("ConnectionStrings:Redis", server._redis);
-            foreach (var (key, value) in server._settings)
+            foreach (var (key, value) in role.Concat(server._settings.Select(setting => (setting.Key, setting.Value))))
                 builder.UseSetting(key, value);
             builder.ConfigureLogging(logging => logging.ClearProviders().AddProvider(server.Log));
             builder.ConfigureTestServices(services => services.AddSingleton(FarewellTime.AtOnce));

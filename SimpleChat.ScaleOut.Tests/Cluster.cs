@@ -3,24 +3,35 @@ using Npgsql;
 namespace SimpleChat.Tests;
 
 /// <summary>
-/// Two nodes that are processes of their own, on a database of their own. Each has a cable to PostgreSQL, and one to Redis.
+/// Two nodes that are processes of their own, on a database of their own. Each has a cable to PostgreSQL, and one to Redis. If services are
+/// apart, they have PostgreSQL, and each node has a cable to the first of them.
 /// </summary>
 internal sealed class Cluster : IAsyncDisposable
 {
     public const int Nodes = 2;
 
-    private readonly Cable[] _toPostgres, _toRedis;
+    private readonly Cable[] _toStorage, _toRedis;
     private readonly string _redis;
 
-    private Cluster(Engines engines, string postgres, Func<Cable> toRedis, string? redis, Network? network, string[] settings)
+    private Cluster(
+        Engines engines, string postgres, Func<Cable> toRedis, string? redis, Network? network, int services, string[] settings)
     {
         (Engines, Postgres) = (engines, postgres);
         _redis = redis ?? engines.NewRedis();
-        _toPostgres = [.. Enumerable.Range(0, Nodes).Select(_ => new Cable(engines.PostgresPort))];
+        int[] inner = [.. Enumerable.Range(0, services).Select(_ => Engines.FreePort())];
+        _toStorage = [.. Enumerable.Range(0, Nodes).Select(_ => new Cable(services == 0 ? engines.PostgresPort : inner[0]))];
         _toRedis = [.. Enumerable.Range(0, Nodes).Select(_ => toRedis())];
+        Services = new ChatProcess(services, service =>
+        [
+            $"--ConnectionStrings:Postgres={postgres}", $"--ConnectionStrings:Redis={_redis}",
+            .. Roles.Arguments(Roles.Service($"http://127.0.0.1:{inner[service]}")), .. settings, $"--ScaleOut:Node=service{service}",
+        ]);
         Server = new ChatProcess(Nodes, node =>
         [
-            $"--ConnectionStrings:Postgres={engines.PostgresOf(Engines.NameOf(postgres), _toPostgres[node].Url.Port)}",
+            .. services == 0
+                ? [$"--ConnectionStrings:Postgres={engines.PostgresOf(Engines.NameOf(postgres), _toStorage[node].Url.Port)}"]
+                : Roles.Arguments(Roles.Connections(
+                    [.. inner.Skip(1).Prepend(_toStorage[node].Url.Port).Select(port => $"http://127.0.0.1:{port}")])),
             $"--ConnectionStrings:Redis={_redis.Replace($":{engines.RedisPort}", $":{_toRedis[node].Url.Port}")},protocol=resp2",
             .. network is null ? (string[])[] :
             [
@@ -35,6 +46,9 @@ internal sealed class Cluster : IAsyncDisposable
     /// <summary>The nodes.</summary>
     public ChatProcess Server { get; }
 
+    /// <summary>The services that store for them, if there are any.</summary>
+    public ChatProcess Services { get; }
+
     /// <summary>What they stand on.</summary>
     public Engines Engines { get; }
 
@@ -47,10 +61,11 @@ internal sealed class Cluster : IAsyncDisposable
     /// <param name="toRedis">Makes a cable to Redis; null for one that only stalls.</param>
     /// <param name="redis"><c>ConnectionStrings:Redis</c>, past the cables; null for a database of its own, over them.</param>
     /// <param name="network">A network in which the nodes are, past the cables; null for this machine's own.</param>
+    /// <param name="services">How many services are apart; null for what the whole run has.</param>
     /// <param name="settings">Further arguments of the nodes.</param>
     public static async Task<Cluster> StartAsync(
         Engines? engines = null, Func<string, string>? change = null, Func<Cable>? toRedis = null, string? redis = null,
-        Network? network = null, params string[] settings)
+        Network? network = null, int? services = null, params string[] settings)
     {
         engines ??= Engines.Shared;
         var postgres = engines.NewDatabase();
@@ -60,13 +75,16 @@ internal sealed class Cluster : IAsyncDisposable
             engines.Execute(Engines.NameOf(postgres), change(await schema.ReadToEndAsync()));
         }
 
-        var cluster = new Cluster(engines, postgres, toRedis ?? (() => new Cable(engines.RedisPort)), redis, network, settings);
+        var cluster = new Cluster(
+            engines, postgres, toRedis ?? (() => new Cable(engines.RedisPort)), redis, network,
+            services ?? (Roles.Apart && network is null ? 1 : 0), settings);
+        await cluster.Services.StartAsync();
         await cluster.Server.StartAsync();
         return cluster;
     }
 
-    /// <summary>The node's cable.</summary>
-    public Cable ToPostgres(int node) => _toPostgres[node];
+    /// <summary>The node's cable to what stores for it: PostgreSQL, or the first service.</summary>
+    public Cable ToPostgres(int node) => _toStorage[node];
 
     /// <summary>The node's cable.</summary>
     public Cable ToRedis(int node) => _toRedis[node];
@@ -104,7 +122,8 @@ internal sealed class Cluster : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await Server.DisposeAsync();
-        foreach (var cable in _toPostgres.Concat(_toRedis))
+        await Services.DisposeAsync();
+        foreach (var cable in _toStorage.Concat(_toRedis))
             await cable.DisposeAsync();
     }
 }

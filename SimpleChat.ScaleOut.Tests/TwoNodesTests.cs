@@ -113,7 +113,7 @@ public sealed class TwoNodesTests
     [InlineData("--ConnectionStrings:Postgres=Host=127.0.0.1;Port=1;Username=x;Database=x", "cannot be used")]
     [InlineData("--ConnectionStrings:Postgres=", "ConnectionStrings:Postgres is missing")]
     [InlineData("--ConnectionStrings:Redis=127.0.0.1:1,connectTimeout=500", "Redis cannot be reached")]
-    [InlineData("--ScaleOut:Role=connections", "ScaleOut:Role is 'connections'")]
+    [InlineData("--ScaleOut:Role=other", "ScaleOut:Role is 'other'")]
     [InlineData("ALTER DATABASE {0} SET synchronous_commit = off", "synchronous_commit=off")]
     [InlineData("CREATE TABLE MessageDB_Schema AS SELECT 99 AS Version", "schema version 99")]
     public async Task A_node_that_cannot_serve_safely_ends_with_one_line_and_exit_code_1(string wrong, string why)

@@ -49,18 +49,23 @@ internal readonly record struct Delivered(Receipt Receipt, long Transaction);
 /// </summary>
 internal sealed class Snapshot
 {
+    private readonly string _text;
     private readonly long _all, _none; // those below _all, and none from _none on
     private readonly long[] _without; // in between, all but these
 
     /// <param name="text">In PostgreSQL's form: <c>10:20:10,14,15</c>.</param>
     public Snapshot(string text)
     {
+        _text = text;
         var parts = text.Split(':');
         (_all, _none) = (Number(parts[0]), Number(parts[1]));
         _without = parts[2].Length == 0 ? [] : [.. parts[2].Split(',').Select(Number)];
 
         static long Number(string digits) => long.Parse(digits, CultureInfo.InvariantCulture);
     }
+
+    /// <summary>In PostgreSQL's form.</summary>
+    public override string ToString() => _text;
 
     /// <summary>Whether it shows what a transaction did that has been committed by now.</summary>
     public bool Sees(long transaction) => transaction < _all || (transaction < _none && !_without.Contains(transaction));

@@ -5,7 +5,7 @@ using SimpleChat.Wire;
 namespace SimpleChat.ScaleOut;
 
 /// <summary>All SQL that reads PostgreSQL. Each read has a connection of its own, out of a pool, while its rows are read.</summary>
-internal sealed partial class PostgresReader(PostgresDatabase database) : IMessageReader
+internal sealed partial class PostgresReader(PostgresDatabase database) : IMessageReader, ITail
 {
     /// <summary>The highest id that was ever given out.</summary>
     public const string LastId = "SELECT greatest((SELECT max(Id) FROM MessageDB), (SELECT Id FROM MessageDB_Erased))";
@@ -63,11 +63,15 @@ internal sealed partial class PostgresReader(PostgresDatabase database) : IMessa
         WHERE m.Sender = $1 AND m.Id >= $2 AND m.Id <= $3 AND {Delivered} ORDER BY m.Id LIMIT {Page.Size}
         """, row => new Receipt(row.GetInt64(0), user, row.GetString(1)), user, first, last).ToListAsync();
 
-    /// <summary>Reads how far the database is: the highest id that was ever given out, which is committed, and what it shows.</summary>
+    /// <summary>Whether all of these messages are there, as they were sent.</summary>
+    public async ValueTask<bool> AreThereAsync(IReadOnlyCollection<Message> messages) => messages.Count == await FirstAsync(
+        "SELECT count(*) FROM unnest($1, $2) AS u(Id, SentAt) JOIN MessageDB m ON m.Id = u.Id AND m.SentAt = u.SentAt",
+        row => row.GetInt64(0),
+        messages.Select(message => message.Id).ToArray(), messages.Select(message => message.SentAt).ToArray());
+
     public ValueTask<(long LastId, Snapshot Shown)> LookAsync() => FirstAsync(
         $"{LastId}, pg_current_snapshot()::text", row => (row.GetInt64(0), new Snapshot(row.GetString(1))));
 
-    /// <summary>Reads a page of everybody's messages above <paramref name="after"/> up to <paramref name="upTo"/>, oldest first.</summary>
     public async ValueTask<Page> ReadTailAsync(long after, long upTo, int limit)
     {
         var messages = await ReadAsync(

@@ -5,4 +5,4 @@ return await Server.RunAsync(args, builder =>
 {
     builder.AddChat();
     builder.AddNode();
-});
+}, use: app => app.UseNode());

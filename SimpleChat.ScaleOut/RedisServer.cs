@@ -20,6 +20,9 @@ internal sealed class RedisServer : IAsyncDisposable
     public RedisServer(IConfiguration configuration, ScaleOutOptions options) =>
         (_connectionString, _node) = (configuration.GetConnectionString("Redis"), options.Node);
 
+    /// <summary>The connection itself.</summary>
+    public IConnectionMultiplexer Multiplexer => _redis!;
+
     /// <summary>Commands for whose outcome nobody waits.</summary>
     public IDatabase Commands => _redis!.GetDatabase();
 

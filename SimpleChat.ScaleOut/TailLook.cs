@@ -7,7 +7,7 @@ namespace SimpleChat.ScaleOut;
 /// Reads what was not announced: looks how far the database is, a few times a second, and reads what the chain is missing. One per node,
 /// and not one per connection.
 /// </summary>
-internal sealed partial class TailLook(CommitChain chain, PostgresReader reader, TimeProvider time, ILogger<TailLook> log)
+internal sealed partial class TailLook(CommitChain chain, ITail reader, TimeProvider time, ILogger<TailLook> log)
     : BackgroundService
 {
     /// <summary>How often the database is looked at. A commit that nobody announced is pushed that much later.</summary>

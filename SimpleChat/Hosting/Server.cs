@@ -11,8 +11,10 @@ internal static class Server
     /// <param name="args">The command line.</param>
     /// <param name="add">Adds its services.</param>
     /// <param name="errors">Where the line goes that says why it could not; null for standard error.</param>
+    /// <param name="use">Adds what it serves; null for the chat.</param>
     /// <returns>0, or 1 after one line that says why it could not start or go on.</returns>
-    public static async Task<int> RunAsync(string[] args, Action<WebApplicationBuilder> add, TextWriter? errors = null)
+    public static async Task<int> RunAsync(
+        string[] args, Action<WebApplicationBuilder> add, TextWriter? errors = null, Action<WebApplication>? use = null)
     {
         errors ??= Console.Error;
         if (Capacity.FirstLook() is { } tooFew)
@@ -31,7 +33,7 @@ internal static class Server
                 return await command.RunAsync(builder.Configuration);
 
             await using var app = builder.Build();
-            app.UseChat();
+            (use ?? ChatApplication.UseChat)(app);
 
             await app.StartAsync();
             isStarted = true;

@@ -20,7 +20,8 @@ internal sealed partial class RefusalLog(Metrics metrics, TimeProvider time, ILo
     public const string Others = "others";
 
     /// <summary>Reasons that no honest client gives. They are logged at Warning, the others at Information.</summary>
-    private static readonly string[] Suspicious = ["invalid_token", "expired_token", "foreign_origin", "connection_displaced"];
+    private static readonly string[] Suspicious =
+        ["invalid_token", "expired_token", "wrong_secret", "foreign_origin", "connection_displaced"];
 
     private readonly Lock _gate = new();
     private readonly Dictionary<(string Reason, string Who), int> _untold = [];
