@@ -162,14 +162,18 @@ internal sealed class ChatServer : IAsyncDisposable
         return (long)(await command.ExecuteScalarAsync())!;
     }
 
-    /// <summary>Keeps the nodes from writing until it is disposed of: holds the pen.</summary>
+    /// <summary>
+    /// Keeps the nodes from writing until it is disposed of: holds the pen. That is over when both nodes have noticed: a test asks one, and
+    /// then the other.
+    /// </summary>
     public IAsyncDisposable HoldWrites()
     {
         var stranger = new NpgsqlConnection($"{_postgres};Pooling=false");
         stranger.Open();
         using var command = new NpgsqlCommand("SELECT pg_advisory_lock(5080)", stranger);
         command.ExecuteNonQuery();
-        return stranger;
+        return new Held(stranger, () => Deadline.UntilAsync(
+            () => Task.FromResult(_nodes.All(node => node.Services.GetRequiredService<Writer>().Fault is null)), "the end of the fault"));
     }
 
     public async ValueTask DisposeAsync()
@@ -192,6 +196,15 @@ internal sealed class ChatServer : IAsyncDisposable
         var connection = new NpgsqlConnection($"{_postgres};Pooling=false");
         await connection.OpenAsync();
         return connection;
+    }
+
+    private sealed class Held(NpgsqlConnection pen, Func<Task> isOver) : IAsyncDisposable
+    {
+        public async ValueTask DisposeAsync()
+        {
+            await pen.DisposeAsync();
+            await isOver();
+        }
     }
 
     /// <summary>Sends each request to the next node.</summary>

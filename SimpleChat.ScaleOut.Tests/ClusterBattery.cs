@@ -25,7 +25,8 @@ public sealed class ClusterBattery(ITestOutputHelper output)
         using var engines = new Engines();
         var random = new Random(Battery.Seed(output));
         await using var cluster = await Cluster.StartAsync(
-            engines, Slowly, announcementsAreLost ? () => new LossyCable(engines.RedisPort, new Random(random.Next())) : null);
+            engines, Slowly, announcementsAreLost ? () => new LossyCable(engines.RedisPort, new Random(random.Next())) : null,
+            services: Roles.Apart ? 2 : 0);
         await PlayAsync(cluster, random);
     }
 
@@ -116,6 +117,7 @@ public sealed class ClusterBattery(ITestOutputHelper output)
             }),
             ("a node is cut off from PostgreSQL", node => StallAsync(cluster.ToPostgres(node))),
             ("a node is cut off from Redis", node => StallAsync(cluster.ToRedis(node))),
+            .. Roles.Apart ? ServiceFaults() : [],
         ];
         var rounds = Battery.Rounds(Math.Max(faults.Length, 4));
         for (var round = 0; round < rounds; round++)
@@ -145,6 +147,28 @@ public sealed class ClusterBattery(ITestOutputHelper output)
         // A node that has fallen behind may offer what was acknowledged elsewhere less than a second ago: the contract says so.
         Assert.Empty(verdict.Findings.Where(finding => finding.Wrong != Wrong.PushedAfterDelivered).Take(20));
         Assert.True(verdict.Confirmed > rounds * 20, "Hardly anything was confirmed: there was no load.");
+
+        (string Name, Func<int, Task> Do)[] ServiceFaults() =>
+        [
+            ("a service is killed", async service =>
+            {
+                cluster.Services.Kill(service);
+                await Moment();
+                await cluster.Services.StartNodeAsync(service);
+            }),
+            ("a service is stopped in an orderly way", async service =>
+            {
+                cluster.Services.Signal(service, "TERM");
+                await cluster.Services.DeathOf(service);
+                await cluster.Services.StartNodeAsync(service);
+            }),
+            ("a service stands still", async service =>
+            {
+                cluster.Services.Signal(service, "STOP");
+                await Task.Delay(random.Next(10_000)); // beyond the patience of whoever waits for an answer
+                cluster.Services.Signal(service, "CONT");
+            }),
+        ];
 
         Task Moment() => Task.Delay(random.Next(1000)); // of a fault, not a wait for something
 

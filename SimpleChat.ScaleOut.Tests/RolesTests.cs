@@ -85,19 +85,19 @@ public sealed class RolesTests
     {
         await using var server = await new ChatServer { Apart = true }.StartAsync();
         foreach (var wrong in (string?[])[null, "", Roles.Secret[1..], Roles.Secret + "0", Roles.Secret.ToUpperInvariant()])
-            Assert.Equal(HttpStatusCode.Unauthorized, await CallAsync(server.Inner, wrong, InnerWire.PathOf("last"), []));
+            Assert.Equal(HttpStatusCode.Unauthorized, await CallAsync(server.Inner, wrong, InnerWire.PathOf("look"), []));
         var line = Assert.Single(server.Log.Entries, entry => entry.Message.Contains("wrong_secret", StringComparison.Ordinal));
         Assert.DoesNotContain(Roles.Secret[1..], string.Join('\n', server.Log.Entries), StringComparison.OrdinalIgnoreCase);
         Assert.Contains("127.0.0.1", line.Message, StringComparison.Ordinal);
 
-        Assert.Equal(HttpStatusCode.OK, await CallAsync(server.Inner, Roles.Secret, InnerWire.PathOf("last"), []));
-        Assert.Equal(HttpStatusCode.NotFound, await CallAsync(server.Inner, Roles.Secret, "/2/last", [])); // another version
+        Assert.Equal(HttpStatusCode.OK, await CallAsync(server.Inner, Roles.Secret, InnerWire.PathOf("look"), []));
+        Assert.Equal(HttpStatusCode.NotFound, await CallAsync(server.Inner, Roles.Secret, "/2/look", [])); // another version
         Assert.Equal(HttpStatusCode.NotFound, await CallAsync(server.Inner, Roles.Secret, "/alive", []));
         using var http = new HttpClient();
         http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", Roles.Secret);
         foreach (var address in (Uri[])[server.ServiceUrl, server.Url])
         {
-            Assert.Equal(404, (int)(await http.PostAsync(new Uri(address, InnerWire.PathOf("last")), null)).StatusCode);
+            Assert.Equal(404, (int)(await http.PostAsync(new Uri(address, InnerWire.PathOf("look")), null)).StatusCode);
             Assert.Equal(200, (int)(await http.GetAsync(new Uri(address, "/health"))).StatusCode);
         }
 

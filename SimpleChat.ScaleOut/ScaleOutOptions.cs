@@ -63,7 +63,7 @@ internal sealed class ScaleOutOptions
         if (Role != ServiceOnly && Listen.Length > 0)
             yield return $"ScaleOut:Listen is set, and has no effect unless ScaleOut:Role is '{ServiceOnly}'.";
         if (Role == ConnectionsOnly && HistoryCache)
-            yield return $"ScaleOut:HistoryCache is set, and has no effect if ScaleOut:Role is '{ConnectionsOnly}'; set it on the services.";
+            yield return $"ScaleOut:HistoryCache has no effect if ScaleOut:Role is '{ConnectionsOnly}'; set it on the services.";
         if (Role != All && (Secret.Length < MinSecretLength || !Secret.All(char.IsAsciiLetterOrDigit)))
             yield return $"ScaleOut:Secret must be at least {MinSecretLength} ASCII letters and digits; {SecretHint}.";
     }
