@@ -3,7 +3,7 @@ namespace SimpleChat.Tests;
 /// <summary>Closed pages of history that are kept: they say what the database says.</summary>
 public sealed class HistoryCacheTests : IAsyncLifetime
 {
-    private readonly ChatServer _server = new() { ["ScaleOut:HistoryCache"] = "true" };
+    private readonly ChatServer _server = new() { Apart = false, ["ScaleOut:HistoryCache"] = "true" };
 
     public Task InitializeAsync() => _server.StartAsync();
 
@@ -64,6 +64,8 @@ public sealed class HistoryCacheTests : IAsyncLifetime
             Assert.Equal(201, (await alice.SendAsync("bob", $"{i}")).Status);
         if (isDelivered)
             Assert.Equal(204, (await bob.AckAsync([.. (await bob.InboxAsync()).Select(message => message.Id)])).Status);
+        for (var node = 0; node < 2; node++) // whoever joins a node finds that it knows what is committed
+            await (await ChatClient.ConnectAsync(_server.Url, "carol")).DisposeAsync();
         return alice;
     }
 }

@@ -35,7 +35,7 @@ internal sealed partial class ServiceListener : IHostedService, IHttpApplication
         kestrel.Limits.MaxRequestBodySize = InnerWire.MaxBody;
         kestrel.Configure(CertificatesOf(configuration));
         var url = new Uri(options.Listen!);
-        kestrel.Listen(url.IsLoopback ? IPAddress.Loopback : IPAddress.Parse(url.DnsSafeHost), url.Port, listen =>
+        kestrel.Listen(url.Host == "localhost" ? IPAddress.Loopback : IPAddress.Parse(url.DnsSafeHost), url.Port, listen =>
         {
             listen.Protocols = HttpProtocols.Http2;
             if (url.Scheme == Uri.UriSchemeHttps)

@@ -126,9 +126,7 @@ internal sealed class ServiceTransaction(ServiceClient client, CommitChain chain
     {
     }
 
-    public void Dispose()
-    {
-    }
+    public void Dispose() => _writer.Dispose();
 
     private BinaryWriter Add(BatchItem item)
     {
