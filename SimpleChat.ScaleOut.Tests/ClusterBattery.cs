@@ -158,15 +158,15 @@ public sealed class ClusterBattery(ITestOutputHelper output)
             }),
             ("a service is stopped in an orderly way", async service =>
             {
-                cluster.Services.Signal(service, "TERM");
+                await cluster.Services.SignalAsync(service, "TERM");
                 await cluster.Services.DeathOf(service);
                 await cluster.Services.StartNodeAsync(service);
             }),
             ("a service stands still", async service =>
             {
-                cluster.Services.Signal(service, "STOP");
+                await cluster.Services.SignalAsync(service, "STOP");
                 await Task.Delay(random.Next(10_000)); // beyond the patience of whoever waits for an answer
-                cluster.Services.Signal(service, "CONT");
+                await cluster.Services.SignalAsync(service, "CONT");
             }),
         ];
 

@@ -43,9 +43,9 @@ public sealed class RolesFaultTests(ITestOutputHelper output)
         await using var cluster = await Cluster.StartAsync(services: 2);
         await UnderLoadAsync(cluster, async () =>
         {
-            cluster.Services.Signal(0, "STOP");
+            await cluster.Services.SignalAsync(0, "STOP");
             await Task.Delay(TimeSpan.FromSeconds(12));
-            cluster.Services.Signal(0, "CONT");
+            await cluster.Services.SignalAsync(0, "CONT");
         });
     }
 
@@ -55,7 +55,7 @@ public sealed class RolesFaultTests(ITestOutputHelper output)
         await using var cluster = await Cluster.StartAsync(services: 2);
         Assert.Equal(0, await UnderLoadAsync(cluster, async () =>
         {
-            cluster.Services.Signal(0, "TERM");
+            await cluster.Services.SignalAsync(0, "TERM");
             await cluster.Services.DeathOf(0);
         }));
     }
