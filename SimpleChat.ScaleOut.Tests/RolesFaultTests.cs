@@ -83,6 +83,8 @@ public sealed class RolesFaultTests(ITestOutputHelper output)
                 var text = $"{i} {number}";
                 await writer.SendAsync("bob", text, IsNamed(number) ? text : null);
                 var answer = await writer.ReceiveAsync();
+                while (answer.Type == "message") // one that was refused, and is stored all the same, comes as if from elsewhere
+                    answer = await writer.ReceiveAsync();
                 lock (confirmed)
                 {
                     slowest = slowest > clock.Elapsed ? slowest : clock.Elapsed;

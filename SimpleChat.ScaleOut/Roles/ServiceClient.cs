@@ -161,6 +161,7 @@ internal sealed class ServiceClient : IDisposable
     {
         HttpStatusCode.Unauthorized => new ServiceFault($"{service} does not know this node's ScaleOut:Secret.", wasAsked: false),
         HttpStatusCode.NotFound => new ServiceFault($"{service} is of another release.", wasAsked: false),
+        HttpStatusCode.Gone => new ServiceFault($"{service} is stopping.", wasAsked: false),
         HttpStatusCode.ServiceUnavailable => new ServiceFault($"{service} says: {Encoding.UTF8.GetString(answer)}", wasAsked: true),
         _ => new ServiceFault($"{service} answered {(int)status}.", wasAsked: true),
     };

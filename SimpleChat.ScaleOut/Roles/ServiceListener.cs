@@ -18,12 +18,19 @@ namespace SimpleChat.ScaleOut.Roles;
 /// </summary>
 internal sealed partial class ServiceListener : IHostedService, IHttpApplication<HttpContext>, IDisposable
 {
+    /// <summary>
+    /// How long a service that stops sends nodes away before it closes their connections. A node has something to ask five times a second,
+    /// so that by then all have gone to another service. What is asked on a connection that closes would not be known to be stored.
+    /// </summary>
+    private static readonly TimeSpan Goodbye = TimeSpan.FromMilliseconds(500);
+
     private readonly ScaleOutOptions _options;
     private readonly ServiceCalls _calls;
     private readonly RefusalLog _refusals;
     private readonly ILogger<ServiceListener> _log;
     private readonly byte[] _secret;
     private readonly KestrelServer _server;
+    private volatile bool _isStopping;
 
     public ServiceListener(
         ScaleOutOptions options, ServiceCalls calls, IConfiguration configuration, RefusalLog refusals, IServiceProvider services,
@@ -60,8 +67,13 @@ internal sealed partial class ServiceListener : IHostedService, IHttpApplication
         Log.Listens(_log, _options.Listen!);
     }
 
-    /// <summary>Answers what nodes have asked, while the writer still writes.</summary>
-    public Task StopAsync(CancellationToken cancellationToken) => _server.StopAsync(cancellationToken);
+    /// <summary>Sends nodes away, and answers what they have asked, while the writer still writes.</summary>
+    public async Task StopAsync(CancellationToken cancellationToken)
+    {
+        _isStopping = true;
+        await Task.Delay(Goodbye, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await _server.StopAsync(cancellationToken);
+    }
 
     public void Dispose() => _server.Dispose();
 
@@ -77,6 +89,10 @@ internal sealed partial class ServiceListener : IHostedService, IHttpApplication
         {
             _refusals.Refused("wrong_secret", $"{context.Connection.RemoteIpAddress}");
             context.Response.StatusCode = StatusCodes.Status401Unauthorized;
+        }
+        else if (_isStopping)
+        {
+            context.Response.StatusCode = StatusCodes.Status410Gone;
         }
         else if (_calls.Find(context.Request.Path) is not { } call)
         {
