@@ -1,5 +1,6 @@
 -- SimpleChat's schema, version 2 (PRAGMA user_version). It is embedded in the server and applied at each start: what a file has already stays as it is.
 -- A file of version 1 is upgraded before, and a copy of it kept: see SimpleChat/Storage/SchemaUpgrade.cs.
+-- Never cp it while a server runs: what is in chat.db-wal would be missing. SimpleChat backup FILE makes a whole copy.
 -- Look into it with:  sqlite3 chat.db 'SELECT * FROM MessageDB'  and  sqlite3 chat.db 'SELECT * FROM InboxDB'
 
 -- Every message that was ever accepted: written once, never changed.

@@ -154,7 +154,7 @@ public sealed partial class DocumentsTests
     private static partial Regex Line();
 
     /// <summary>What is typed into a terminal, or seen there; in the text between them too.</summary>
-    [GeneratedRegex(@"^\$ npx wscat -c ""[^""]*user=(?<user>\w+)""|^> (?<sends>\{.*)|^< (?<sees>\{.*)|(?<stops>stop bob)|" +
+    [GeneratedRegex(@"^\$ npx -y wscat -c ""[^""]*user=(?<user>\w+)""|^> (?<sends>\{.*)|^< (?<sees>\{.*)|(?<stops>stop bob)|" +
         @"(?<whose>Bob's terminal shows|alice, if she is still connected, is told) `(?<shows>\{.*?\})`", RegexOptions.Multiline)]
     private static partial Regex Terminal();
 

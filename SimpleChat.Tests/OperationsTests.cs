@@ -1,4 +1,8 @@
+using System.Text;
+using Dapper;
 using Microsoft.Data.Sqlite;
+using SimpleChat.Operations;
+using SimpleChat.Tests.Batteries;
 
 namespace SimpleChat.Tests;
 
@@ -90,6 +94,88 @@ public sealed class OperationsTests : IDisposable
         using var database = Open("chat.db");
         Assert.Equal("ok", Ask<string>(database, "PRAGMA integrity_check"));
         Assert.Equal(40, Ask<long>(database, "SELECT count(*) FROM MessageDB WHERE Sender = 'carol' AND Recipient = 'alice'"));
+    }
+
+    [Fact]
+    public async Task Erasing_a_user_a_second_time_takes_along_what_the_server_has_indexed_meanwhile()
+    {
+        var address = DatabaseAddress.Parse($"Data Source={_folder.DatabasePath}");
+        using var database = new Database($"Data Source={_folder.DatabasePath}");
+        database.Open().Dispose();
+        using (var writer = new Transaction(database))
+        {
+            Send(writer, "alice", "bob", 25, "a");
+            Send(writer, "bob", "alice", 25, "b");
+            Assert.StartsWith("Erased 50 messages", await Erasure.EraseAsync(address, "bob"), StringComparison.Ordinal);
+            for (var sent = 0; sent < 2 * MessageIndex.LotSize; sent += 400)
+                Send(writer, "carol", "dave", 400, $"c{sent}-");
+            Assert.NotEqual(0, Left("MessageDB_ByConversation") + Left("MessageDB_ByUser") + Left("MessageDB_ByClientMessageId"));
+            Assert.StartsWith("Erased 0 messages", await Erasure.EraseAsync(address, "bob"), StringComparison.Ordinal);
+            Assert.Equal((0, 0, 0), (Left("MessageDB_ByConversation"), Left("MessageDB_ByUser"), Left("MessageDB_ByClientMessageId")));
+        }
+
+        using (database.Reopen()) // indexes the rest
+        {
+            using var connection = database.OpenReader();
+            var others = connection.QuerySingle<long>("SELECT count(*) FROM MessageDB");
+            Assert.Equal(others, connection.QuerySingle<long>("SELECT count(*) FROM MessageDB_ByConversation WHERE User1 = 'carol'"));
+            Assert.Equal(others, connection.QuerySingle<long>("SELECT count(*) FROM MessageDB_ByClientMessageId WHERE Sender = 'carol'"));
+        }
+
+        long Left(string index)
+        {
+            using var connection = database.OpenReader();
+            return connection.QuerySingle<long>($"SELECT count(*) FROM {index} WHERE MessageId <= 50");
+        }
+
+        static void Send(Transaction writer, string from, string to, int count, string name)
+        {
+            writer.Begin();
+            for (var i = 0; i < count; i++)
+                writer.Insert(new Draft(from, to, "hi"u8.ToArray(), $"{name}{i}", ReceivedAt: 1));
+            writer.Commit();
+        }
+    }
+
+    [Fact]
+    public async Task What_was_erased_is_in_no_byte_of_the_files_while_the_server_goes_on()
+    {
+        await using var server = await StartAsync(_folder.DatabasePath);
+        HttpUser alice = new(server.Http, "alice"), bot = new(server.Http, "bot"), carol = new(server.Http, "carol");
+        const string Secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+        using var registration = new StringContent(
+            $$"""{"url":"http://127.0.0.1:1/","secret":"{{Secret}}"}""", Encoding.UTF8, "application/json");
+        Assert.InRange((await bot.RequestAsync(HttpMethod.Put, "/webhook", registration)).Status, 200, 201);
+        for (var i = 0; i < 40; i++)
+        {
+            await alice.SendAsync("bot", $"bots-secret {i} {new string('x', 150 * i)}"); // from a few cells on a page to two pages
+            await carol.SendAsync("alice", $"carols-own {i}");
+        }
+
+        Assert.Equal(0, (await RunAsync("erase", "bot")).Code);
+        Assert.Equal(201, (await carol.SendAsync("alice", "carols-own")).Status);
+        foreach (var file in (string[])["chat.db", "chat.db-wal"])
+        {
+            var bytes = await File.ReadAllBytesAsync(_folder.File(file));
+            Assert.True(bytes.AsSpan().IndexOf("bots-secret"u8) < 0 && bytes.AsSpan().IndexOf("MfKQ9r8GKYqrTwjUPD8"u8) < 0, file);
+        }
+    }
+
+    [StraceFact]
+    public async Task The_name_of_a_copy_is_on_disk_when_the_command_says_so()
+    {
+        using (var database = new Database($"Data Source={_folder.DatabasePath}"))
+            database.Open().Dispose();
+        var (code, said) = await Tool.RunAsync(
+            Strace.Command, "-f", "-y", "-o", _folder.File("trace"), "-e", "trace=fsync,link,linkat,rename,renameat,renameat2",
+            "dotnet", Path.Combine(AppContext.BaseDirectory, "SimpleChat.dll"), "backup", _folder.File("backup.db"),
+            $"--ConnectionStrings:Chat=Data Source={_folder.DatabasePath}");
+        Assert.True(code == 0, said);
+        var calls = (await File.ReadAllLinesAsync(_folder.File("trace"))).ToList();
+        var named = calls.FindIndex(call => call.Contains("\"" + _folder.File("backup.db") + "\"", StringComparison.Ordinal));
+        Assert.True(named >= 0, string.Join('\n', calls));
+        Assert.Contains(calls[named..], call => call.Contains("fsync(", StringComparison.Ordinal)
+            && call.Contains($"<{_folder.File("").TrimEnd('/')}>", StringComparison.Ordinal));
     }
 
     [Theory]

@@ -47,7 +47,7 @@ public sealed class ProxyTests(Browser browser) : IClassFixture<Browser>, IAsync
         (await AskAsync(server, "/inbox?user=alice", "Origin: http://chat.example.org\r\n" + Forwarded)).AssertProblem(403);
         (await AskAsync(server, "/inbox?user=alice", "X-Forwarded-Host: evil.example\r\n")).AssertProblem(400);
         (await AskAsync(server, "/inbox?user=alice", "")).AssertProblem(400); // the inner name is none of its own
-        Assert.Contains("npx wscat -c \"wss://chat.example.org/simplechat/chat?user=alice\"",
+        Assert.Contains("npx -y wscat -c \"wss://chat.example.org/simplechat/chat?user=alice\"",
             Frame.Parse((await AskAsync(server, "/chat", Forwarded)).Body).Text("detail"), StringComparison.Ordinal);
         var description = await AskAsync(server, "/openapi/v1.json", Forwarded);
         Assert.Equal("..", Frame.Parse(description.Body).Json.GetProperty("servers")[0].GetProperty("url").GetString()); // from where it is

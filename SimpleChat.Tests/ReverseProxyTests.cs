@@ -77,18 +77,28 @@ public sealed class ReverseProxyTests(Browser browser) : IClassFixture<Browser>,
 
     [ReverseProxyTheory]
     [InlineData("nginx")]
-    public async Task Where_a_proxy_strips_Upgrade_and_buffers_the_page_chats_all_the_same_and_the_stream_is_not_held_back(string kind)
+    public async Task Where_a_proxy_strips_Upgrade_and_holds_back_every_answer_until_it_ends_the_page_chats_all_the_same(string kind)
     {
         await using var server = await StartServerAsync();
-        await using var proxy = await ReverseProxy.StartAsync(kind, server.Url,
-            ("proxy_set_header Upgrade    $http_upgrade;", "proxy_buffering on;"),
-            ("proxy_set_header Connection $simplechat_connection;", "proxy_set_header Connection \"\";"));
+        await using var proxy = await StartBufferingAsync(kind, server, "proxy_buffering on; proxy_ignore_headers X-Accel-Buffering;");
         await ChatAsync(server, proxy, "No WebSocket: long polling meanwhile.");
+    }
 
+    [ReverseProxyTheory]
+    [InlineData("nginx")]
+    public async Task A_proxy_that_buffers_does_not_hold_back_the_stream_if_it_heeds_X_Accel_Buffering(string kind)
+    {
+        await using var server = await StartServerAsync();
+        await using var proxy = await StartBufferingAsync(kind, server, "proxy_buffering on;");
         using var http = proxy.NewClient();
         using var stream = new StreamReader(await http.GetStreamAsync("inbox/stream?user=dave").OrFail("the stream"));
         Assert.StartsWith("retry:", await stream.ReadLineAsync().OrFail("the first line"), StringComparison.Ordinal);
     }
+
+    private static Task<ReverseProxy> StartBufferingAsync(string kind, ChatServer server, string buffering) => ReverseProxy.StartAsync(
+        kind, server.Url,
+        ("proxy_set_header Upgrade    $http_upgrade;", buffering),
+        ("proxy_set_header Connection $simplechat_connection;", "proxy_set_header Connection \"\";"));
 
     /// <summary>Alice signs in, writes to bob, and sees that it is stored.</summary>
     private async Task ChatAsync(ChatServer server, ReverseProxy proxy, string status)

@@ -367,7 +367,7 @@ public sealed class StartTests : IDisposable
         await using var server = await new ChatProcess { DatabasePath = _folder.DatabasePath, ["urls"] = url }.StartAsync();
         var port = server.Url.Port;
         Assert.Contains(server.Output,
-            line => line.EndsWith($"npx wscat -c \"ws://localhost:{port}/chat?user=alice\"", StringComparison.Ordinal));
+            line => line.EndsWith($"npx -y wscat -c \"ws://localhost:{port}/chat?user=alice\"", StringComparison.Ordinal));
         await Deadline.UntilAsync(() => Task.FromResult(server.Errors.Count > 0), "a warning");
         Assert.Contains("WARNING: this is Development", Assert.Single(server.Errors), StringComparison.Ordinal);
     }

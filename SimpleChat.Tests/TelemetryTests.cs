@@ -112,6 +112,20 @@ public sealed partial class TelemetryTests
         Assert.DoesNotContain("OpenTelemetry", await File.ReadAllTextAsync($"/proc/{unwatched.Id}/maps"), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task A_signal_with_an_endpoint_of_its_own_goes_there_alone()
+    {
+        await using var collector = await Collector.StartAsync();
+        await using var server = await new ChatServer
+        {
+            ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] = collector.Url + "/own",
+            ["OTEL_EXPORTER_OTLP_PROTOCOL"] = "http/protobuf",
+            ["OTEL_BSP_SCHEDULE_DELAY"] = "200",
+        }.StartAsync();
+        await new HttpUser(server.Http, "alice").SendAsync("bob", "hi");
+        await collector.HasAsync("/own", "looked up and pushed", "commit");
+    }
+
     /// <summary>Takes OTLP over HTTP. Its names are text within protobuf, and are found as they are.</summary>
     private sealed class Collector : IAsyncDisposable
     {

@@ -1,4 +1,4 @@
-// Step 1, the handshake: RFC 6455 by hand. Try it: npx wscat -c ws://127.0.0.1:5080
+// Step 1, the handshake: RFC 6455 by hand. Try it: npx -y wscat -c ws://127.0.0.1:5080
 // Still lost: everything but the short text frames of one client at a time.
 using System.Net;
 using System.Net.Sockets;

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using OpenTelemetry;
+using OpenTelemetry.Logs;
 using OpenTelemetry.Metrics;
 using OpenTelemetry.Resources;
 using SimpleChat.Monitoring;
@@ -9,11 +10,17 @@ namespace SimpleChat.Hosting;
 /// <summary>
 /// Exports metrics, traces and logs with OpenTelemetry. The standard variables switch it on
 /// (https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables): <c>OTEL_EXPORTER_OTLP_ENDPOINT</c> sends all three,
-/// and <c>OTEL_METRICS_EXPORTER=prometheus</c> serves <c>/metrics</c>. Without them, nothing of OpenTelemetry is even loaded.
+/// <c>OTEL_EXPORTER_OTLP_TRACES_ENDPOINT</c>, <c>…_METRICS_…</c> and <c>…_LOGS_…</c> one of them, and
+/// <c>OTEL_METRICS_EXPORTER=prometheus</c> serves <c>/metrics</c>. Without them, nothing of OpenTelemetry is even loaded.
 /// </summary>
 internal static class Telemetry
 {
     private const string ScrapePath = "/metrics";
+
+    /// <summary>The signals, as the variables' names have them.</summary>
+    private const string TracesSignal = "TRACES", MetricsSignal = "METRICS", LogsSignal = "LOGS";
+
+    private static readonly string[] Signals = [TracesSignal, MetricsSignal, LogsSignal];
 
     private static readonly string[] Meters =
         [Metrics.MeterName, "System.Runtime", "Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel"];
@@ -21,7 +28,7 @@ internal static class Telemetry
     /// <summary>Adds the exporters that the variables ask for.</summary>
     public static void Add(WebApplicationBuilder builder)
     {
-        if (IsPushed(builder.Configuration) || IsScraped(builder.Configuration))
+        if (Array.Exists(Signals, signal => IsPushed(builder.Configuration, signal)) || IsScraped(builder.Configuration))
             AddExporters(builder);
     }
 
@@ -32,8 +39,10 @@ internal static class Telemetry
             MapScrape(app);
     }
 
-    private static bool IsPushed(ConfigurationManager configuration) =>
-        configuration["OTEL_EXPORTER_OTLP_ENDPOINT"] is { Length: > 0 };
+    /// <summary>Whether one of the signals has somewhere to go.</summary>
+    private static bool IsPushed(ConfigurationManager configuration, string signal) =>
+        configuration["OTEL_EXPORTER_OTLP_ENDPOINT"] is { Length: > 0 }
+        || configuration[$"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT"] is { Length: > 0 };
 
     private static bool IsScraped(IConfiguration configuration) =>
         configuration["OTEL_METRICS_EXPORTER"]?.Split(',', StringSplitOptions.TrimEntries).Contains("prometheus") == true;
@@ -41,16 +50,25 @@ internal static class Telemetry
     [MethodImpl(MethodImplOptions.NoInlining)] // so that the packages are loaded only if it is called
     private static void AddExporters(WebApplicationBuilder builder)
     {
+        var (configuration, isScraped) = (builder.Configuration, IsScraped(builder.Configuration));
         var telemetry = builder.Services.AddOpenTelemetry()
-            .ConfigureResource(resource => resource.AddService("SimpleChat").AddEnvironmentVariableDetector()) // OTEL_SERVICE_NAME wins
-            .WithMetrics(metrics =>
+            .ConfigureResource(resource => resource.AddService("SimpleChat").AddEnvironmentVariableDetector()); // OTEL_SERVICE_NAME wins
+        if (isScraped || IsPushed(configuration, MetricsSignal))
+        {
+            telemetry.WithMetrics(metrics =>
             {
                 metrics.AddMeter(Meters);
-                if (IsScraped(builder.Configuration))
+                if (isScraped)
                     metrics.AddPrometheusExporter(scrape => scrape.ScrapeEndpointPath = ScrapePath);
             });
-        if (IsPushed(builder.Configuration))
-            telemetry.WithTracing(traces => traces.AddSource(Traces.SourceName)).WithLogging().UseOtlpExporter();
+        }
+
+        if (IsPushed(configuration, TracesSignal))
+            telemetry.WithTracing(traces => traces.AddSource(Traces.SourceName));
+        if (Array.Exists(Signals, signal => IsPushed(configuration, signal)))
+            telemetry.WithLogging().UseOtlpExporter(); // of all three, and reads the variables of each
+        if (!IsPushed(configuration, LogsSignal))
+            builder.Logging.AddFilter<OpenTelemetryLoggerProvider>(_ => false);
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]

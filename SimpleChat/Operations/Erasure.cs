@@ -8,16 +8,19 @@ namespace SimpleChat.Operations;
 
 /// <summary>
 /// <c>SimpleChat erase USER</c>: deletes every message that the user sent or received, delivered or not, and the user's webhook. They are
-/// gone from the other side's history too. Their ids are never given out again. Pieces of text may be left in the file's free space until
-/// that is used; a backup has no free space.
+/// gone from the other side's history too. Their ids are never given out again. In the file they are overwritten with zeros
+/// (https://sqlite.org/pragma.html#pragma_secure_delete), and the write-ahead log is emptied.
 /// </summary>
 internal static class Erasure
 {
-    /// <summary>Messages in one transaction: a running server waits a millisecond for it, and then has its turn.</summary>
+    /// <summary>Messages in one transaction: a running server waits some milliseconds for it, and then has its turn.</summary>
     private const int Few = 64;
 
     /// <summary>Between two transactions, so that a running server writes most of the time.</summary>
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(10);
+
+    /// <summary>How long the log's emptying waits for readers, and then pauses. A writer waits meanwhile.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(100);
 
     /// <summary>Erases what there is of the user.</summary>
     /// <returns>What to tell the operator.</returns>
@@ -30,7 +33,7 @@ internal static class Erasure
         connection.Open();
         if (connection.QuerySingle<long>("PRAGMA user_version") != Database.SchemaVersion)
             throw new StartException($"The database {address.Path} is another version's. Start this server on it first.");
-        connection.Execute("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0"); // checkpoints are the server's
+        connection.Execute("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA secure_delete = ON");
 
         var erased = 0;
         while (Next(connection, user) is { Count: > 0 } ids)
@@ -46,9 +49,30 @@ internal static class Erasure
             await Task.Delay(Pause);
         }
 
+        await LateIndexRows.DeleteAsync(connection, user, Few, Pause);
         var webhooks = connection.Execute("DELETE FROM WebhookDB WHERE User = @user", new { user });
+        var isInLog = !await TryEmptyLogAsync(connection);
         return FormattableString.Invariant($"Erased {erased} messages that {user} sent or received.")
-            + (webhooks > 0 ? " A running server calls the user's webhook until it is restarted." : "");
+            + (webhooks > 0 ? " A running server calls the user's webhook until it is restarted." : "")
+            + (isInLog ? $" Somebody reads the database, so what was erased is in {address.Path}-wal until the log is emptied." : "");
+    }
+
+    /// <summary>
+    /// The log still has the old pages. Most of it is copied while a running server goes on; it waits for the rest, at most
+    /// <see cref="Patience"/>.
+    /// </summary>
+    private static async Task<bool> TryEmptyLogAsync(SqliteConnection connection)
+    {
+        connection.Execute(FormattableString.Invariant($"PRAGMA busy_timeout = {Patience.TotalMilliseconds}"));
+        for (var tries = 0; tries < 10; tries++)
+        {
+            connection.Execute("PRAGMA wal_checkpoint(PASSIVE)");
+            if (connection.QueryFirst<long>("PRAGMA wal_checkpoint(TRUNCATE)") == 0)
+                return true;
+            await Task.Delay(Patience);
+        }
+
+        return false;
     }
 
     /// <summary>The next few ids: first those that the index has, then those above its mark, which are few.</summary>

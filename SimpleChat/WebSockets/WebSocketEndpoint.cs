@@ -56,8 +56,8 @@ internal sealed class WebSocketEndpoint(WebSocketServices services, IHostEnviron
     {
         var chat = string.Concat("ws", address.AsSpan("http".Length)).TrimEnd('/') + "/chat";
         return environment.IsDevelopment()
-            ? $"npx wscat -c \"{chat}?user=alice\""
-            : $"npx wscat -c {chat} -H \"Authorization: Bearer $TOKEN\"";
+            ? $"npx -y wscat -c \"{chat}?user=alice\""
+            : $"npx -y wscat -c {chat} -H \"Authorization: Bearer $TOKEN\"";
     }
 
     private async Task HandleAsync(HttpContext context)

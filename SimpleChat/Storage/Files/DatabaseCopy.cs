@@ -33,6 +33,8 @@ internal static class DatabaseCopy
             }
 
             File.Move(unfinished, target, overwrite: false);
+            if (OperatingSystem.IsLinux())
+                Linux.SyncFolder(Path.GetDirectoryName(Path.GetFullPath(target))!); // its name is on disk too
         }
         catch (Exception e) when (e is SqliteException or IOException or UnauthorizedAccessException)
         {

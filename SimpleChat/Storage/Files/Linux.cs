@@ -12,7 +12,8 @@ internal static class Linux
     /// <summary>Errors for which the server has a message of its own.</summary>
     public const int NoSuchFile = 2, TryAgain = 11, AccessDenied = 13, ReadOnlyFileSystem = 30, SymbolicLink = 40;
 
-    private const int ReadWrite = 2, Create = 0x40, NonBlocking = 0x800, CloseOnExec = 0x80000;
+    private const int ReadOnly = 0, ReadWrite = 2, Create = 0x40, NonBlocking = 0x800, CloseOnExec = 0x80000;
+    private const int InvalidArgument = 22;
     private const int OwnerAlone = 0x180; // mode 0600
     private const int ExclusiveLock = 2, DoNotWait = 4, NoLock = 8; // flock
     private const int SetOpenFileLock = 37; // F_OFD_SETLK
@@ -78,6 +79,25 @@ internal static class Linux
         return error == NoSuchFile ? null : throw new IOException($"{path} cannot be looked at: {Explain(error)}.");
     }
 
+    /// <summary>
+    /// Writes a folder's entries to disk, so that a file's new name survives a power cut too
+    /// (https://man7.org/linux/man-pages/man2/fsync.2.html).
+    /// </summary>
+    /// <exception cref="IOException">It is not known to be on disk.</exception>
+    public static void SyncFolder(string path)
+    {
+        var descriptor = open(path, ReadOnly | CloseOnExec, 0);
+        var error = descriptor < 0 ? Marshal.GetLastPInvokeError() : 0;
+        if (descriptor >= 0)
+        {
+            using var folder = new SafeFileHandle(descriptor, ownsHandle: true);
+            error = fsync(folder) == 0 ? 0 : Marshal.GetLastPInvokeError();
+        }
+
+        if (error is not (0 or InvalidArgument)) // some file systems sync no folders
+            throw new IOException($"The folder {path} cannot be written to disk: {Explain(error)}.");
+    }
+
     /// <summary>Explains an error in the operating system's words.</summary>
     public static string Explain(int error) => Marshal.GetPInvokeErrorMessage(error);
 
@@ -87,6 +107,9 @@ internal static class Linux
 
     [DllImport("libc", SetLastError = true)]
     private static extern int flock(SafeFileHandle file, int operation);
+
+    [DllImport("libc", SetLastError = true)]
+    private static extern int fsync(SafeFileHandle file);
 
     [DllImport("libc", SetLastError = true)]
     private static extern int fcntl(SafeFileHandle file, int command, ref FileLock range);
