@@ -41,7 +41,7 @@ public sealed class RetentionTests
     [Fact]
     public async Task Old_messages_are_erased_a_few_at_a_time_and_a_sender_has_a_turn_between_them()
     {
-        const int Old = 6400;
+        const int Old = 3200;
         var time = new FakeTimeProvider(DateTimeOffset.UtcNow);
         await using var server =
             await new ChatServer { InMemory = true, Time = time, ["Chat:RetainDays"] = "1", ["Chat:MessagesPerSecond"] = "0" }.StartAsync();

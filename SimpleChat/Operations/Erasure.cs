@@ -8,8 +8,9 @@ namespace SimpleChat.Operations;
 
 /// <summary>
 /// <c>SimpleChat erase USER</c>: deletes every message that the user sent or received, delivered or not, and the user's webhook. They are
-/// gone from the other side's history too. Their ids are never given out again. In the file they are overwritten with zeros
-/// (https://sqlite.org/pragma.html#pragma_secure_delete), and the write-ahead log is emptied.
+/// gone from the other side's history too. Their ids are never given out again. They are overwritten in their place
+/// (https://sqlite.org/pragma.html#pragma_secure_delete), and the write-ahead log is emptied. Copies that SQLite left where it moved rows
+/// before may stay in the file's free space until that is used; a backup has no free space.
 /// </summary>
 internal static class Erasure
 {

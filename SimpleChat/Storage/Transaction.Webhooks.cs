@@ -14,7 +14,7 @@ internal sealed partial class Transaction
             ExecuteSecretly("DELETE FROM WebhookDB WHERE User = ?1 AND Url = ?2 AND Secret = ?3", user, only.Url, only.Secret);
     }
 
-    public void SkipWebhook(WebhookRow row, long upTo) => Execute(
+    public void SkipWebhook(WebhookRow row, long upTo) => ExecuteSecretly(
         FormattableString.Invariant(
             $"""
             UPDATE WebhookDB SET SkippedUpTo = {upTo}
