@@ -14,8 +14,8 @@ internal static class Greeting
 
             The chat is there: HAProxy on port {{ports.Balancer}}, node1 on {{ports.Node1}}, node2 on {{ports.Node2}}.
               The page        http://localhost:{{ports.Balancer}}
-              bob on node2    npx wscat -c "ws://localhost:{{ports.Node2}}/chat?user=bob"
-              alice on node1  npx wscat -c "ws://localhost:{{ports.Node1}}/chat?user=alice"    and then:  > {"to":"bob","text":"hi bob"}
+              bob on node2    npx -y wscat -c "ws://localhost:{{ports.Node2}}/chat?user=bob"
+              alice on node1  npx -y wscat -c "ws://localhost:{{ports.Node1}}/chat?user=alice"    and then:  > {"to":"bob","text":"hi bob"}
               The dashboard   http://localhost:{{ports.Dashboard}}    Traces: a message's way over both nodes
               Inside          psql -h localhost -p {{ports.Postgres}} -U postgres chat    redis-cli -p {{ports.Redis}}
               A node dies     pkill -9 -f Node=node2    It starts again from the dashboard.
