@@ -22,6 +22,10 @@ internal sealed class ServiceClient : IDisposable
     /// <summary>How often a silent connection is pinged, and how long its answer may take: a cut cable is noticed.</summary>
     private static readonly TimeSpan Ping = TimeSpan.FromSeconds(2);
 
+    /// <summary>Faults of a call whose service was never reached.</summary>
+    private static readonly HttpRequestError[] NotConnected =
+        [HttpRequestError.ConnectionError, HttpRequestError.NameResolutionError, HttpRequestError.SecureConnectionError];
+
     private readonly Service[] _services;
     private readonly AuthenticationHeaderValue _secret;
     private readonly TimeProvider _time;
@@ -170,8 +174,7 @@ internal sealed class ServiceClient : IDisposable
     {
         OperationCanceledException when isTimeout => new ServiceFault($"{service} does not answer in time.", wasAsked: true, e),
         OperationCanceledException => new ServiceFault($"{service} cannot be reached in time.", wasAsked: false, e),
-        HttpRequestException { HttpRequestError:
-            HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError or HttpRequestError.SecureConnectionError } =>
+        HttpRequestException http when NotConnected.Contains(http.HttpRequestError) =>
             new ServiceFault($"{service} cannot be reached: {Explain(e)}", wasAsked: false, e),
         _ => new ServiceFault($"{service} broke off: {Explain(e)}", wasAsked: true, e),
     };

@@ -6,6 +6,9 @@ namespace SimpleChat.ScaleOut.Roles;
 /// <summary>The database of a node that has none: services store for it.</summary>
 internal sealed class ServiceDatabase : IDatabase
 {
+    /// <summary>How often the services are tried at the start. A machine on which everything starts at once may be slow.</summary>
+    private const int StartAttempts = 3;
+
     private readonly ServiceClient _client;
     private readonly CommitChain _chain;
     private readonly Deliveries _deliveries;
@@ -22,15 +25,22 @@ internal sealed class ServiceDatabase : IDatabase
 
     public ITransaction Open()
     {
-        try
+        for (var attempt = 1; ; attempt++)
         {
-            var lastId = _client.HelloAsync().GetAwaiter().GetResult();
-            _chain.StartAt(lastId);
-            return new ServiceTransaction(_client, _chain, _deliveries, lastId);
-        }
-        catch (ServiceFault e)
-        {
-            throw new StartException($"No service can be used. {e.Message}", e);
+            try
+            {
+                var lastId = _client.HelloAsync().GetAwaiter().GetResult();
+                _chain.StartAt(lastId);
+                return new ServiceTransaction(_client, _chain, _deliveries, lastId);
+            }
+            catch (ServiceFault) when (attempt < StartAttempts)
+            {
+                // Once more.
+            }
+            catch (ServiceFault e)
+            {
+                throw new StartException($"No service can be used. {e.Message}", e);
+            }
         }
     }
 
