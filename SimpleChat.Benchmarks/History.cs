@@ -8,12 +8,14 @@ namespace SimpleChat.Benchmarks;
 /// </summary>
 internal static class History
 {
-    private const int PageSize = 50;
+    /// <summary>Messages in each page.</summary>
+    internal const int PageSize = 50;
 
     /// <summary>Requests of one kind in a round; as many before them warm up and don't count.</summary>
     private const int Requests = 500;
 
-    private sealed record Result(double Half, double Most);
+    /// <summary>How long requests took, in milliseconds: p50 and p99.</summary>
+    internal sealed record Result(double Half, double Most);
 
     public static void Measure(Run run)
     {
@@ -40,7 +42,10 @@ internal static class History
         }
     }
 
-    private static Result Round(HttpLine http, Func<int, string> path)
+    /// <summary>A round of requests over one connection.</summary>
+    /// <param name="http">The connection.</param>
+    /// <param name="path">What a user asks for: a full page.</param>
+    internal static Result Round(HttpLine http, Func<int, string> path)
     {
         var times = new List<double>();
         for (var i = 0; i < 2 * Requests; i++)

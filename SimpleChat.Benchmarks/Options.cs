@@ -13,7 +13,7 @@ internal sealed class Options
     ];
 
     /// <summary>Modes that need PostgreSQL and Redis, and run only when they are named.</summary>
-    public static readonly string[] ModesOfNodes = ["nodes", "nodes-latency", "nodes-cpu", "capacity"];
+    public static readonly string[] ModesOfNodes = ["nodes", "nodes-latency", "nodes-cpu", "nodes-roles", "nodes-history", "capacity"];
 
     public const string Usage =
         """
@@ -22,7 +22,7 @@ internal sealed class Options
         Without a mode everything is measured. Modes:
           baseline-storage, baseline-relay, throughput, latency, single, big, history, idle, connects, drain, coldstart, allocation
         With PostgreSQL and Redis (apt-get install postgresql redis-server), when they are named:
-          nodes, nodes-latency, nodes-cpu, capacity
+          nodes, nodes-latency, nodes-cpu, nodes-roles, nodes-history, capacity
         Options:
           --rounds N        rounds of each measurement, of which the table shows the median (3)
           --warmup SECONDS  of each round, not counted (2.5)

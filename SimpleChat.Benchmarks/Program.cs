@@ -75,6 +75,8 @@ void Measure(string mode)
         case "nodes": ScaledOut.Throughput(run); break;
         case "nodes-latency": ScaledOut.Latency(run); break;
         case "nodes-cpu": ScaledOut.Processor(run); break;
+        case "nodes-roles": ScaledOut.Roles(run); break;
+        case "nodes-history": ScaledOut.History(run); break;
         case "capacity": Capacity.Measure(run); break;
         default: throw new InvalidOperationException(mode);
     }

@@ -65,6 +65,61 @@ internal static class ScaledOut
         }
     }
 
+    /// <summary>
+    /// Two nodes that store for themselves, and two for which one service stores: with much under way, and with so little that batches are
+    /// small.
+    /// </summary>
+    public static void Roles(Run run)
+    {
+        using var engines = Start(run, Place.AllCores);
+        Measure("100 pairs, window 16", Benchmarks.Throughput.PairCount, Benchmarks.Throughput.Window);
+        Measure("16 pairs, window 1", 16, 1);
+
+        void Measure(string load, int pairs, int window)
+        {
+            foreach (var (name, isApart) in ((string, bool)[])[("two nodes", false), ("two nodes and a service", true)])
+            {
+                var what = $"{name}, {load}";
+                run.Report.Add(Benchmarks.Throughput.LineOf("nodes-roles", what, run.Rounds(what, () =>
+                {
+                    Throughput.Result? result = null;
+                    WithNodes(run, engines, 2, Place.AllCores, (servers, _) =>
+                        result = Pairs(run, servers, [.. servers.Select(server => server.Port)], pairs, window), isApart);
+                    return result!;
+                })));
+            }
+        }
+    }
+
+    /// <summary>Closed pages of history, read from PostgreSQL each time, and kept in memory and in Redis.</summary>
+    public static void History(Run run)
+    {
+        const int messages = 100_000;
+        using var engines = Start(run, Place.AllCores);
+        foreach (var isKept in (bool[])[false, true])
+        {
+            var what = $"closed page of {Benchmarks.History.PageSize}, {(isKept ? "kept" : "read each time")}";
+            With(engines, "", 1, (postgres, redis) => ServerProcess.Node(
+                run.NodeFolder, Place.AllCores, [.. Of(postgres, redis), ("ScaleOut:HistoryCache", $"{isKept}")]), (servers, postgres) =>
+            {
+                engines.Execute(Engines.NameOf(postgres),
+                    $"""
+                    INSERT INTO MessageDB
+                      SELECT i, 'user' || to_char(i % {StoredMessages.Users}, 'FM00000'),
+                        'user' || to_char((i + 1) % {StoredMessages.Users}, 'FM00000'), convert_to(repeat('x', 100), 'UTF8'),
+                        floor(extract(epoch FROM now()) * 1000), NULL
+                      FROM generate_series(1, {messages}) AS i;
+                    ANALYZE MessageDB
+                    """);
+                using var http = new HttpLine(servers[0].Port);
+                var rounds = run.Rounds(what, () => Benchmarks.History.Round(
+                    http, user => $"/messages?user={ChatUser.Name(user)}&limit={Benchmarks.History.PageSize}&before={messages / 2}"));
+                run.Report.Add(new Line("nodes-history", what, "ms", [.. rounds.Select(round => round.Half)],
+                    Note: $"p50 with the request's way there and back; p99 {Line.MedianOf(rounds.Select(round => round.Most)):0.00} ms"));
+            });
+        }
+    }
+
     private static Engines Start(Run run, Place place) => Cores.Start(place, () => new Engines(run.NewFile(), roomy: true));
 
     private static Throughput.Result Nodes(Run run, Engines engines, int count, Place place)
@@ -83,9 +138,12 @@ internal static class ScaledOut
         return result!;
     }
 
-    private static Throughput.Result Pairs(Run run, ServerProcess[] servers, int[] ports)
+    /// <summary>Pairs of users write to one another, as fast as they are answered.</summary>
+    private static Throughput.Result Pairs(
+        Run run, ServerProcess[] servers, int[] ports, int pairs = Benchmarks.Throughput.PairCount,
+        int window = Benchmarks.Throughput.Window)
     {
-        using var crowd = Crowd.Pairs(ports, Benchmarks.Throughput.PairCount, Benchmarks.Throughput.Window);
+        using var crowd = Crowd.Pairs(ports, pairs, window);
         return Benchmarks.Throughput.Measure(servers, crowd, run.Options, receipts: true);
     }
 
@@ -107,10 +165,44 @@ internal static class ScaledOut
     /// <param name="count">How many nodes.</param>
     /// <param name="place">Where they may run.</param>
     /// <param name="use">Gets them, and their <c>ConnectionStrings:Postgres</c>.</param>
-    public static void WithNodes(Run run, Engines engines, int count, Place place, Action<ServerProcess[], string> use) =>
-        With(engines, "", count, (postgres, redis) => ServerProcess.Node(run.NodeFolder, postgres, redis, place), use);
+    /// <param name="isApart">Whether the nodes have connections alone, and a service stores for them.</param>
+    public static void WithNodes(
+        Run run, Engines engines, int count, Place place, Action<ServerProcess[], string> use, bool isApart = false)
+    {
+        if (!isApart)
+        {
+            With(engines, "", count, (postgres, redis) => ServerProcess.Node(run.NodeFolder, place, Of(postgres, redis)), use);
+            return;
+        }
+
+        var inner = $"http://127.0.0.1:{ServerProcess.FreePort()}";
+        (string, string) secret = ("ScaleOut:Secret", "0123456789abcdef0123456789abcdef");
+        ServerProcess? service = null;
+        try
+        {
+            With(engines, "", count, (postgres, redis) =>
+            {
+                service ??= ServerProcess.Node(run.NodeFolder, place,
+                    [.. Of(postgres, redis), secret, ("ScaleOut:Role", "service"), ("ScaleOut:Listen", inner)], "Connect to a node");
+                return ServerProcess.Node(run.NodeFolder, place,
+                    [("ConnectionStrings:Redis", redis), secret, ("ScaleOut:Role", "connections"), ("ScaleOut:Service", inner)]);
+            }, use);
+        }
+        finally
+        {
+            service?.Dispose();
+        }
+    }
+
+    private static (string, string)[] Of(string postgres, string redis) =>
+        [("ConnectionStrings:Postgres", postgres), ("ConnectionStrings:Redis", redis)];
 
     /// <summary>Starts servers on a database of their own, and stops them.</summary>
+    /// <param name="engines">Where PostgreSQL and Redis are.</param>
+    /// <param name="schema">What the servers do not create themselves.</param>
+    /// <param name="count">How many servers.</param>
+    /// <param name="start">Starts one, told where PostgreSQL and Redis are.</param>
+    /// <param name="use">Uses them, told where PostgreSQL is.</param>
     private static void With(
         Engines engines, string schema, int count, Func<string, string, ServerProcess> start, Action<ServerProcess[], string> use)
     {

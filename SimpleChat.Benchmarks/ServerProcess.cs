@@ -109,13 +109,18 @@ internal sealed partial class ServerProcess : IDisposable
     }
 
     /// <summary>A node, as free of limits and as quiet.</summary>
-    public static ServerProcess Node(string nodeFolder, string postgres, string redis, Place place)
+    /// <param name="nodeFolder">The build to run.</param>
+    /// <param name="place">Where it may run.</param>
+    /// <param name="settings">Where PostgreSQL and Redis are, and what else.</param>
+    /// <param name="hello">What it says to a WebSocket: a service refuses it.</param>
+    public static ServerProcess Node(
+        string nodeFolder, Place place, IEnumerable<(string Key, string Value)> settings, string hello = Connected)
     {
         var (info, port) = (Executable(nodeFolder, "SimpleChat.ScaleOut"), FreePort());
         Configure(info, nodeFolder, port);
-        info.Environment["ConnectionStrings__Postgres"] = postgres;
-        info.Environment["ConnectionStrings__Redis"] = redis;
-        return new ServerProcess("node", info, place, port);
+        foreach (var (key, value) in settings)
+            info.Environment[key.Replace(":", "__", StringComparison.Ordinal)] = value;
+        return new ServerProcess("node", info, place, port, hello);
     }
 
     /// <summary>The relay baseline.</summary>
@@ -253,7 +258,8 @@ internal sealed partial class ServerProcess : IDisposable
             : throw new NotProvenException($"There is no {library} to run.");
     }
 
-    private static int FreePort()
+    /// <summary>A port of this machine that nobody listens on.</summary>
+    public static int FreePort()
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
