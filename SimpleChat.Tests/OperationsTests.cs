@@ -1,3 +1,4 @@
+using System.Text;
 using Dapper;
 using Microsoft.Data.Sqlite;
 using SimpleChat.Operations;
@@ -132,6 +133,43 @@ public sealed class OperationsTests : IDisposable
             writer.Begin();
             for (var i = 0; i < count; i++)
                 writer.Insert(new Draft(from, to, "hi"u8.ToArray(), $"{name}{i}", ReceivedAt: 1));
+            writer.Commit();
+        }
+    }
+
+    [Fact]
+    public async Task What_was_erased_is_overwritten_in_the_file_and_gone_from_the_log()
+    {
+        var address = DatabaseAddress.Parse($"Data Source={_folder.DatabasePath}");
+        using var database = new Database($"Data Source={_folder.DatabasePath}");
+        database.Open().Dispose();
+        using var writer = new Transaction(database);
+        var webhook = new WebhookRow("bot", "https://bot.example/", "whsec_bots-secret", 0);
+        InTransaction(() => writer.Put(webhook));
+        InTransaction(() => writer.SkipWebhook(webhook, upTo: 7)); // which writes the row anew
+        for (var i = 0; i < 60; i++)
+        {
+            InTransaction(() =>
+            {
+                // SQLite copies the first page once, when it is full: that copy stays.
+                var (to, text) = i < 20 ? ("dave", "first") : ("bot", "bots-secret");
+                writer.Insert(new Draft("alice", to, Encoding.UTF8.GetBytes(text.PadRight(150 * i)), null, ReceivedAt: 1));
+                writer.Insert(new Draft("carol", "alice", "carols-own"u8.ToArray(), null, ReceivedAt: 1));
+            });
+        }
+
+        Assert.Contains("bots-secret", await ReadAsync("-wal"), StringComparison.Ordinal);
+        Assert.StartsWith("Erased 40 messages", await Erasure.EraseAsync(address, "bot"), StringComparison.Ordinal);
+        Assert.DoesNotContain("bots-secret", await ReadAsync(""), StringComparison.Ordinal);
+        Assert.DoesNotContain("bots-secret", await ReadAsync("-wal"), StringComparison.Ordinal);
+        Assert.Contains("carols-own", await ReadAsync(""), StringComparison.Ordinal);
+
+        async Task<string> ReadAsync(string suffix) => Encoding.Latin1.GetString(await File.ReadAllBytesAsync(address.Path + suffix));
+
+        void InTransaction(Action write)
+        {
+            writer.Begin();
+            write();
             writer.Commit();
         }
     }
