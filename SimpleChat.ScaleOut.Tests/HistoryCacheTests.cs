@@ -3,9 +3,10 @@ namespace SimpleChat.Tests;
 /// <summary>Closed pages of history that are kept: they say what the database says.</summary>
 public sealed class HistoryCacheTests : IAsyncLifetime
 {
-    private readonly ChatServer _server = new() { Apart = false, ["ScaleOut:HistoryCache"] = "true" };
+    private ChatServer _server = null!;
 
-    public Task InitializeAsync() => _server.StartAsync();
+    public async Task InitializeAsync() =>
+        _server = await new ChatServer { Apart = false, ["ScaleOut:HistoryCache"] = "true" }.StartAsync();
 
     public Task DisposeAsync() => _server.DisposeAsync().AsTask();
 

@@ -17,7 +17,7 @@ public sealed partial class ArchitectureTests
         ["Monitoring"] = [],
         ["Wire"] = [],
         ["Limits"] = ["Settings"],
-        ["Queues"] = ["Settings", "Wire"],
+        ["Queues"] = ["Limits", "Settings", "Wire"],
         ["Network"] = ["Monitoring", "Settings"],
         ["Identity"] = ["Settings"],
         ["Storage.Files"] = ["Settings"],

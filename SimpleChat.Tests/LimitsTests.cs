@@ -189,6 +189,45 @@ public sealed class LimitsTests
     }
 
     [Fact]
+    public async Task I8_Readers_that_take_nothing_wait_for_each_other_and_do_not_fill_the_memory()
+    {
+        using var folder = new TempFolder();
+        await using var server = await new ChatProcess
+        {
+            DatabasePath = folder.DatabasePath,
+            ["Chat:MessagesPerSecond"] = "0",
+            Variables = { ["DOTNET_GCHeapHardLimit"] = "0x7800000" }, // 120 MB
+        }.StartAsync();
+        var text = new string('\u007f', 60_000); // each takes six bytes in JSON
+        await using var alice = await ChatClient.ConnectAsync(server.Url, "alice", "chat.ack");
+        string[] names = [.. Enumerable.Range(0, 8).Select(i => $"reader{i}")];
+        await WriteAsync(4); // these are read from the database
+        var readers = await Task.WhenAll(names.SelectMany(name => Enumerable.Range(0, 15).Select(_ =>
+            RawWebSocket.ConnectAsync(server.Url, name, "chat.ack", receiveBuffer: 4096))));
+        await WriteAsync(8); // and these are pushed
+
+        await using var bob = await ChatClient.ConnectAsync(server.Url, "bob");
+        await alice.SendAsync("bob", "still there?");
+        await bob.ExpectAsync("message");
+        Assert.Equal(200, (await new HttpUser(server.Http, "alice").GetAsync("/health")).Status);
+        Assert.DoesNotContain(server.Output.Concat(server.Errors), line => line.Contains("OutOfMemory", StringComparison.Ordinal));
+        foreach (var reader in readers)
+            reader.Dispose();
+
+        async Task WriteAsync(int count)
+        {
+            for (var i = 0; i < count; i++)
+            {
+                foreach (var name in names)
+                {
+                    await alice.RawTextAsync($$"""{"to":"{{name}}","text":"{{text}}"}""");
+                    await alice.FindAsync("sent");
+                }
+            }
+        }
+    }
+
+    [Fact]
     public async Task I4_A_peer_that_sends_and_never_takes_its_answers_is_dropped_too()
     {
         await using var server = await new ChatServer { ["Chat:MessagesPerSecond"] = "0", ["Chat:SendTimeout"] = "00:00:01" }.StartAsync();

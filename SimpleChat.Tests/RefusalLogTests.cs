@@ -66,7 +66,7 @@ public sealed class RefusalLogTests : IDisposable
         foreach (var reason in reasons)
             _refusals.Refused(reason, "somebody");
         Assert.Equal(
-            [LogLevel.Warning, LogLevel.Warning, LogLevel.Warning, LogLevel.Information, LogLevel.Information, LogLevel.Information],
+            [LogLevel.Warning, LogLevel.Information, LogLevel.Warning, LogLevel.Information, LogLevel.Information, LogLevel.Information],
             _log.Entries.Select(entry => entry.Level));
     }
 
@@ -102,7 +102,7 @@ public sealed class RefusalLogTests : IDisposable
         [
             "Information: 127.0.0.1 was refused: no_identity.",
             "Warning: 127.0.0.1 was refused: invalid_token.",
-            "Warning: 127.0.0.1 was refused: expired_token.",
+            "Information: 127.0.0.1 was refused: expired_token.",
             "Warning: 127.0.0.1 was refused: foreign_origin.",
             "Information: alice was refused: too_many_connections.",
             "Information: alice was refused: invalid_json.",
@@ -133,6 +133,27 @@ public sealed class RefusalLogTests : IDisposable
         Assert.InRange(counted["rate_limited"], 10, 18);
         Assert.Single(server.Log.Entries, entry => entry.Message == "alice was refused: invalid_json.");
         Assert.Single(server.Log.Entries, entry => entry.Message == "alice was refused: rate_limited.");
+    }
+
+    [Fact]
+    public async Task Whoever_is_closed_for_what_it_sent_is_in_the_log_and_in_the_meter()
+    {
+        await using var server = await new ChatServer { ["Chat:MessageTimeout"] = "00:00:01" }.StartAsync();
+        using var counted = new Counted(server.Services.GetRequiredService<IMeterFactory>());
+        await CloseAsync("binary_message", mallory => mallory.FrameAsync(Opcode.Binary, [1]));
+        await CloseAsync("protocol_error", mallory => mallory.FrameAsync(Opcode.Text, "{}"u8.ToArray(), rsv: 7));
+        await CloseAsync("message_too_big", mallory => mallory.TextAsync(new string('x', 70_000)));
+        await CloseAsync("message_too_slow", mallory => mallory.FrameAsync(Opcode.Text, "{"u8.ToArray(), fin: false));
+
+        async Task CloseAsync(string reason, Func<RawWebSocket, Task> misbehave)
+        {
+            using var mallory = await RawWebSocket.ConnectAsync(server.Url, "mallory");
+            await misbehave(mallory);
+            await mallory.ReadUntilCloseAsync();
+            await Deadline.UntilAsync(
+                () => Task.FromResult(server.Log.Entries.Any(entry => entry.Message == $"mallory was refused: {reason}.")), reason);
+            Assert.Equal(1, counted[reason]);
+        }
     }
 
     /// <summary>What was logged since it was asked last.</summary>

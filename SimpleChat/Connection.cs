@@ -130,10 +130,10 @@ internal sealed class Connection(UserShare share, bool messagesOnly = false)
     }
 
     /// <summary>
-    /// What waits, perhaps nothing. Return it to <see cref="Outbox.Pool"/> once it was passed on. While the connection is behind,
-    /// queued messages stay, and the outbox says what to read first. Once the connection ends there are no messages.
+    /// What waits, perhaps nothing. Return it to <see cref="Outbox.Pool"/> once it was passed on. While the connection is behind, messages
+    /// stay, and the outbox says what to read first. A page of them stays until there is room for it. At the end there are no messages.
     /// </summary>
-    public Outbox Take()
+    public Outbox Take(PageRoom room, PageRoom.Place place)
     {
         lock (_gate)
         {
@@ -149,6 +149,10 @@ internal sealed class Connection(UserShare share, bool messagesOnly = false)
                 outbox.CatchUp = new CatchUp(_position, inboxOnly ? Math.Min(_mark, _inboxUpTo) : _mark, inboxOnly);
                 if (outbox.Messages.Count > 0)
                     outbox.MoveMessagesTo(Waiting);
+            }
+            else if (outbox.IsPage && !room.TryTake(place))
+            {
+                outbox.MoveMessagesTo(Waiting);
             }
             else
             {

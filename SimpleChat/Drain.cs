@@ -21,7 +21,7 @@ internal sealed partial class Drain(Connection connection, IMessageReader reader
     /// <summary>After a failed read the database is left alone for this long.</summary>
     private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(500);
 
-    private readonly PageRoom.Place _place = new(connection.Signal); // its claim on the memory that all pages share
+    private readonly PageRoom.Place _place = new(connection.Signal, connection.Share); // its claim on the memory that all pages share
     private Outbox? _outbox; // the transport has it, and may not have written it yet
     private long _upTo; // the position once it is written
     private IdRange? _missedReceipts; // still to be read from the database
@@ -39,7 +39,7 @@ internal sealed partial class Drain(Connection connection, IMessageReader reader
         connection.Passed(_upTo);
         GiveBack();
         HasMore = false;
-        var outbox = _outbox = connection.Take();
+        var outbox = _outbox = connection.Take(room, _place);
         if (outbox.MissedReceipts is { } missed)
             _missedReceipts = IdRange.Around(_missedReceipts, missed);
         if (outbox.Messages.Count > 0)

@@ -99,7 +99,7 @@ internal sealed record Break(string Name, string Battery, params Break.Edit[] Ed
         new("a finished write may still be in a buffer of the server's", nameof(DeliveryBattery),
             new Edit("Listening.cs", "sockets.MaxWriteBufferSize = 1;", "")),
         new("the operating system holds as much as it likes for a slow reader", nameof(DeliveryBattery),
-            new Edit("Listening.cs", "socket.SendBufferSize = SendBuffer;", "")),
+            new Edit("Listening.cs", "socket.SendBufferSize = OperatingSystem.IsLinux() ? SendBuffer / 2 : SendBuffer;", "")),
         new("what was written to a peer that is gone counts as delivered", nameof(DeliveryBattery),
             new Edit("OutgoingBatch.cs", "return flushing.Result.IsCompleted ? Task.FromException(Gone()) : Task.CompletedTask;",
                 "return Task.CompletedTask;"),

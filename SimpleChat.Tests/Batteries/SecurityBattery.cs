@@ -110,9 +110,13 @@ public sealed class SecurityBattery(ITestOutputHelper output)
         [
             $"{parts[0]}.{asAlice}.{parts[2]}", $"{none}.{asAlice}.", $"{noneSpelled}.{asAlice}.", $"{none}.{asAlice}.{parts[2]}",
             $"{parts[0]}.{parts[1]}.", good[..^2], good + "AA",
+            $"{parts[0]}..{parts[2]}", $"{parts[0]}.{Encoded(body + "x")}.{parts[2]}", $"{parts[0]}.{Encoded("[1]")}.{parts[2]}",
+            $"{Encoded("""{"alg":"dir","enc":"A256GCM"}""")}..{parts[1]}.{parts[1]}.{parts[2]}", // encrypted: five parts
         ];
         foreach (var forged in forgeries)
             (await new HttpUser(server.Http, null, forged).GetAsync("/inbox")).AssertProblem(401);
+
+        static string Encoded(string text) => Base64Url.EncodeToString(Encoding.UTF8.GetBytes(text));
     }
 
     [Fact]

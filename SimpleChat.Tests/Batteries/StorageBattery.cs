@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Net.Http.Json;
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging;
 using Xunit.Abstractions;
@@ -133,9 +134,14 @@ public sealed class StorageBattery(ITestOutputHelper output)
                 await sender.ExpectAsync("sent");
         }
 
+        var webhook = new { url = "http://127.0.0.1:9/", secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" }; // where nobody listens
+        using (var address = JsonContent.Create(webhook))
+            Assert.Equal(201, (await alice.RequestAsync(HttpMethod.Put, "/webhook", address)).Status);
         var unreadable = new SystemCallFault(server.Id, "pread64", "EIO", Files(folder));
 
         (await alice.GetAsync("/messages")).AssertProblem(503, "storage_unavailable");
+        foreach (var path in new[] { "/conversations", "/inbox", "/webhook" }) // what is still in memory is answered
+            Assert.Contains((await alice.GetAsync(path)).Status, (int[])[200, 503]);
         (await alice.GetAsync("/health")).AssertProblem(503, "storage_unavailable");
         await using var bob = await ChatClient.ConnectAsync(server.Url, "bob", "chat.ack");
         await bob.PingAsync();

@@ -14,10 +14,10 @@ internal static class HealthEndpoints
     {
         routes.MapMethods("/alive", ReadingMethods, Alive)
             .WithSummary("The process answers, and takes connections.").Produces<HealthBody>()
-            .Refuses(StatusCodes.Status503ServiceUnavailable);
+            .Refuses(StatusCodes.Status400BadRequest, StatusCodes.Status403Forbidden, StatusCodes.Status503ServiceUnavailable);
         routes.MapMethods("/health", ReadingMethods, HealthAsync)
             .WithSummary("A message could be stored and read within the last second.").Produces<HealthBody>()
-            .Refuses(StatusCodes.Status503ServiceUnavailable);
+            .Refuses(StatusCodes.Status400BadRequest, StatusCodes.Status403Forbidden, StatusCodes.Status503ServiceUnavailable);
     }
 
     private static IResult Alive(HttpContext context, IHostApplicationLifetime lifetime)

@@ -47,7 +47,7 @@ internal static class StorageFaults
             }
             catch (Exception e) when (StorageFault.Is(e))
             {
-                return new RefusalResult(Refusal.StorageUnavailable);
+                return new RefusalResult(Refusal.StorageUnreadable);
             }
         });
 }

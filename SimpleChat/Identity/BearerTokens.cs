@@ -153,8 +153,15 @@ internal static class BearerTokens
     /// </summary>
     private static bool HasSubject(JsonWebToken token)
     {
-        using var payload = JsonDocument.Parse(Base64Url.DecodeFromChars(token.EncodedPayload));
-        return payload.RootElement.TryGetProperty("sub", out var subject) && subject.ValueKind == JsonValueKind.String;
+        try
+        {
+            using var payload = JsonDocument.Parse(Base64Url.DecodeFromChars(token.EncodedPayload));
+            return payload.RootElement.TryGetProperty("sub", out var subject) && subject.ValueKind == JsonValueKind.String;
+        }
+        catch (Exception e) when (e is FormatException or JsonException or InvalidOperationException)
+        {
+            return false; // it is encrypted, empty, or no JSON object alone
+        }
     }
 
     /// <summary>Tells the framework which section has the scheme's settings.</summary>

@@ -56,6 +56,9 @@ internal sealed class UserShare
     /// <summary>Row operations of this user that wait for the writer. Only the writer's queue uses it, under its gate.</summary>
     public int Waiting { get; set; }
 
+    /// <summary>Pages that this user's connections hold. Only the room for pages uses it, under its gate.</summary>
+    public int Pages { get; set; }
+
     /// <summary>
     /// Takes one message from the allowance: <see cref="ChatOptions.MessagesPerSecond"/>, with bursts of twice that. False if none is left.
     /// </summary>

@@ -21,7 +21,7 @@ internal sealed partial class RefusalLog(Metrics metrics, TimeProvider time, ILo
 
     /// <summary>Reasons that no honest client gives. They are logged at Warning, the others at Information.</summary>
     private static readonly string[] Suspicious =
-        ["invalid_token", "expired_token", "wrong_secret", "foreign_origin", "connection_displaced"];
+        ["invalid_token", "wrong_secret", "foreign_origin", "connection_displaced", "protocol_error"];
 
     private readonly Lock _gate = new();
     private readonly Dictionary<(string Reason, string Who), int> _untold = [];

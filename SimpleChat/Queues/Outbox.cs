@@ -15,6 +15,9 @@ internal sealed class Outbox : IResettable
     /// <summary>The most bytes of text in the queue, so that large messages are bounded too. One message alone always fits.</summary>
     public const int TextCapacity = 256 * 1024;
 
+    /// <summary>With more text than this, the queue takes as much memory to write as a page.</summary>
+    private const int SmallText = 8 * 1024;
+
     /// <summary>The most receipts in the queue. They are small, and come in bursts when an inbox is drained.</summary>
     public const int ReceiptCapacity = 4096;
 
@@ -40,6 +43,9 @@ internal sealed class Outbox : IResettable
     /// The receipts that found no room, from the lowest to the highest id. They are to be read from the database. Null if all found room.
     /// </summary>
     public IdRange? MissedReceipts { get; private set; }
+
+    /// <summary>Whether the messages take room in <see cref="PageRoom"/>.</summary>
+    public bool IsPage => _textLength > SmallText;
 
     /// <summary>Queues a message. If there is no room, all queued messages are dropped, and this one too.</summary>
     /// <returns>False if they were dropped. Then the messages up to this one are to be read from the database.</returns>

@@ -11,7 +11,10 @@ internal sealed class ChatOptions
     /// </summary>
     public int MaxMessageBytes { get; init; } = 64 * 1024;
 
-    /// <summary>Messages that one user may send per second, over all connections and HTTP; bursts of twice that. 0 is no limit.</summary>
+    /// <summary>
+    /// Messages that one user may send per second, over all connections and HTTP; bursts of twice that. A user's other work is limited in
+    /// proportion. 0 is no limit of either: one user can then slow down the others.
+    /// </summary>
     public int MessagesPerSecond { get; init; } = 100;
 
     /// <summary>Open connections of one user, of any kind: phones, laptops, tabs. One more is answered 429.</summary>

@@ -66,7 +66,9 @@ internal sealed partial class WebSocketLine : IDisposable
         await CloseAsync(Connection.Ending!, receiving);
         Socket.Abort(); // does nothing to a socket that is closed
         await receiving;
-        Log.Ended(Services.Log, Connection.User, Connection.Ending!.Name);
+        if (Connection.Ending!.IsRefusal)
+            Services.Refusals.Refused(Connection.Ending.Name, Connection.User);
+        Log.Ended(Services.Log, Connection.User, Connection.Ending.Name);
     }
 
     /// <summary>Reading or writing failed. The connection ends, and the end has a name.</summary>

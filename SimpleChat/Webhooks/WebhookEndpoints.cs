@@ -22,7 +22,7 @@ internal static class WebhookEndpoints
 
     public static void Map(IEndpointRouteBuilder routes)
     {
-        var group = routes.MapGroup("/webhook").WithMetadata(new CurrentUser.Required()).RefusesLikeAnyOther();
+        var group = routes.MapGroup("/webhook").WithMetadata(new CurrentUser.Required()).RefusesLikeAnyOther().AnswersStorageFaults();
         group.MapPut("", PutAsync)
             .WithSummary("Has the user's messages POSTed to a URL, signed as Standard Webhooks says; replaces an earlier one.")
             .Accepts<WebhookRequest>("application/json")

@@ -9,29 +9,30 @@ namespace SimpleChat.Wire;
 /// <param name="Name">The ending's name in logs and metrics.</param>
 /// <param name="Status">The close code sent; null if the connection is cut without one.</param>
 /// <param name="Reason">The close frame's reason: for the developer at the other end. At most 123 bytes (RFC 6455, section 5.5).</param>
-internal sealed record ConnectionEnd(string Name, WebSocketCloseStatus? Status, string? Reason = null)
+/// <param name="IsRefusal">Whether the peer did what the server does not take.</param>
+internal sealed record ConnectionEnd(string Name, WebSocketCloseStatus? Status, string? Reason = null, bool IsRefusal = false)
 {
     public static readonly ConnectionEnd ShuttingDown =
         new("server_stopping", WebSocketCloseStatus.EndpointUnavailable, "The server is shutting down; reconnect in a moment.");
     public static readonly ConnectionEnd Binary =
-        new("binary_message", WebSocketCloseStatus.InvalidMessageType, "Send text messages, each one JSON object.");
+        new("binary_message", WebSocketCloseStatus.InvalidMessageType, "Send text messages, each one JSON object.", IsRefusal: true);
     public static readonly ConnectionEnd IdentityExpired =
         new("identity_expired", WebSocketCloseStatus.PolicyViolation, "Your token has expired; reconnect with a new one.");
     public static readonly ConnectionEnd MessageTooSlow =
-        new("message_too_slow", WebSocketCloseStatus.PolicyViolation, "A message took too long to arrive whole.");
+        new("message_too_slow", WebSocketCloseStatus.PolicyViolation, "A message took too long to arrive whole.", IsRefusal: true);
     public static readonly ConnectionEnd MessageTooBig =
-        new("message_too_big", WebSocketCloseStatus.MessageTooBig, "The message is over the size limit.");
+        new("message_too_big", WebSocketCloseStatus.MessageTooBig, "The message is over the size limit.", IsRefusal: true);
     public static readonly ConnectionEnd ServerFault =
         new("server_fault", WebSocketCloseStatus.InternalServerError, "Something failed in the server; reconnect.");
 
     /// <summary>The framework found frames that break RFC 6455 (and answered 1002) or text that is not UTF-8 (1007).</summary>
-    public static readonly ConnectionEnd ProtocolError = new("protocol_error", null);
+    public static readonly ConnectionEnd ProtocolError = new("protocol_error", null, IsRefusal: true);
 
     /// <summary>The peer vanished: no close frame, or no answer to a ping.</summary>
     public static readonly ConnectionEnd PeerGone = new("peer_gone", null);
 
     /// <summary>The peer took nothing for <c>Chat:SendTimeout</c>.</summary>
-    public static readonly ConnectionEnd PeerStalled = new("peer_stalled", null);
+    public static readonly ConnectionEnd PeerStalled = new("peer_stalled", null, IsRefusal: true);
 
     /// <summary>The peer closed: its own code is sent back, as RFC 6455, section 5.5.1 has it.</summary>
     public static ConnectionEnd ClosedByPeer(WebSocketCloseStatus? status) => new("closed_by_peer", status ?? WebSocketCloseStatus.Empty);

@@ -19,6 +19,9 @@ internal readonly record struct IncomingFrame(
     /// <summary>Ids are safe integers in every JSON reader: below 2^53 (RFC 8259, section 6).</summary>
     public const long MaxId = (1L << 53) - 1;
 
+    /// <summary>A property that is ignored may hold anything, however deep. Its depth costs bits, not stack.</summary>
+    private static readonly JsonReaderOptions AnyDepth = new() { MaxDepth = int.MaxValue };
+
     /// <summary>
     /// Reads a client's frame. Property order is free, unknown properties are ignored, of a repeated one the last counts.
     /// Nothing a client can write makes it throw: whatever is wrong comes back as <see cref="IncomingFrame.Refusal"/>.
@@ -36,7 +39,7 @@ internal readonly record struct IncomingFrame(
     /// <summary>The properties of a frame as they come, each judged only when it is known what the frame is.</summary>
     private ref struct Reader(ReadOnlySpan<byte> json, string lastTo)
     {
-        private Utf8JsonReader _json = new(json, isFinalBlock: true, state: default);
+        private Utf8JsonReader _json = new(json, AnyDepth);
         private string? _to, _clientMessageId;
         private byte[]? _text;
         private bool _typeIsKnown = true, _clientMessageIdIsBad;
