@@ -24,6 +24,7 @@ internal sealed partial class Drain(Connection connection, IMessageReader reader
     private readonly PageRoom.Place _place = new(connection.Signal, connection.Share); // its claim on the memory that all pages share
     private Outbox? _outbox; // the transport has it, and may not have written it yet
     private long _upTo; // the position once it is written
+    private bool _waitsForRoom; // the page that was read last found none, and is to be read again
     private IdRange? _missedReceipts; // still to be read from the database
     private Task<Action<Outbox>>? _reading; // reads a page; the result adds it to an outbox
 
@@ -75,7 +76,7 @@ internal sealed partial class Drain(Connection connection, IMessageReader reader
             var debt = connection.Share.Debt;
             if (debt > TimeSpan.Zero)
                 WakeAfter(debt);
-            if (debt > TimeSpan.Zero || !room.TryTake(_place))
+            if (debt > TimeSpan.Zero || _waitsForRoom && !room.TryTake(_place))
                 return;
             _reading = outbox.CatchUp is { } range ? ReadMessagesAsync(range) : ReadReceiptsAsync(_missedReceipts!.Value);
             if (!_reading.IsCompleted)
@@ -89,7 +90,10 @@ internal sealed partial class Drain(Connection connection, IMessageReader reader
         {
             var addTo = read.GetAwaiter().GetResult();
             addTo(outbox);
-            HasMore = true;
+            _waitsForRoom = outbox.IsPage && !room.TryTake(_place);
+            if (_waitsForRoom)
+                outbox.DropMessages(); // the database still has them
+            (_upTo, HasMore) = _waitsForRoom ? (0, false) : (_upTo, true);
         }
         catch (Exception e) when (StorageFault.Is(e))
         {
@@ -108,7 +112,7 @@ internal sealed partial class Drain(Connection connection, IMessageReader reader
             : reader.ReadConcerning(connection.User, range.After, range.UpTo), range.UpTo);
         return outbox =>
         {
-            outbox.Messages.AddRange(page.Messages.Where(message => !connection.IsOwn(message)));
+            outbox.Add(page.Messages.Where(message => !connection.IsOwn(message)));
             _upTo = page.UpTo;
         };
     }

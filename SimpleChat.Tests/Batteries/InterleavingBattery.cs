@@ -115,7 +115,8 @@ public sealed class InterleavingBattery(ITestOutputHelper output)
         for (var i = 0; i < total; i++)
         {
             var reply = new Reply();
-            var draft = new Draft($"alice{round}", $"bob{round}", Encoding.UTF8.GetBytes($"{i}"), null, 0);
+            var text = $"{i}{new string(' ', random.Next(8) == 0 ? 9_000 : 0)}"; // the longer ones wait for room
+            var draft = new Draft($"alice{round}", $"bob{round}", Encoding.UTF8.GetBytes(text), null, 0);
             await new Send(core.Chat, new UserShare($"alice{round}"), draft, reply).ReceivedAsync();
             sends.Add(reply);
             if (total < Outbox.MessageCapacity)

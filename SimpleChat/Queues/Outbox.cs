@@ -62,6 +62,16 @@ internal sealed class Outbox : IResettable
         return false;
     }
 
+    /// <summary>Adds messages out of the database.</summary>
+    public void Add(IEnumerable<Message> page)
+    {
+        foreach (var message in page)
+        {
+            Messages.Add(message);
+            _textLength += message.Text.Length;
+        }
+    }
+
     public void DropMessages()
     {
         Messages.Clear();
