@@ -123,6 +123,20 @@ internal sealed class ChatServer : IAsyncDisposable
         {
             _running = null;
             await running.DisposeAsync();
+            await Deadline.UntilAsync(() => Task.FromResult(IsDatabaseFree()), "the database free: Program itself disposes of it too");
+        }
+    }
+
+    private bool IsDatabaseFree()
+    {
+        try
+        {
+            using var file = new FileStream(DatabasePath + ".lock", FileMode.Open, FileAccess.ReadWrite, FileShare.None);
+            return true;
+        }
+        catch (IOException e)
+        {
+            return e is FileNotFoundException;
         }
     }
 

@@ -168,7 +168,7 @@ public sealed class FuzzBattery(ITestOutputHelper output)
             await socket.SendAsync(input.AsMemory(0, half)).AsTask().OrFail("room to send in");
             await socket.SendAsync(input.AsMemory(half)).AsTask().OrFail("room to send in");
             // The moment of the end is drawn too; one that comes before the answer prevents it.
-            await Task.WhenAny(reading, Task.Delay(random.Next(80)));
+            await Task.WhenAny(reading, Task.Delay(random.Next(160)));
             socket.Shutdown(SocketShutdown.Send);
         }
         catch (SocketException)
