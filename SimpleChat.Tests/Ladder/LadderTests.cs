@@ -95,7 +95,8 @@ public sealed class LadderTests(LadderBuilds builds)
     {
         var wire = await builds.OutputOf(way);
         Assert.Matches("""alice says [^{]+\{"to":"bob","text":"hi"\}[\s\S]+bob   hears[^{]+\{"[^}]*"text":"hi"\}""", wire);
-        Assert.Matches(@"\d+ pieces and \d+ bytes in 2 seconds, for one message\.$", wire);
+        // On a slow machine bob may hear something even after the sum.
+        Assert.Matches(@"(?m)^\d+ pieces and \d+ bytes in 2 seconds, for one message\.$", wire);
     }
 
     [Theory]
