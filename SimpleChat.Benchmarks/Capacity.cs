@@ -117,31 +117,20 @@ internal static class Capacity
         return (stored / Long * Micro, limit);
     }
 
-    private static Cost MeasureOnce(Run run, Engines engines, string folder, int count, int used, int pairs, int window)
-    {
-        Cost? cost = null;
+    private static Cost MeasureOnce(Run run, Engines engines, string folder, int count, int used, int pairs, int window) =>
         ScaledOut.WithNodes(run, engines, count, Place.AllCores, (servers, postgres) =>
         {
             using var crowd = Crowd.Pairs([.. servers.Take(used).Select(server => server.Port)], pairs, window);
-            crowd.Start();
-            Thread.Sleep(run.Options.Warmup);
-            crowd.Verdict.Check();
-            var before = Now();
-            Thread.Sleep(run.Options.Measured);
-            var after = Now();
-            crowd.Settle(receipts: true);
+            var (before, after) = Benchmarks.Throughput.Watch(crowd, run.Options, receipts: true, () => new Reading(
+                Usage.Now(servers), crowd.Arrived, CommitsOf(postgres), servers[^1].ProcessorTime,
+                TimeOf("postgres", folder), TimeOf("redis-server", folder)));
             var messages = (double)(after.Messages - before.Messages);
-            cost = new Cost(messages / (after.At - before.At).TotalSeconds, Of(now => now.Nodes), Of(now => now.Last),
-                Of(now => now.Postgres), Of(now => now.Redis), Of(now => now.Own), messages / Math.Max(1, after.Commits - before.Commits));
+            return new Cost(messages / (after.Used.At - before.Used.At).TotalSeconds, Of(now => now.Used.Servers), Of(now => now.Last),
+                Of(now => now.Postgres), Of(now => now.Redis), Of(now => now.Used.Generator),
+                messages / Math.Max(1, after.Commits - before.Commits));
 
             double Of(Func<Reading, TimeSpan> time) => (time(after) - time(before)).TotalMicroseconds / messages;
-
-            Reading Now() => new(Stopwatch.GetElapsedTime(0), crowd.Arrived, CommitsOf(postgres),
-                servers.Aggregate(TimeSpan.Zero, (sum, server) => sum + server.ProcessorTime), servers[^1].ProcessorTime,
-                TimeOf("postgres", folder), TimeOf("redis-server", folder), Environment.CpuUsage.TotalTime);
         });
-        return cost!;
-    }
 
     private static string Describe(Cost cost) => string.Create(CultureInfo.InvariantCulture,
         $"a message costs {cost.Node:0.0} µs of the nodes, {cost.Postgres:0.0} of PostgreSQL, {cost.Redis:0.0} of Redis, " +
@@ -180,6 +169,5 @@ internal static class Capacity
     private static long Ticks(string field) => long.Parse(field, CultureInfo.InvariantCulture);
 
     /// <summary>What had been done, and used, at a moment.</summary>
-    private sealed record Reading(
-        TimeSpan At, long Messages, long Commits, TimeSpan Nodes, TimeSpan Last, TimeSpan Postgres, TimeSpan Redis, TimeSpan Own);
+    private sealed record Reading(Usage Used, long Messages, long Commits, TimeSpan Last, TimeSpan Postgres, TimeSpan Redis);
 }

@@ -11,12 +11,12 @@ internal static partial class Latency
     private const int PairCount = 100, PerSecond = 5_000;
 
     /// <summary>What one round came to: half, 99 and 99.9 of a hundred messages took at most so many milliseconds.</summary>
-    private sealed record Result(double Half, double Most, double Worst, long Count, Load Load);
+    internal sealed record Result(double Half, double Most, double Worst, long Count, Load Load);
 
-    public static void Measure(Run run) => Measure(run, "latency", "latency", PerSecond, (Half: 1, Most: 5), measure =>
+    public static void Measure(Run run) => Measure(run, "latency", "latency", PerSecond, (Half: 1, Most: 5), round =>
     {
         using var server = run.StartServer();
-        measure([server]);
+        return round([server]);
     });
 
     /// <summary>Between 100 pairs, of whom each has the next server.</summary>
@@ -25,17 +25,13 @@ internal static partial class Latency
     /// <param name="name">What is measured.</param>
     /// <param name="perSecond">Messages per second.</param>
     /// <param name="goals">Milliseconds that half and 99 of a hundred should take at most.</param>
-    /// <param name="withServers">Calls what it is given with servers that run, and stops them.</param>
+    /// <param name="withServers">Calls what it is given with servers that run, stops them, and returns what that returned.</param>
     public static void Measure(
-        Run run, string mode, string name, int perSecond, (double Half, double Most) goals, Action<Action<ServerProcess[]>> withServers)
+        Run run, string mode, string name, int perSecond, (double Half, double Most) goals,
+        Func<Func<ServerProcess[], Result>, Result> withServers)
     {
         var what = $"{name} at {perSecond:N0} messages/s";
-        var rounds = run.Rounds(what, () =>
-        {
-            Result? result = null;
-            withServers(servers => result = Round(run.Options, servers, perSecond));
-            return result!;
-        });
+        var rounds = run.Rounds(what, () => withServers(servers => Round(run.Options, servers, perSecond)));
         var load = Load.Worst(rounds.Select(round => round.Load));
         var (worst, count) = (Line.MedianOf(rounds.Select(round => round.Worst)), rounds.Sum(round => round.Count));
         Report(what + ", p50", round => round.Half, goals.Half, "from the intended send time to the arrival at the recipient");

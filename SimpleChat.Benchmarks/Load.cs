@@ -11,16 +11,27 @@ internal sealed record Load(double Server, double Generator)
     /// <summary>Starts to measure; call the result when it is over.</summary>
     public static Func<Load> Measure(params ServerProcess[] servers)
     {
-        var (start, serverBefore, ownBefore) = (Stopwatch.GetTimestamp(), OfServers(), Environment.CpuUsage.TotalTime);
-        return () =>
-        {
-            var elapsed = Stopwatch.GetElapsedTime(start);
-            return new Load((OfServers() - serverBefore) / elapsed, (Environment.CpuUsage.TotalTime - ownBefore) / elapsed);
-        };
+        var before = Usage.Now(servers);
+        return () => Between(before, Usage.Now(servers));
+    }
 
-        TimeSpan OfServers() => servers.Aggregate(TimeSpan.Zero, (sum, server) => sum + server.ProcessorTime);
+    public static Load Between(Usage before, Usage after)
+    {
+        var elapsed = after.At - before.At;
+        return new Load((after.Servers - before.Servers) / elapsed, (after.Generator - before.Generator) / elapsed);
     }
 
     public static Load Worst(IEnumerable<Load> loads) => loads.Aggregate((one, other) =>
         new Load(Math.Max(one.Server, other.Server), Math.Max(one.Generator, other.Generator)));
+}
+
+/// <summary>Processor time used so far.</summary>
+/// <param name="At">When.</param>
+/// <param name="Servers">By the servers.</param>
+/// <param name="Generator">By this program.</param>
+internal sealed record Usage(TimeSpan At, TimeSpan Servers, TimeSpan Generator)
+{
+    public static Usage Now(params ServerProcess[] servers) => new(
+        Stopwatch.GetElapsedTime(0), servers.Aggregate(TimeSpan.Zero, (sum, server) => sum + server.ProcessorTime),
+        Environment.CpuUsage.TotalTime);
 }

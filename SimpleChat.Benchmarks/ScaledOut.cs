@@ -39,7 +39,7 @@ internal static class ScaledOut
     {
         using var engines = Start(run, Place.AllCores);
         Benchmarks.Latency.Measure(run, "nodes-latency", "push to the other node", PerSecond, (Half: 3, Most: 15),
-            measure => WithNodes(run, engines, 2, Place.AllCores, (servers, _) => measure(servers)));
+            round => WithNodes(run, engines, 2, Place.AllCores, (servers, _) => round(servers)));
     }
 
     /// <summary>
@@ -81,12 +81,8 @@ internal static class ScaledOut
             {
                 var what = $"{name}, {load}";
                 run.Report.Add(Benchmarks.Throughput.LineOf("nodes-roles", what, run.Rounds(what, () =>
-                {
-                    Throughput.Result? result = null;
                     WithNodes(run, engines, 2, Place.AllCores, (servers, _) =>
-                        result = Pairs(run, servers, [.. servers.Select(server => server.Port)], pairs, window), isApart);
-                    return result!;
-                })));
+                        Pairs(run, servers, [.. servers.Select(server => server.Port)], pairs, window), isApart))));
             }
         }
     }
@@ -114,7 +110,7 @@ internal static class ScaledOut
                 using var http = new HttpLine(servers[0].Port);
                 var rounds = run.Rounds(what, () => Benchmarks.History.Round(
                     http, user => $"/messages?user={ChatUser.Name(user)}&limit={Benchmarks.History.PageSize}&before={messages / 2}"));
-                run.Report.Add(new Line("nodes-history", what, "ms", [.. rounds.Select(round => round.Half)],
+                return run.Report.Add(new Line("nodes-history", what, "ms", [.. rounds.Select(round => round.Half)],
                     Note: $"p50 with the request's way there and back; p99 {Line.MedianOf(rounds.Select(round => round.Most)):0.00} ms"));
             });
         }
@@ -122,21 +118,13 @@ internal static class ScaledOut
 
     private static Engines Start(Run run, Place place) => Cores.Start(place, () => new Engines(run.NewFile(), roomy: true));
 
-    private static Throughput.Result Nodes(Run run, Engines engines, int count, Place place)
-    {
-        Throughput.Result? result = null;
-        WithNodes(run, engines, count, place, (servers, _) => result = Pairs(run, servers, [.. servers.Select(server => server.Port)]));
-        return result!;
-    }
+    private static Throughput.Result Nodes(Run run, Engines engines, int count, Place place) => WithNodes(
+        run, engines, count, place, (servers, _) => Pairs(run, servers, [.. servers.Select(server => server.Port)]));
 
     /// <summary>Two nodes that do not know of one another. Both users of a pair are on the same one.</summary>
-    private static Throughput.Result Alone(Run run, Engines engines)
-    {
-        Throughput.Result? result = null;
-        WithNodes(run, engines, 1, Place.OneCore, (one, _) => WithNodes(run, engines, 1, Place.OneCore, (other, _) =>
-            result = Pairs(run, [.. one, .. other], [one[0].Port, one[0].Port, other[0].Port, other[0].Port])));
-        return result!;
-    }
+    private static Throughput.Result Alone(Run run, Engines engines) => WithNodes(
+        run, engines, 1, Place.OneCore, (one, _) => WithNodes(run, engines, 1, Place.OneCore, (other, _) =>
+            Pairs(run, [.. one, .. other], [one[0].Port, one[0].Port, other[0].Port, other[0].Port])));
 
     /// <summary>Pairs of users write to one another, as fast as they are answered.</summary>
     private static Throughput.Result Pairs(
@@ -147,17 +135,13 @@ internal static class ScaledOut
         return Benchmarks.Throughput.Measure(servers, crowd, run.Options, receipts: true);
     }
 
-    private static Throughput.Result Peers(Run run, Engines engines)
-    {
-        Throughput.Result? result = null;
-        With(engines, PeerServer.Schema, 2, (postgres, redis) => ServerProcess.Peer(postgres, redis), (servers, _) =>
+    private static Throughput.Result Peers(Run run, Engines engines) => With(
+        engines, PeerServer.Schema, 2, (postgres, redis) => ServerProcess.Peer(postgres, redis), (servers, _) =>
         {
             using var crowd = Crowd.PeerPairs(
                 [.. servers.Select(server => server.Port)], Benchmarks.Throughput.PairCount, Benchmarks.Throughput.Window);
-            result = Benchmarks.Throughput.Measure(servers, crowd, run.Options, receipts: false);
+            return Benchmarks.Throughput.Measure(servers, crowd, run.Options, receipts: false);
         });
-        return result!;
-    }
 
     /// <summary>Starts nodes on a database of their own, and stops them.</summary>
     /// <param name="run">The run.</param>
@@ -166,21 +150,19 @@ internal static class ScaledOut
     /// <param name="place">Where they may run.</param>
     /// <param name="use">Gets them, and their <c>ConnectionStrings:Postgres</c>.</param>
     /// <param name="isApart">Whether the nodes have connections alone, and a service stores for them.</param>
-    public static void WithNodes(
-        Run run, Engines engines, int count, Place place, Action<ServerProcess[], string> use, bool isApart = false)
+    /// <returns>What <paramref name="use"/> returns.</returns>
+    public static T WithNodes<T>(
+        Run run, Engines engines, int count, Place place, Func<ServerProcess[], string, T> use, bool isApart = false)
     {
         if (!isApart)
-        {
-            With(engines, "", count, (postgres, redis) => ServerProcess.Node(run.NodeFolder, place, Of(postgres, redis)), use);
-            return;
-        }
+            return With(engines, "", count, (postgres, redis) => ServerProcess.Node(run.NodeFolder, place, Of(postgres, redis)), use);
 
-        var inner = $"http://127.0.0.1:{ServerProcess.FreePort()}";
+        var inner = $"http://127.0.0.1:{LoopbackPort.Free()}";
         (string, string) secret = ("ScaleOut:Secret", "0123456789abcdef0123456789abcdef");
         ServerProcess? service = null;
         try
         {
-            With(engines, "", count, (postgres, redis) =>
+            return With(engines, "", count, (postgres, redis) =>
             {
                 service ??= ServerProcess.Node(run.NodeFolder, place,
                     [.. Of(postgres, redis), secret, ("ScaleOut:Role", "service"), ("ScaleOut:Listen", inner)], "Connect to a node");
@@ -203,8 +185,9 @@ internal static class ScaledOut
     /// <param name="count">How many servers.</param>
     /// <param name="start">Starts one, told where PostgreSQL and Redis are.</param>
     /// <param name="use">Uses them, told where PostgreSQL is.</param>
-    private static void With(
-        Engines engines, string schema, int count, Func<string, string, ServerProcess> start, Action<ServerProcess[], string> use)
+    /// <returns>What <paramref name="use"/> returns.</returns>
+    private static T With<T>(
+        Engines engines, string schema, int count, Func<string, string, ServerProcess> start, Func<ServerProcess[], string, T> use)
     {
         var (postgres, redis) = (engines.NewDatabase(), engines.NewRedis());
         var name = Engines.NameOf(postgres);
@@ -212,11 +195,12 @@ internal static class ScaledOut
             engines.Execute(name, schema);
         engines.Execute("postgres", "CHECKPOINT"); // the last round's
         var servers = new List<ServerProcess>();
+        T used;
         try
         {
             for (var i = 0; i < count; i++)
                 servers.Add(start(postgres, redis));
-            use([.. servers], postgres);
+            used = use([.. servers], postgres);
         }
         finally
         {
@@ -224,5 +208,6 @@ internal static class ScaledOut
         }
 
         engines.Execute("postgres", $"DROP DATABASE {name} WITH (FORCE)");
+        return used;
     }
 }

@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Text;
+using SimpleChat.Tests;
 
 namespace SimpleChat.Benchmarks;
 
@@ -95,7 +96,7 @@ internal sealed partial class ServerProcess : IDisposable
     /// <param name="countersSocket">Where it offers its counters, see <c>StartupHook</c>; null if nobody asks.</param>
     public static ServerProcess Chat(string serverFolder, string database, Place place = Place.OneCore, string? countersSocket = null)
     {
-        var port = FreePort();
+        var port = LoopbackPort.Free();
         var info = Executable(serverFolder, "SimpleChat");
         Configure(info, serverFolder, port);
         info.Environment["ConnectionStrings__Chat"] = $"Data Source={database}";
@@ -116,7 +117,7 @@ internal sealed partial class ServerProcess : IDisposable
     public static ServerProcess Node(
         string nodeFolder, Place place, IEnumerable<(string Key, string Value)> settings, string hello = Connected)
     {
-        var (info, port) = (Executable(nodeFolder, "SimpleChat.ScaleOut"), FreePort());
+        var (info, port) = (Executable(nodeFolder, "SimpleChat.ScaleOut"), LoopbackPort.Free());
         Configure(info, nodeFolder, port);
         foreach (var (key, value) in settings)
             info.Environment[key.Replace(":", "__", StringComparison.Ordinal)] = value;
@@ -240,7 +241,7 @@ internal sealed partial class ServerProcess : IDisposable
     /// <summary>This very program, as a server.</summary>
     private static ServerProcess Ours(string name, string verb, Place place, string hello = Connected, params string[] arguments)
     {
-        var (info, port) = (Executable(AppContext.BaseDirectory, "SimpleChat.Benchmarks"), FreePort());
+        var (info, port) = (Executable(AppContext.BaseDirectory, "SimpleChat.Benchmarks"), LoopbackPort.Free());
         foreach (var argument in (string[])[verb, port.ToString(CultureInfo.InvariantCulture), .. arguments])
             info.ArgumentList.Add(argument);
         return new ServerProcess(name, info, place, port, hello);
@@ -256,14 +257,6 @@ internal sealed partial class ServerProcess : IDisposable
         return File.Exists(library)
             ? new ProcessStartInfo("dotnet", [library])
             : throw new NotProvenException($"There is no {library} to run.");
-    }
-
-    /// <summary>A port of this machine that nobody listens on.</summary>
-    public static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
     [LibraryImport("libc")]

@@ -99,15 +99,10 @@ internal static class Throughput
             var counters = Path.ChangeExtension(run.NewFile(), "socket");
             using var server = ServerProcess.Chat(run.ServerFolder, run.NewFile(), countersSocket: counters);
             using var crowd = Crowd.Pairs([server.Port], PairCount, Window);
-            crowd.Start();
-            Thread.Sleep(run.Options.Warmup);
-            var (bytes, youngest, confirmed) = Read();
-            Thread.Sleep(run.Options.Measured);
-            var after = Read();
-            crowd.Settle(receipts: true);
-            var messages = after.Confirmed - confirmed;
-            collections = (after.Collections - youngest) * 1e6 / messages;
-            return (double)(after.Bytes - bytes) / messages;
+            var (before, after) = Watch(crowd, run.Options, receipts: true, Read);
+            var messages = after.Confirmed - before.Confirmed;
+            collections = (after.Collections - before.Collections) * 1e6 / messages;
+            return (double)(after.Bytes - before.Bytes) / messages;
 
             (long Bytes, int Collections, long Confirmed) Read()
             {
@@ -129,17 +124,29 @@ internal static class Throughput
     /// <summary>Lets a crowd send for a while.</summary>
     public static Result Measure(ServerProcess[] servers, Crowd crowd, Options options, bool receipts)
     {
+        var (before, after) = Watch(crowd, options, receipts, () => (Used: Usage.Now(servers), crowd.Confirmed, crowd.Arrived));
+        var seconds = (after.Used.At - before.Used.At).TotalSeconds;
+        return new Result(
+            (after.Confirmed - before.Confirmed) / seconds, (after.Arrived - before.Arrived) / seconds,
+            Load.Between(before.Used, after.Used));
+    }
+
+    /// <summary>Lets a crowd send for a while.</summary>
+    /// <param name="crowd">The crowd.</param>
+    /// <param name="options">How long it warms up, and how long it is watched.</param>
+    /// <param name="receipts">Whether it waits for receipts at the end.</param>
+    /// <param name="read">Reads what is watched.</param>
+    /// <returns>What was read when it was warm, and at the end.</returns>
+    public static (T Before, T After) Watch<T>(Crowd crowd, Options options, bool receipts, Func<T> read)
+    {
         crowd.Start();
         Thread.Sleep(options.Warmup);
         crowd.Verdict.Check();
-        var load = Load.Measure(servers);
-        var (start, confirmed, arrived) = (Stopwatch.GetTimestamp(), crowd.Confirmed, crowd.Arrived);
+        var before = read();
         Thread.Sleep(options.Measured);
-        (confirmed, arrived) = (crowd.Confirmed - confirmed, crowd.Arrived - arrived);
-        var seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
-        var result = new Result(confirmed / seconds, arrived / seconds, load());
+        var after = read();
         crowd.Settle(receipts);
-        return result;
+        return (before, after);
     }
 
     /// <summary>The line of the table.</summary>

@@ -1,6 +1,4 @@
 using System.Diagnostics;
-using System.Net;
-using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 
 namespace SimpleChat.Tests;
@@ -38,7 +36,7 @@ internal sealed class Balancer : IAsyncDisposable
     /// <summary>Starts it, and waits until it listens.</summary>
     public static async Task<Balancer> StartAsync(params Uri[] nodes)
     {
-        var (port, layer4) = (FreePort(), FreePort());
+        var (port, layer4) = (LoopbackPort.Free(), LoopbackPort.Free());
         var start = new ProcessStartInfo(Program, ["-W", "-db", "-f", Path.Combine(Here(), "..", "deploy", "haproxy-scaled-out.cfg")])
         {
             RedirectStandardError = true,
@@ -65,14 +63,6 @@ internal sealed class Balancer : IAsyncDisposable
         var before = Workers();
         _ = await Tool.RunAsync("kill", "-USR2", $"{_master.Id}");
         await Deadline.UntilAsync(() => Task.FromResult(Workers().Except(before).Any()), "a new process of HAProxy");
-    }
-
-    /// <summary>A port of 127.0.0.1 that nobody has.</summary>
-    public static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
     public async ValueTask DisposeAsync()

@@ -19,7 +19,7 @@ public sealed class BalancerTests(Browser browser) : IClassFixture<Browser>, IAs
     public async Task A_conversation_goes_on_while_a_node_is_killed_the_balancer_reloaded_and_the_other_node_drained()
     {
         var (postgres, redis) = (Engines.Shared.NewDatabase(), Engines.Shared.NewRedis());
-        int[] ports = [Balancer.FreePort(), Balancer.FreePort()];
+        int[] ports = [LoopbackPort.Free(), LoopbackPort.Free()];
         await using var nodes = await new ChatProcess(2, node =>
         [
             $"--ConnectionStrings:Postgres={postgres}", $"--ConnectionStrings:Redis={redis}",

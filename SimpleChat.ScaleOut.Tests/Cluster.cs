@@ -18,7 +18,7 @@ internal sealed class Cluster : IAsyncDisposable
     {
         (Engines, Postgres) = (engines, postgres);
         _redis = redis ?? engines.NewRedis();
-        int[] inner = [.. Enumerable.Range(0, services).Select(_ => Engines.FreePort())];
+        int[] inner = [.. Enumerable.Range(0, services).Select(_ => LoopbackPort.Free())];
         _toStorage = [.. Enumerable.Range(0, Nodes).Select(_ => new Cable(services == 0 ? engines.PostgresPort : inner[0]))];
         _toRedis = [.. Enumerable.Range(0, Nodes).Select(_ => toRedis())];
         Services = new ChatProcess(services, service =>

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Net;
 using System.Net.Sockets;
 using Npgsql;
 using Process = System.Diagnostics.Process;
@@ -37,7 +36,7 @@ internal sealed class Engines : IDisposable
         _folder = folder is not null ? Directory.CreateDirectory(folder)
             : Directory.Exists("/dev/shm") ? Directory.CreateDirectory($"/dev/shm/simplechat-{Guid.NewGuid():N}")
             : Directory.CreateTempSubdirectory("simplechat-");
-        (PostgresPort, RedisPort) = (FreePort(), FreePort());
+        (PostgresPort, RedisPort) = (LoopbackPort.Free(), LoopbackPort.Free());
         if (Environment.IsPrivilegedProcess)
             Run("chown", "postgres", _folder.FullName);
         RunPostgres("initdb", "-D", Data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "-N");
@@ -242,12 +241,4 @@ internal sealed class Engines : IDisposable
     {
         using var socket = new TcpClient("127.0.0.1", port);
     }, what);
-
-    /// <summary>A port of 127.0.0.1 that nobody listens to.</summary>
-    public static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
-    }
 }

@@ -10,8 +10,8 @@ namespace SimpleChat.Tests;
 internal sealed class RedisPair : IAsyncDisposable
 {
     private readonly Engines _engines;
-    private readonly int[] _ports = [Engines.FreePort(), Engines.FreePort()];
-    private readonly int _sentinelsPort = Engines.FreePort();
+    private readonly int[] _ports = [LoopbackPort.Free(), LoopbackPort.Free()];
+    private readonly int _sentinelsPort = LoopbackPort.Free();
     private readonly Process?[] _servers = new Process?[2];
     private Process? _sentinel;
     private int _master;

@@ -37,8 +37,7 @@ internal sealed record Announcement(
             if (text is null)
                 continue;
             writer.Write7BitEncodedInt64(text.SentAt);
-            writer.Write7BitEncodedInt(text.Text.Length);
-            writer.Write(text.Text);
+            writer.WriteText(text.Text);
             writer.Write(commit.Trace);
         }
 
@@ -71,8 +70,8 @@ internal sealed record Announcement(
                 continue;
             }
 
-            var (sentAt, length) = (reader.Read7BitEncodedInt64(), reader.Read7BitEncodedInt());
-            var message = new Message(id, from, to, reader.ReadBytes(length), sentAt);
+            var sentAt = reader.Read7BitEncodedInt64();
+            var message = new Message(id, from, to, reader.ReadText(), sentAt);
             commits[i] = new Commit(message) { Trace = reader.ReadTrace() };
         }
 

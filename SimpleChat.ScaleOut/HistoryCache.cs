@@ -2,7 +2,6 @@ using System.Text;
 using Microsoft.Extensions.Caching.Distributed;
 using Microsoft.Extensions.Caching.Hybrid;
 using Microsoft.Extensions.Caching.StackExchangeRedis;
-using SimpleChat.ScaleOut.Roles;
 using SimpleChat.Storage;
 using SimpleChat.Wire;
 

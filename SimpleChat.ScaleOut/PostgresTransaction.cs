@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using Npgsql;
 using NpgsqlTypes;
@@ -9,11 +8,8 @@ using SimpleChat.Wire;
 
 namespace SimpleChat.ScaleOut;
 
-/// <summary>
-/// Gathers what is written, and commits it with one <c>CALL chat_append</c>. Until then it does nothing, so that there is nothing to undo.
-/// After a call that failed it is not known what was committed.
-/// </summary>
-internal sealed class PostgresTransaction : ITransaction
+/// <summary>Gathers what is written, and commits it with one <c>CALL chat_append</c>.</summary>
+internal sealed class PostgresTransaction : IGatheredTransaction
 {
     /// <summary>How often a batch is repeated that another node was in the way of.</summary>
     private const int Attempts = 5;
@@ -122,19 +118,6 @@ internal sealed class PostgresTransaction : ITransaction
         "UPDATE WebhookDB SET SkippedUpTo = $5 WHERE \"User\" = $1 AND Url = $2 AND Secret = $3 AND SkippedUpTo = $4",
         row.User, row.Url, row.Secret, row.SkippedUpTo, upTo);
 
-    /// <summary>Nothing to gather: a batch of nothing is committed too.</summary>
-    public void Touch()
-    {
-    }
-
-    /// <summary>PostgreSQL refuses no single write: whatever can be wrong with one was checked before.</summary>
-    public bool TryStore(Write write, [NotNullWhen(false)] out Exception? fault)
-    {
-        write.Apply(this);
-        fault = null;
-        return true;
-    }
-
     public void Commit()
     {
         try
@@ -150,19 +133,6 @@ internal sealed class PostgresTransaction : ITransaction
         {
             throw new PostgresFault(e);
         }
-    }
-
-    public void Rollback()
-    {
-    }
-
-    /// <summary>Receipts come with the commit, or are read again by whoever may have missed them.</summary>
-    public bool IsInInbox(string user, long id) => true;
-
-    public bool IsStorageFault(Exception e) => true;
-
-    public void Finish()
-    {
     }
 
     public void Dispose()

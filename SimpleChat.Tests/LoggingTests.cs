@@ -131,7 +131,7 @@ public sealed class LoggingTests
             return; // no shell, no named pipe in the file system
         using var folder = new TempFolder();
         var log = folder.File("log");
-        var url = new Uri($"http://127.0.0.1:{FreePort()}");
+        var url = new Uri($"http://127.0.0.1:{LoopbackPort.Free()}");
         await using var server = new ChatProcess
         {
             DatabasePath = folder.DatabasePath,
@@ -172,13 +172,6 @@ public sealed class LoggingTests
         {
             return false;
         }
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Loopback, 0);
-        listener.Start();
-        return ((System.Net.IPEndPoint)listener.LocalEndpoint).Port;
     }
 
     private static Task<ChatClient> ConnectAsync(ChatServer server, string token) =>

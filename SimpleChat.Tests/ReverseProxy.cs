@@ -58,7 +58,7 @@ internal sealed class ReverseProxy : IAsyncDisposable
     public static async Task<ReverseProxy> StartAsync(string kind, Uri server, params (string Old, string New)[] changes)
     {
         var folder = new TempFolder();
-        var port = FreePort();
+        var port = LoopbackPort.Free();
         WriteCertificate(folder);
         (string Old, string New)[] own = kind switch
         {
@@ -137,13 +137,6 @@ internal sealed class ReverseProxy : IAsyncDisposable
 
         _process.Dispose();
         _folder.Dispose();
-    }
-
-    private static int FreePort()
-    {
-        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        return ((IPEndPoint)socket.LocalEndPoint!).Port;
     }
 
     private static async Task<bool> IsOpenAsync(int port)

@@ -101,8 +101,7 @@ internal sealed partial class Drain(Connection connection, IMessageReader reader
             WakeAfter(RetryPause);
         }
 
-        connection.Share.Charge(
-            Work.Read(outbox.Messages.Count + outbox.Receipts.Count, outbox.Messages.Sum(message => message.Text.Length)));
+        connection.Share.Charge(Work.Read(outbox.Messages.Count + outbox.Receipts.Count, outbox.TextLength));
     }
 
     private async Task<Action<Outbox>> ReadMessagesAsync(CatchUp range)

@@ -6,48 +6,25 @@ namespace SimpleChat.ScaleOut.Roles;
 /// <summary>Reads over a service, a part of the rows at a time. So nobody reads further than its caller wants.</summary>
 internal sealed class ServiceReader(ServiceClient client) : IMessageReader, ITail
 {
-    public IAsyncEnumerable<Message> ReadInbox(string user, long after, long upTo) =>
-        ReadParts("inbox", user, after, upTo);
+    public IAsyncEnumerable<Message> ReadInbox(string user, long after, long upTo) => ReadRange("inbox", user, after, upTo);
 
-    public IAsyncEnumerable<Message> ReadConcerning(string user, long after, long upTo) =>
-        ReadParts("concerning", user, after, upTo);
+    public IAsyncEnumerable<Message> ReadConcerning(string user, long after, long upTo) => ReadRange("concerning", user, after, upTo);
 
-    public async IAsyncEnumerable<HistoryMessage> ReadHistory(string user, string? with, long? after, long before, long since)
-    {
-        while (true)
+    public IAsyncEnumerable<HistoryMessage> ReadHistory(string user, string? with, long? after, long before, long since) =>
+        ReadParts("history", ask =>
         {
-            var (rows, hasMore) = await ReadPartAsync("history", ask =>
-            {
-                ask.Write(user);
-                ask.WriteOptional(with);
-                ask.WriteOptional(after);
-                ask.Write(before);
-                ask.Write(since);
-            }, InnerWire.ReadHistory);
-            foreach (var row in rows)
-                yield return row;
-            if (!hasMore)
-                yield break;
-            (after, before) = after is null ? (after, rows[^1].Message.Id) : (rows[^1].Message.Id, before);
-        }
-    }
+            ask.Write(user);
+            ask.WriteOptional(with);
+            ask.WriteOptional(after);
+            ask.Write(before);
+            ask.Write(since);
+        }, RowBytes.ReadHistory, last => (after, before) = after is null ? (after, last.Message.Id) : (last.Message.Id, before));
 
-    public async IAsyncEnumerable<Conversation> ReadConversations(string user, long before)
+    public IAsyncEnumerable<Conversation> ReadConversations(string user, long before) => ReadParts("conversations", ask =>
     {
-        while (true)
-        {
-            var (rows, hasMore) = await ReadPartAsync("conversations", ask =>
-            {
-                ask.Write(user);
-                ask.Write(before);
-            }, answer => new Conversation(answer.ReadString(), answer.ReadHistory()));
-            foreach (var row in rows)
-                yield return row;
-            if (!hasMore)
-                yield break;
-            before = rows[^1].Last.Message.Id;
-        }
-    }
+        ask.Write(user);
+        ask.Write(before);
+    }, answer => new Conversation(answer.ReadString(), answer.ReadHistory()), last => before = last.Last.Message.Id);
 
     public async ValueTask<bool> IsKnownAsync(string user, Position position) => await client.ReadAsync("known", ask =>
     {
@@ -95,24 +72,29 @@ internal sealed class ServiceReader(ServiceClient client) : IMessageReader, ITai
         ask.Write(limit);
     }, answer => new Page(answer.ReadAll(answer.ReadMessage), answer.ReadInt64()));
 
-    private async IAsyncEnumerable<Message> ReadParts(string call, string user, long after, long upTo)
+    private IAsyncEnumerable<Message> ReadRange(string call, string user, long after, long upTo) => ReadParts(call, ask =>
+    {
+        ask.Write(user);
+        ask.Write(after);
+        ask.Write(upTo);
+    }, RowBytes.ReadMessage, last => after = last.Id);
+
+    /// <summary>Reads part after part. What it returns is enumerated once.</summary>
+    /// <param name="call">What is asked.</param>
+    /// <param name="ask">Writes the arguments for the next part.</param>
+    /// <param name="read">Reads a row.</param>
+    /// <param name="goOnAfter">Called with a part's last row, before the next part is asked for.</param>
+    private async IAsyncEnumerable<T> ReadParts<T>(
+        string call, Action<BinaryWriter> ask, Func<BinaryReader, T> read, Action<T> goOnAfter)
     {
         while (true)
         {
-            var (rows, hasMore) = await ReadPartAsync(call, ask =>
-            {
-                ask.Write(user);
-                ask.Write(after);
-                ask.Write(upTo);
-            }, InnerWire.ReadMessage);
+            var (rows, hasMore) = await client.ReadAsync(call, ask, answer => (answer.ReadAll(() => read(answer)), answer.ReadBoolean()));
             foreach (var row in rows)
                 yield return row;
             if (!hasMore)
                 yield break;
-            after = rows[^1].Id;
+            goOnAfter(rows[^1]);
         }
     }
-
-    private Task<(List<T> Rows, bool HasMore)> ReadPartAsync<T>(string call, Action<BinaryWriter> ask, Func<BinaryReader, T> read) =>
-        client.ReadAsync(call, ask, answer => (answer.ReadAll(() => read(answer)), answer.ReadBoolean()));
 }

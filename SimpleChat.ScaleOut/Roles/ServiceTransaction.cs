@@ -1,4 +1,3 @@
-using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using SimpleChat.Storage;
 using SimpleChat.Wire;
@@ -17,15 +16,12 @@ internal enum BatchItem : byte
     SkipWebhook,
 }
 
-/// <summary>
-/// Writes down what the writer asks for, and sends it to a service in one call: a <see cref="Batch"/>. Until then it does nothing, so that
-/// there is nothing to undo. After a call that failed it is not known what was committed.
-/// </summary>
+/// <summary>Writes down what the writer asks for, and sends it to a service in one call: a <see cref="Batch"/>.</summary>
 /// <param name="client">Sends it.</param>
 /// <param name="chain">Hears when a commit of this node begins and ends.</param>
 /// <param name="deliveries">Hears in which transaction messages have left their inboxes.</param>
 /// <param name="lastId">The highest id that was ever given out.</param>
-internal sealed class ServiceTransaction(ServiceClient client, CommitChain chain, Deliveries deliveries, long lastId) : ITransaction
+internal sealed class ServiceTransaction(ServiceClient client, CommitChain chain, Deliveries deliveries, long lastId) : IGatheredTransaction
 {
     private readonly List<Action<BinaryReader>> _outcomes = []; // each reads what became of its item
     private MemoryStream _items = new();
@@ -77,19 +73,6 @@ internal sealed class ServiceTransaction(ServiceClient client, CommitChain chain
         item.Write(upTo);
     }
 
-    /// <summary>Nothing to write down: the service commits a batch of nothing too.</summary>
-    public void Touch()
-    {
-    }
-
-    /// <summary>A service refuses no single write: whatever can be wrong with one was checked before.</summary>
-    public bool TryStore(Write write, [NotNullWhen(false)] out Exception? fault)
-    {
-        write.Apply(this);
-        fault = null;
-        return true;
-    }
-
     public void Commit()
     {
         Add(BatchItem.End);
@@ -111,19 +94,6 @@ internal sealed class ServiceTransaction(ServiceClient client, CommitChain chain
             if (_stores)
                 chain.CommitEnds(_lastNew);
         }
-    }
-
-    public void Rollback()
-    {
-    }
-
-    /// <summary>Receipts come with the commit, or are read again by whoever may have missed them.</summary>
-    public bool IsInInbox(string user, long id) => true;
-
-    public bool IsStorageFault(Exception e) => true;
-
-    public void Finish()
-    {
     }
 
     public void Dispose() => _writer.Dispose();

@@ -188,7 +188,7 @@ internal sealed class LabPage : IAsyncDisposable
                 buffer.SetLength(0);
             }
         }
-        catch (Exception e) when (e is WebSocketException or OperationCanceledException)
+        catch (Exception e) when (e is WebSocketException or OperationCanceledException or ObjectDisposedException)
         {
             // It is over.
         }

@@ -60,7 +60,7 @@ internal sealed class Pane(LabPage page, string who, int tab) : IAsyncDisposable
                 await socket.CloseOutputAsync(WebSocketCloseStatus.NormalClosure, null, _left.Token);
                 await _living;
             }
-            catch (Exception e) when (e is WebSocketException or OperationCanceledException)
+            catch (Exception e) when (e is WebSocketException or OperationCanceledException or ObjectDisposedException)
             {
                 // The line broke, or nobody takes the goodbye.
             }
@@ -119,7 +119,7 @@ internal sealed class Pane(LabPage page, string who, int tab) : IAsyncDisposable
                     await HearAsync(socket, left);
                 }
             }
-            catch (Exception e) when (e is WebSocketException or OperationCanceledException)
+            catch (Exception e) when (e is WebSocketException or OperationCanceledException or ObjectDisposedException)
             {
                 // The line broke, or there was none.
             }
@@ -228,7 +228,7 @@ internal sealed class Pane(LabPage page, string who, int tab) : IAsyncDisposable
             if (_socket is { State: WebSocketState.Open } socket)
                 await socket.SendAsync(JsonSerializer.SerializeToUtf8Bytes(frame), WebSocketMessageType.Text, true, _left.Token);
         }
-        catch (Exception e) when (e is WebSocketException or OperationCanceledException)
+        catch (Exception e) when (e is WebSocketException or OperationCanceledException or ObjectDisposedException)
         {
             // The line broke; what was not answered is sent again.
         }

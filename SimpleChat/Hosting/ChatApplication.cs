@@ -69,7 +69,6 @@ internal static class ChatApplication
     {
         var chat = app.Services.GetRequiredService<Chat>();
         var connections = app.Services.GetRequiredService<Connections>();
-        app.Lifetime.ApplicationStopping.Register(chat.Stop);
         chat.Writer.Recovered = chat.Audience.Recover;
         chat.Metrics.ObserveConnections(() => connections.Count);
         BearerTokens.CheckSettings(app.Services);

@@ -28,7 +28,7 @@ internal static class Telemetry
     /// <summary>Adds the exporters that the variables ask for.</summary>
     public static void Add(WebApplicationBuilder builder)
     {
-        if (Array.Exists(Signals, signal => IsPushed(builder.Configuration, signal)) || IsScraped(builder.Configuration))
+        if (IsAnyPushed(builder.Configuration) || IsScraped(builder.Configuration))
             AddExporters(builder);
     }
 
@@ -39,10 +39,13 @@ internal static class Telemetry
             MapScrape(app);
     }
 
-    /// <summary>Whether one of the signals has somewhere to go.</summary>
+    /// <summary>Whether a signal has somewhere to go.</summary>
     private static bool IsPushed(ConfigurationManager configuration, string signal) =>
         configuration["OTEL_EXPORTER_OTLP_ENDPOINT"] is { Length: > 0 }
         || configuration[$"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT"] is { Length: > 0 };
+
+    private static bool IsAnyPushed(ConfigurationManager configuration) =>
+        Array.Exists(Signals, signal => IsPushed(configuration, signal));
 
     private static bool IsScraped(IConfiguration configuration) =>
         configuration["OTEL_METRICS_EXPORTER"]?.Split(',', StringSplitOptions.TrimEntries).Contains("prometheus") == true;
@@ -65,7 +68,7 @@ internal static class Telemetry
 
         if (IsPushed(configuration, TracesSignal))
             telemetry.WithTracing(traces => traces.AddSource(Traces.SourceName));
-        if (Array.Exists(Signals, signal => IsPushed(configuration, signal)))
+        if (IsAnyPushed(configuration))
             telemetry.WithLogging().UseOtlpExporter(); // of all three, and reads the variables of each
         if (!IsPushed(configuration, LogsSignal))
             builder.Logging.AddFilter<OpenTelemetryLoggerProvider>(_ => false);

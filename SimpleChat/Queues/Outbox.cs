@@ -28,8 +28,6 @@ internal sealed class Outbox : IResettable
     /// <summary>An empty one, for a drain that has nothing to give. Nobody adds to it.</summary>
     public static readonly Outbox Nothing = new();
 
-    private int _textLength;
-
     /// <summary>Live messages, ids rising.</summary>
     public List<Message> Messages { get; private set; } = [];
 
@@ -44,15 +42,18 @@ internal sealed class Outbox : IResettable
     /// </summary>
     public IdRange? MissedReceipts { get; private set; }
 
+    /// <summary>Bytes of text of the messages that were added.</summary>
+    public int TextLength { get; private set; }
+
     /// <summary>Whether the messages take room in <see cref="PageRoom"/>.</summary>
-    public bool IsPage => _textLength > SmallText;
+    public bool IsPage => TextLength > SmallText;
 
     /// <summary>Queues a message. If there is no room, all queued messages are dropped, and this one too.</summary>
     /// <returns>False if they were dropped. Then the messages up to this one are to be read from the database.</returns>
     public bool TryQueue(Message message)
     {
-        _textLength += message.Text.Length;
-        if (Messages.Count < MessageCapacity && (_textLength <= TextCapacity || Messages.Count == 0))
+        TextLength += message.Text.Length;
+        if (Messages.Count < MessageCapacity && (TextLength <= TextCapacity || Messages.Count == 0))
         {
             Messages.Add(message);
             return true;
@@ -68,14 +69,14 @@ internal sealed class Outbox : IResettable
         foreach (var message in page)
         {
             Messages.Add(message);
-            _textLength += message.Text.Length;
+            TextLength += message.Text.Length;
         }
     }
 
     public void DropMessages()
     {
         Messages.Clear();
-        _textLength = 0;
+        TextLength = 0;
     }
 
     /// <summary>Drops queued messages up to this position, because they were read from the database already.</summary>
@@ -91,7 +92,7 @@ internal sealed class Outbox : IResettable
     public void MoveMessagesTo(Outbox other)
     {
         (Messages, other.Messages) = (other.Messages, Messages);
-        (_textLength, other._textLength) = (0, _textLength);
+        (TextLength, other.TextLength) = (0, TextLength);
     }
 
     /// <summary>Adds a receipt. If there is no room, all of them become <see cref="MissedReceipts"/>.</summary>

@@ -1,0 +1,37 @@
+using System.Diagnostics.CodeAnalysis;
+using SimpleChat.Storage;
+
+namespace SimpleChat.ScaleOut;
+
+/// <summary>
+/// A transaction that gathers what is written, and has somebody else commit it in one call. Until then it does nothing, so that there is
+/// nothing to undo. After a call that failed it is not known what was committed.
+/// </summary>
+internal interface IGatheredTransaction : ITransaction
+{
+    /// <summary>Nothing to gather: a batch of nothing is committed too.</summary>
+    void ITransaction.Touch()
+    {
+    }
+
+    /// <summary>No single write is refused: whatever can be wrong with one was checked before.</summary>
+    bool ITransaction.TryStore(Write write, [NotNullWhen(false)] out Exception? fault)
+    {
+        write.Apply(this);
+        fault = null;
+        return true;
+    }
+
+    void ITransaction.Rollback()
+    {
+    }
+
+    /// <summary>Receipts come with the commit, or are read again by whoever may have missed them.</summary>
+    bool ITransaction.IsInInbox(string user, long id) => true;
+
+    bool ITransaction.IsStorageFault(Exception e) => true;
+
+    void ITransaction.Finish()
+    {
+    }
+}
