@@ -4,7 +4,7 @@ namespace SimpleChat.ScaleOut;
 
 /// <summary>
 /// The map of all nodes, in Redis: user id → the nodes that have connections of that user, and how many. A node writes only its own
-/// numbers, each as it is now: to repeat it harms nothing. Nodes expire, not entries. What stands under a node that has expired is ignored.
+/// numbers, each as it is now: to repeat it harms nothing. What stands under a node that has expired is ignored. Nodes renew both.
 /// </summary>
 /// <param name="redis">The Redis.</param>
 internal sealed class RedisMap(RedisServer redis)

@@ -38,8 +38,8 @@ internal sealed class Chat(
         if (await audience.TryAddAsync(connection) is { } refusal)
             return refusal;
 
-        // Read only now that the connection is in the map. For each message the writer raises Committed first, and looks into the map then.
-        // So the message is at or below this value and is read, or the look finds the connection and offers it, or both. Never neither.
+        // Committed is read after the connection was put into the map. For each message, the writer raises Committed first, and then looks
+        // into the map. So the drain reads the message (it is not above this value), or the writer finds this connection, or both.
         var committed = audience.Committed;
         connection.StartBehind(position: after ?? 0, inboxUpTo: after ?? committed, committed);
         if (_stopping)

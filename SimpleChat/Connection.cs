@@ -50,7 +50,7 @@ internal sealed class Connection(UserShare share, bool messagesOnly = false)
     /// <summary>Why the connection is ending; null while it is open.</summary>
     public ConnectionEnd? Ending { get { lock (_gate) return _end; } }
 
-    /// <summary>Called once, when the connection was put into the map.</summary>
+    /// <summary><see cref="Chat.JoinAsync"/> calls this once, after the audience has added the connection.</summary>
     /// <param name="position">The client has everything up to this id.</param>
     /// <param name="inboxUpTo">Up to this id only undelivered messages come; above it everything that the user sends or receives.</param>
     /// <param name="committed">Up to this id, messages are read from the database; later ones are offered.</param>
@@ -59,13 +59,13 @@ internal sealed class Connection(UserShare share, bool messagesOnly = false)
         lock (_gate)
         {
             (_position, _inboxUpTo) = (position, inboxUpTo);
-            _mark = Math.Max(_mark, committed);
+            _mark = Math.Max(_mark, committed); // the queue may have been full before, and have raised it further
         }
 
         Signal.Set();
     }
 
-    /// <summary>Something up to <paramref name="committed"/> may not have been offered: it is read from the database.</summary>
+    /// <summary>The audience may have missed messages up to <paramref name="committed"/>: they are read from the database.</summary>
     /// <param name="committed">The highest id.</param>
     /// <param name="withReceipts">Whether receipts may be missing too, for what the user sent since this connection joined.</param>
     public void FallBehind(long committed, bool withReceipts = false)
@@ -130,8 +130,8 @@ internal sealed class Connection(UserShare share, bool messagesOnly = false)
     }
 
     /// <summary>
-    /// What waits, perhaps nothing. Return it to <see cref="Outbox.Pool"/> once it was passed on. While the connection is behind, messages
-    /// stay, and the outbox says what to read first. A page of them stays until there is room for it. At the end there are no messages.
+    /// The drain takes what waits, perhaps nothing, and returns it to <see cref="Outbox.Pool"/> later. While the connection is behind,
+    /// queued messages stay, and the outbox says what to read first. Many of them stay until there is room. After the end there are none.
     /// </summary>
     public Outbox Take(PageRoom room, PageRoom.Place place)
     {
@@ -189,7 +189,7 @@ internal sealed class Connection(UserShare share, bool messagesOnly = false)
     {
         if (message.From == User)
             _own?.EndSpan(); // sent over another connection of this user
-        if (!Waiting.TryQueue(message)) // the queue was full, and is empty now: the database has all of it
+        if (!Waiting.TryQueue(message)) // it was full, and has dropped all: the drain reads them from the database
             _mark = message.Id;
     }
 

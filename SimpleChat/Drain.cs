@@ -7,8 +7,8 @@ namespace SimpleChat;
 
 /// <summary>
 /// Takes out of a <see cref="Connection"/> what its transport is to write: what is queued there or, while it is behind, a page out of the
-/// database. Every transport has one. It never waits for anybody: what cannot be read now (storage fails, no memory for pages, a user in
-/// debt) is read later, and the connection is woken for it.
+/// database. Every connection has one, and its transport calls it. It never waits for anybody: what cannot be read now (storage fails, no
+/// memory for pages, a user in debt) is read later, and the connection is woken for it.
 /// </summary>
 /// <param name="connection">The connection, just joined.</param>
 /// <param name="reader">Where pages come from.</param>
@@ -24,7 +24,7 @@ internal sealed partial class Drain(Connection connection, IMessageReader reader
     private readonly PageRoom.Place _place = new(connection.Signal, connection.Share); // its claim on the memory that all pages share
     private Outbox? _outbox; // the transport has it, and may not have written it yet
     private long _upTo; // the position once it is written
-    private bool _waitsForRoom; // the page that was read last found none, and is to be read again
+    private bool _waitsForRoom; // there was no room for the page that was read last: it is read again
     private IdRange? _missedReceipts; // still to be read from the database
     private Task<Action<Outbox>>? _reading; // reads a page; the result adds it to an outbox
 
@@ -32,8 +32,8 @@ internal sealed partial class Drain(Connection connection, IMessageReader reader
     public bool HasMore { get; private set; }
 
     /// <summary>
-    /// Says that what the call before gave was written, and gives what is to be written now, perhaps nothing. It is good until the next
-    /// call. Once the connection is ending there are no messages any more, and the transport decides when it is done.
+    /// Called when the outbox before was written. Moves the position past it, and returns what is to be written next, perhaps nothing. That
+    /// is good until the next call. Once the connection is ending there are no more messages, and the transport decides when it is done.
     /// </summary>
     public Outbox Next()
     {
@@ -47,9 +47,10 @@ internal sealed partial class Drain(Connection connection, IMessageReader reader
             (_upTo, HasMore) = (outbox.Messages[^1].Id, _missedReceipts is not null); // those have their turn next
         else if (connection.Ending is null && (outbox.CatchUp is not null || _missedReceipts is not null))
             Read(outbox);
+        room.PassOn(_place);
         if (outbox.Messages.Count > 0 || outbox.Receipts.Count > 0)
             return outbox;
-        GiveBack(); // there is nothing to write; after an empty page, the next call still moves the position
+        GiveBack(); // nothing to write; if a page had nothing for this client, the next call moves the position past it
         return Outbox.Nothing;
     }
 
@@ -68,7 +69,7 @@ internal sealed partial class Drain(Connection connection, IMessageReader reader
         _outbox = null;
     }
 
-    /// <summary>Adds a page out of the database, of messages or else of receipts. One that takes long wakes the connection.</summary>
+    /// <summary>Adds a page from the database, of messages or else of receipts. A read that takes long wakes the connection.</summary>
     private void Read(Outbox outbox)
     {
         if (_reading is null)

@@ -6,9 +6,9 @@ using SimpleChat.Wire;
 namespace SimpleChat;
 
 /// <summary>
-/// A message on its way from alice to bob, steps 1 and 2 of five. The writer calls <see cref="Apply"/> within its transaction, and again
-/// if it repeats that. Then it calls <see cref="Committed"/>, or <see cref="Unconfirmed"/> when it does not know whether the message is on
-/// disk. The <see cref="LocalAudience"/> takes steps 3 and 4, a <see cref="Delivery"/> step 5.
+/// A message on its way from alice to bob, steps 1 and 2 of five. The writer calls <see cref="Apply"/> within its transaction, and again if
+/// it repeats the transaction. Then it calls <see cref="Committed"/>, or <see cref="Unconfirmed"/> if it does not know whether the
+/// message is on disk. The <see cref="LocalAudience"/> takes steps 3 and 4, a <see cref="Delivery"/> step 5.
 /// </summary>
 /// <param name="chat">The chat.</param>
 /// <param name="sender">The sender's share of the server.</param>
@@ -26,7 +26,7 @@ internal sealed class Send(Chat chat, UserShare sender, Draft draft, IReply repl
     /// <summary>Whether the sender had sent this message before, under the same clientMessageId.</summary>
     public bool IsRepeat => _pending.IsRepeat;
 
-    // ── 1. Received: alice's message has come in. It waits for the writer, unless she sends too many.
+    // ── 1. Received: alice's message has come in. The writer gets it; if she sends too many, she gets rate_limited.
 
     /// <summary>Hands the message to the writer. The reply comes later.</summary>
     public async ValueTask ReceivedAsync()
@@ -46,13 +46,13 @@ internal sealed class Send(Chat chat, UserShare sender, Draft draft, IReply repl
     public override void Apply(ITransaction db)
     {
         _pending.Reset();
-        if (!IsAnswered) // otherwise alice was told already that it is not known to be stored
+        if (!IsAnswered) // if alice was told storage_unavailable, it is not stored any more
             db.Store(_pending);
     }
 
     public override void Committed()
     {
-        var message = _pending.Message;
+        var message = _pending.Message; // null: not stored, because alice had her answer
         var isSame = message?.To == draft.To && message.Text.AsSpan().SequenceEqual(draft.Text);
         Answer(message is null ? Refusal.StorageUnavailable : isSame ? null : Refusal.ClientMessageIdReused);
         if (message is null || IsRepeat)
@@ -78,16 +78,16 @@ internal sealed class Send(Chat chat, UserShare sender, Draft draft, IReply repl
 
 /// <summary>The audience of a single server: everybody who is there is in the map.</summary>
 /// <param name="map">The map.</param>
-/// <param name="committed">Says what the writer has committed last.</param>
+/// <param name="committed">Returns the id of the last committed message.</param>
 internal sealed class LocalAudience(Connections map, Func<long> committed) : IAudience
 {
-    // ── 3. Looked up: the map has bob's connections. 4. Pushed: each is offered the message, or it waits in InboxDB.
+    // ── 3. Looked up: the map has bob's connections. 4. Pushed: each is offered the message. The InboxDB row stays until step 5.
 
     public void Push(Message message, Connection? origin)
     {
         foreach (var connection in map.Of(message.To))
             connection.Offer(message);
-        if (message.From == message.To)
+        if (message.From == message.To) // she wrote to herself: all her connections have it
             return;
         foreach (var connection in map.Of(message.From)) // her other connections are shown what she sent
         {
@@ -124,7 +124,7 @@ internal sealed class LocalAudience(Connections map, Func<long> committed) : IAu
 /// Their InboxDB rows go, and whoever sent them is told.
 /// </summary>
 /// <param name="chat">The chat.</param>
-/// <param name="recipient">Bob's share of the server. It is his inbox.</param>
+/// <param name="recipient">Bob's share of the server. The rows go from bob's inbox.</param>
 /// <param name="ranges">The messages' ids. Those that are not in his inbox are passed over.</param>
 /// <param name="count">An upper bound on how many messages that is.</param>
 /// <param name="reply">Hears when the rows are gone.</param>
@@ -156,7 +156,7 @@ internal sealed class Delivery(Chat chat, UserShare recipient, IReadOnlyList<IdR
             reply.Refused(Refusal.StorageUnavailable);
     }
 
-    /// <summary>The commit seemed to fail, and may have succeeded: rows that are gone from the inbox were delivered.</summary>
+    /// <summary>Called after a commit of unknown outcome. Rows that are gone were delivered: their senders are told.</summary>
     public override void Recover(ITransaction db)
     {
         _receipts.RemoveAll(receipt => db.IsInInbox(receipt.To, receipt.Id));

@@ -146,6 +146,47 @@ public sealed class LineTests(PageFixture fixture) : IAsyncLifetime
     }
 
     [BrowserFact]
+    public async Task What_comes_while_history_is_asked_for_is_shown_whole_even_if_the_list_names_the_last_of_it_first()
+    {
+        TaskCompletionSource asked = new(), mayList = new(), mayHear = new(), mayLoad = new();
+        var context = await fixture.ContextAsync();
+        await context.RouteAsync("**/messages?*limit=130*", async route => // asked before the messages, answered after them
+        {
+            var empty = await route.FetchAsync();
+            asked.TrySetResult();
+            await mayLoad.Task;
+            await route.FulfillAsync(new() { Response = empty });
+        });
+        var lists = 0;
+        await context.RouteAsync("**/conversations?*", async route =>
+        {
+            if (Interlocked.Increment(ref lists) == 2)
+                await mayList.Task;
+            await route.ContinueAsync();
+        });
+        await context.RouteWebSocketAsync("**/chat?**", page =>
+        {
+            var line = page.ConnectToServer();
+            line.OnMessage(async frame =>
+            {
+                if (frame.Text!.Contains("\"message\"", StringComparison.Ordinal))
+                    await mayHear.Task;
+                page.Send(frame.Text);
+            });
+        });
+        var page = await fixture.OpenAsync(context, _alice, _bob);
+        await asked.Task.OrFail("a request for the newest page");
+        foreach (var text in (string[])["one", "two", "three"])
+            await fixture.User(_bob).SendAsync(_alice, text);
+        mayList.SetResult();
+        await Expect(page.Locator($"[data-other={_bob}] .last")).ToContainTextAsync("three");
+        mayHear.SetResult();
+        await fixture.DeliveredAsync(_alice); // all three came
+        mayLoad.SetResult();
+        await Expect(page.Locator(".message .body")).ToHaveTextAsync(["one", "two", "three"]);
+    }
+
+    [BrowserFact]
     public async Task While_the_identity_provider_is_away_the_token_is_kept()
     {
         var jwt = new Jwt();

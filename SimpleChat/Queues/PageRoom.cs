@@ -36,6 +36,7 @@ internal sealed class PageRoom(int pages)
     {
         lock (_gate)
         {
+            place.IsWoken = false;
             if (!place.IsTaken && MayTake(place))
             {
                 _taken++;
@@ -68,13 +69,23 @@ internal sealed class PageRoom(int pages)
         WakeNext();
     }
 
-    /// <summary>Gives the place up. If it was woken in vain, the next one is woken.</summary>
+    /// <summary>Called when the reader has taken no room this time. If it was woken for it, the next one is woken.</summary>
+    public void PassOn(Place place)
+    {
+        if (!place.IsWoken)
+            return;
+        lock (_gate)
+            place.IsWoken = false;
+        WakeNext();
+    }
+
+    /// <summary>Gives the place up.</summary>
     public void Leave(Place place)
     {
         lock (_gate)
             place.IsGone = true;
         Return(place);
-        WakeNext();
+        PassOn(place);
     }
 
     private bool HasRoom => _taken < pages;
@@ -91,15 +102,15 @@ internal sealed class PageRoom(int pages)
             for (var left = _waiting.Count; left > 0 && HasRoom && next is null; left--)
             {
                 var place = _waiting.Dequeue();
-                if (!place.IsGone && !MayTake(place))
-                {
+                place.IsWaiting = !place.IsGone && !place.IsTaken && !MayTake(place);
+                if (place.IsWaiting)
                     _waiting.Enqueue(place);
-                    continue;
-                }
-
-                place.IsWaiting = false;
-                next = place.IsGone ? null : place;
+                else if (!place.IsGone && !place.IsTaken) // it may have found room by itself meanwhile
+                    next = place;
             }
+
+            if (next is not null)
+                next.IsWoken = true;
         }
 
         next?.Signal.Set();
@@ -121,6 +132,9 @@ internal sealed class PageRoom(int pages)
 
         /// <summary>Whether it waits for room. Under the room's gate.</summary>
         public bool IsWaiting { get; set; }
+
+        /// <summary>Whether its reader was woken for room, and has not asked for it since. Under the room's gate.</summary>
+        public bool IsWoken { get; set; }
 
         /// <summary>Whether its reader is gone. Under the room's gate.</summary>
         public bool IsGone { get; set; }

@@ -45,13 +45,16 @@ export class Conversation {
     return low;
   }
 
-  /** A message that has just come. Returns whether it is the newest. It joins the stretch if no gap comes of that. */
+  /**
+   * A message that has just come. Returns whether it is the newest. It joins the stretch if no gap comes of that. While the stretch is not
+   * loaded, all that comes joins: the list may have named the newest before those below it came, and history been asked before all of them.
+   */
   add(message) {
     const [reachedEnd, isNewest] = [this.reachesEnd, message.id > (this.last?.id ?? 0)];
     if (isNewest)
       this.last = message;
     const [first, end] = [this.messages[0], this.messages.at(-1)];
-    if (isNewest ? reachedEnd : first && message.id < end.id && (message.id > first.id || !this.hasOlder))
+    if (isNewest ? reachedEnd : first && message.id < end.id && (message.id > first.id || !this.hasOlder || !this.isLoaded))
       this.#insert(message);
     if (!this.isOpen && this.messages.length > 2 * ELSEWHERE)
       this.#dropOldest(ELSEWHERE);
