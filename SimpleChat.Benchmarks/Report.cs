@@ -20,9 +20,9 @@ internal sealed record Line(
 {
     public double Median => MedianOf(Rounds);
 
-    public Line AtLeast(double goal) => this with { Goal = $"at least {goal:N0}", Reached = Median >= goal };
+    public Line AtLeast(double goal) => this with { Goal = $"at least {goal:#,0.#}", Reached = Median >= goal };
 
-    public Line AtMost(double goal) => this with { Goal = $"at most {goal:N0}", Reached = Median <= goal };
+    public Line AtMost(double goal) => this with { Goal = $"at most {goal:#,0.#}", Reached = Median <= goal };
 
     public static double MedianOf(IEnumerable<double> values)
     {
