@@ -120,6 +120,30 @@ public sealed class ConnectionTests
     }
 
     [Fact]
+    public void What_was_sent_over_a_connection_that_has_everything_moves_its_position()
+    {
+        var connection = new Connection(new UserShare("bob"));
+        connection.Skip(1);
+        connection.Skip(600);
+        Assert.Equal(600, connection.Position); // so that none of it is read from the database later
+    }
+
+    [Fact]
+    public void What_was_sent_while_a_connection_was_behind_is_its_own_and_what_was_sent_from_elsewhere_is_not()
+    {
+        var connection = new Connection(new UserShare("bob"));
+        connection.Offer(new Message(1, "alice", "bob", "hi"u8.ToArray(), 0)); // is still to be passed on
+        connection.Skip(2);
+        connection.Skip(3);
+        connection.Offer(OfBob(4));
+        connection.Skip(5);
+
+        Assert.Equal([2, 3, 5], Enumerable.Range(1, 5).Where(id => connection.IsOwn(OfBob(id))));
+
+        static Message OfBob(long id) => new(id, "bob", "carol", "hi"u8.ToArray(), 0);
+    }
+
+    [Fact]
     public void Receipts_that_find_no_room_are_known_by_their_range()
     {
         var connection = new Connection(new UserShare("alice"));

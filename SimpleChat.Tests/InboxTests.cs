@@ -296,6 +296,52 @@ public sealed class InboxTests
     }
 
     [Fact]
+    public async Task However_much_a_connection_sends_and_gets_meanwhile_none_of_its_own_comes_back()
+    {
+        const int Own = 200, Large = 16; // Own: fewer than the answers after which a client that takes none is not read further
+        await using var server = await new ChatServer { ["Chat:MessagesPerSecond"] = "0" }.StartAsync();
+        using var bob = await RawWebSocket.ConnectAsync(server.Url, "bob", "chat.ack", receiveBuffer: 4096);
+        await using var alice = await ChatClient.ConnectAsync(server.Url, "alice");
+        await SendOwnAsync();
+        for (var i = 0; i < Own; i++)
+            Assert.Equal("sent", (await bob.ReadJsonAsync()).Type);
+
+        await SendLargeAsync(0); // 1 MB, and bob takes nothing: the queue overflows, and the rest is read from the database
+        await SendOwnAsync();
+        await Deadline.UntilAsync(
+            async () => await server.CountAsync("SELECT count(*) FROM MessageDB WHERE Sender = 'bob'") == 2 * Own, "bob's messages");
+        await new HttpUser(server.Http, "bob").SendAsync("carol", "elsewhere");
+        await SendLargeAsync(Large);
+
+        var (sent, messages) = (0, new List<string>());
+        while (messages.Count < 2 * Large + 1)
+        {
+            var frame = await bob.ReadJsonAsync();
+            if (frame.Type == "sent")
+                sent++;
+            else
+                messages.Add(frame.Body.TrimEnd('x'));
+        }
+
+        Assert.Equal(Own, sent);
+        var received = Enumerable.Range(0, 2 * Large).Select(i => $"{i} ").ToList();
+        received.Insert(Large, "elsewhere");
+        Assert.Equal(received, messages);
+
+        async Task SendOwnAsync()
+        {
+            for (var i = 0; i < Own; i++)
+                await bob.TextAsync("""{"to":"carol","text":"own"}""");
+        }
+
+        async Task SendLargeAsync(int first)
+        {
+            for (var i = first; i < first + Large; i++)
+                await alice.SendAndConfirmAsync("bob", $"{i} {new string('x', 60_000)}");
+        }
+    }
+
+    [Fact]
     public async Task Every_open_connection_of_the_recipient_gets_the_message_and_one_ack_delivers_it_once()
     {
         await using var server = await ChatServer.StartNewAsync();

@@ -1,3 +1,5 @@
+using Microsoft.Extensions.Logging.Abstractions;
+
 namespace SimpleChat.Tests;
 
 /// <summary>I8: connections wait for each other's pages, and room that is free is not forgotten.</summary>
@@ -48,7 +50,41 @@ public sealed class PageRoomTests
         Assert.True(_room.TryTake(slow));
     }
 
+    [Fact]
+    public async Task A_drain_that_was_woken_for_room_and_has_nothing_large_any_more_passes_it_on()
+    {
+        string[] users = ["holder", "first", "second"];
+        var connections = Array.ConvertAll(users, user => new Connection(new UserShare(user)));
+        var drains = Array.ConvertAll(connections, connection =>
+            new Drain(connection, null!, _room, TimeProvider.System, NullLogger<Drain>.Instance)); // nothing is read from the database
+        foreach (var (connection, drain) in connections.Zip(drains))
+        {
+            connection.Offer(new Message(1, "alice", connection.User, new byte[60_000], 0));
+            await connection.Signal.WaitAsync();
+            Assert.Equal(drain == drains[0] ? 1 : 0, drain.Next().Messages.Count);
+        }
+
+        drains[0].Next(); // what the holder had is written
+        Assert.True(WasWoken(connections[1].Signal));
+        connections[1].End(ConnectionEnd.PeerGone);
+        Assert.Empty(drains[1].Next().Messages);
+        Assert.True(WasWoken(connections[2].Signal));
+        Assert.Single(drains[2].Next().Messages);
+    }
+
+    [Fact]
+    public async Task A_page_ends_when_its_texts_are_128_KiB_and_says_how_far_it_goes()
+    {
+        var rows = Enumerable.Range(1, 10).Select(id => new Message(id, "alice", "bob", new byte[30_000], 0)).ToArray();
+        var page = await Page.OfAsync(rows.ToAsyncEnumerable(), upTo: 99);
+        Assert.Equal((5, 5), (page.Messages.Count, page.UpTo));
+        page = await Page.OfAsync(rows[5..].ToAsyncEnumerable(), upTo: 99);
+        Assert.Equal((5, 99), (page.Messages.Count, page.UpTo));
+    }
+
     private static PageRoom.Place Reader(string user) => new(new Signal(), new UserShare(user));
 
-    private static bool WasWoken(PageRoom.Place place) => place.Signal.WaitAsync().AsTask().IsCompleted;
+    private static bool WasWoken(PageRoom.Place place) => WasWoken(place.Signal);
+
+    private static bool WasWoken(Signal signal) => signal.WaitAsync().AsTask().IsCompleted;
 }

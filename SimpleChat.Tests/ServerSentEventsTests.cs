@@ -1,4 +1,6 @@
+using System.Diagnostics;
 using System.Net.ServerSentEvents;
+using System.Text;
 
 namespace SimpleChat.Tests;
 
@@ -89,6 +91,28 @@ public sealed class ServerSentEventsTests
         var stopping = server.StopAsync();
         Assert.False(await stayed.HasMoreAsync());
         await stopping.OrFail("the server's end");
+    }
+
+    [Fact]
+    public async Task I4_A_stream_that_nobody_takes_ends_after_the_send_time_out_and_its_messages_stay()
+    {
+        const int Count = 40;
+        await using var server =
+            await new ChatServer { ["Chat:MessagesPerSecond"] = "0", ["Chat:SendTimeout"] = "00:00:00.5" }.StartAsync();
+        var alice = new HttpUser(server.Http, "alice");
+        using var stalled = await RawHttp.ConnectAsync(server.Url, receiveBuffer: 4096);
+        await stalled.Stream.WriteAsync(
+            Encoding.ASCII.GetBytes($"GET /inbox/stream?user=bob HTTP/1.1\r\nHost: {server.Url.Authority}\r\n\r\n"));
+        await Deadline.UntilAsync(() => alice.SeesOnlineAsync("bob"), "the stream");
+        var text = new string('x', 60_000); // 2.4 MB in all: more than the kernel holds for it
+        for (var i = 0; i < Count; i++)
+            Assert.Equal(201, (await alice.SendAsync("bob", text)).Status);
+
+        var stuck = Stopwatch.StartNew();
+        await Deadline.UntilAsync(async () => !await alice.SeesOnlineAsync("bob"), "bob being offline");
+        Assert.InRange(stuck.Elapsed.TotalSeconds, 0, 5); // 0.5, and what the machine takes
+        Assert.Equal(Count, await server.CountAsync("SELECT count(*) FROM InboxDB WHERE Recipient = 'bob'"));
+        Assert.Empty(server.Log.Faults);
     }
 
     /// <summary>What a browser's EventSource does, with the framework's own parser.</summary>

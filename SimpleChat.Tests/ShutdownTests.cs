@@ -65,6 +65,7 @@ public sealed class ShutdownTests : IDisposable
         Assert.Equal(0, await server.ExitAsync());
         Assert.InRange(watch.Elapsed.TotalSeconds, 0, Seconds);
         Assert.Empty(server.Errors);
+        Assert.True(new FileInfo(_folder.DatabasePath + "-wal") is { Exists: false } or { Length: 0 }, "There was no last checkpoint.");
     }
 
     [Fact]

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using Microsoft.Data.Sqlite;
+using SimpleChat.Tests.Batteries;
 
 namespace SimpleChat.Tests;
 
@@ -119,6 +120,14 @@ public sealed class StartTests : IDisposable
                 server.Variables["DOTNET_SYSTEM_IO_DISABLEFILELOCKING"] = "1";
             return server;
         }
+    }
+
+    [StraceFact]
+    public async Task A_file_system_on_which_locks_keep_nobody_out_stops_it()
+    {
+        string[] tracer = [Strace.Command, "-f", "--seccomp-bpf", "-o", "/dev/null", "-e", "trace=flock", "-e", "inject=flock:retval=0"];
+        await AssertRefusedAsync(new ChatProcess { DatabasePath = _folder.DatabasePath, Under = tracer }, "cannot be locked here");
+        Assert.False(File.Exists(_folder.DatabasePath));
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net.Http.Headers;
 using System.Net.ServerSentEvents;
 
@@ -35,8 +36,10 @@ public sealed class StreamIdentityTests
     {
         var jwt = new Jwt();
         await using var server = await new ChatServer { Environment = "Production" }.With(jwt.Settings).StartAsync();
+        var asked = Stopwatch.StartNew();
         var answer = await new HttpUser(server.Http, null, jwt.Token("bob", TimeSpan.FromSeconds(5))).GetAsync("/inbox?wait=60");
         Assert.Equal((200, """{"messages":[]}"""), (answer.Status, answer.Body));
+        Assert.InRange(asked.Elapsed.TotalSeconds, 0, 20); // 5, and what the machine takes
     }
 
     [Theory]

@@ -121,6 +121,24 @@ public sealed class WriterTests
     }
 
     [Fact]
+    public async Task I2_An_ack_whose_commit_failed_tells_nobody_that_the_message_was_delivered()
+    {
+        await using var writer = await WriterHost.StartAsync();
+        var alice = await writer.JoinAsync("alice");
+        Assert.True(await writer.Enqueue(transaction => transaction.Insert(new Draft("alice", "bob", "hi"u8.ToArray(), null, 0)))
+            .OrFail("a commit"));
+        var release = await writer.HoldUpAsync(); // so that the next two are one batch
+        var ack = writer.AckAsync("bob", 1);
+        _ = writer.Enqueue(_ => throw new SqliteException("The disk says that it failed.", SQLitePCL.raw.SQLITE_IOERR));
+        release();
+
+        Assert.Equal(Refusal.StorageUnavailable, await ack.OrFail("the ack's answer"));
+        await Deadline.UntilAsync(() => writer.Enqueue(_ => { }), "the recovery");
+        Assert.Empty(alice.Take().Receipts);
+        Assert.Equal(["hi"], writer.Texts()); // it is in the inbox
+    }
+
+    [Fact]
     public async Task I8_Whoever_cannot_be_told_harms_nobody_else()
     {
         await using var writer = await WriterHost.StartAsync();
