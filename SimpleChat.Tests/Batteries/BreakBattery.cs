@@ -7,7 +7,7 @@ namespace SimpleChat.Tests.Batteries;
 /// <summary>
 /// What the other batteries are worth. In a copy of this repository the server is broken on purpose, one break at a time, and the battery
 /// that is there for it must fail. The short run only sees to it that every break still fits the code. The long run:
-/// <c>ROUNDS=100 dotnet test -c Release --filter BreakBattery</c>, a round being a break; with <c>BREAK=Storage</c> it tries those with
+/// <c>ROUNDS=200 dotnet test -c Release --filter BreakBattery</c>, a round being a break; with <c>BREAK=Storage</c> it tries those with
 /// that in the name of the break, of its battery or of its server; <c>BREAK=ScaleOut</c>: all of the nodes'.
 /// </summary>
 [Trait("Category", Battery.Category)]

@@ -1,0 +1,106 @@
+namespace SimpleChat.Tests.Batteries;
+
+// What users and strangers may do, and what they and the operator are told.
+internal sealed partial record Break
+{
+    private static Break[] OfEdges =>
+    [
+        new("what a user does is not counted", nameof(NeighbourBattery),
+            new Edit("UserShare.cs", "return _work.Debt(_time);", "return TimeSpan.Zero;")),
+        new("an ack holds as many ids as fit into it", nameof(HttpInboxTests),
+            new Edit("IncomingFrame.cs", "good && ids.Count < MaxAckIds &&", "good &&")),
+        new("strangers hold as many connections as they like", nameof(NeighbourBattery),
+            new Edit("Door.cs", "while (_strangers.Count > _capacity.Strangers &&", "while (_strangers.Count > int.MaxValue - 1 &&")),
+
+        new("a body that is not what its headers announce is not caught", nameof(FuzzBattery),
+            new Edit("Body.cs", "catch (IOException e) // chunks", "catch (IOException e) when (e.HResult == 0) // chunks")),
+        new("escapes that make no text are not caught", nameof(FuzzBattery),
+            new Edit("IncomingFrame.cs", "when (e is JsonException or InvalidOperationException)", "when (e is JsonException)")),
+
+        new("anybody's acknowledgement counts", nameof(SecurityBattery),
+            new Edit("Transaction.cs", "WHERE Recipient = ?1 AND MessageId BETWEEN ?2 AND ?3 RETURNING",
+                "WHERE ?1 IS NOT NULL AND MessageId BETWEEN ?2 AND ?3 RETURNING")),
+        new("history is not bound to its reader", nameof(SecurityBattery),
+            new Edit("MessageReader.cs",
+                "\"i.User = ?1\", \"(m.Sender = ?1 OR m.Recipient = ?1)\"", "\"i.User = ?1\", \"?1 IS NOT NULL\"")),
+        new("any web page may write", nameof(SecurityBattery),
+            new Edit("OriginCheck.cs", "if (origins.Count == 0)", "if (origins.Count == 0 || context.Request.Path != \"/chat\")")),
+        new("strangers may hold all descriptors", nameof(SecurityBattery),
+            new Edit("Door.cs", "while (_strangers.Count > _capacity.Strangers &&", "while (_strangers.Count > 10_000 &&")),
+        new("a user's connection stays a stranger's", nameof(SecurityBattery),
+            new Edit("Door.cs", """
+                _strangers.Remove(connection);
+                                connection.Whose = TcpConnection.Standing.User;
+                                _users++;
+                """, "connection.UserRequests = 0;")),
+        new("nobody is slowed down", nameof(SecurityBattery),
+            new Edit("Steps.cs", "if (await sender.TakeMessageAsync())", "if (sender is not null)")),
+
+        new("history is bounded in rows alone", nameof(HistoryTests.I8_A_page_is_at_most_1_MiB_of_body_or_one_message),
+            new Edit("PageBody.cs", "Frame + length + _rows.Count > MaxBytes", "Frame + length + _rows.Count > int.MaxValue - 1")),
+        new("a page that its bytes end is said to be the last", nameof(HistoryTests.I8_A_page_is_at_most_1_MiB_of_body_or_one_message),
+            new Edit("PageBody.cs", "page._hasMore = hasMore;", "page._hasMore = page._rows.Count == limit;")),
+        new("/health writes for whoever asks", nameof(HttpInboxTests.I8_However_many_ask_for_its_health_there_is_one_probe_a_second),
+            new Edit("HealthProbe.cs", "time.GetElapsedTime(start) < Interval", "time.GetElapsedTime(start) < TimeSpan.Zero")),
+        new("a log that nobody reads is waited for",
+            nameof(LoggingTests.A_log_that_nobody_takes_stops_neither_the_start_nor_the_chat_nor_the_end),
+            new Edit("ChatApplication.cs", "console.QueueFullMode = ConsoleLoggerQueueFullMode.DropWrite;", ""),
+            new Edit("ChatApplication.cs", "console.MaxQueueLength = 10_000;", "")),
+
+        new("a start that fails in a way that nobody foresaw shows a stack trace",
+            nameof(StartTests.A_settings_file_that_cannot_be_read_stops_it),
+            new Edit("Server.cs", "catch (Exception e) when (e is not HostAbortedException)", "catch (StartException e)")),
+        new("settings are read from the folder in which it is started",
+            nameof(StartTests.Every_default_is_the_program_s_own_wherever_it_is_started_from),
+            new Edit("Defaults.cs", "[$\"--{HostDefaults.ContentRootKey}={AppContext.BaseDirectory}\"]", "[]")),
+        new("any name is the server's", nameof(HostCheckTests.In_Development_only_this_machine_s_names_are_answered),
+            new Edit("ChatApplication.cs", "app.Use(app.Services.GetRequiredService<HostCheck>().Require);", "")),
+        new("in Development any name may be allowed", nameof(StartTests.What_nobody_could_use_stops_it_in_Development_too),
+            new Edit("HostCheck.cs", "else if (environment.IsDevelopment())",
+                "else if (environment.IsDevelopment() && names.Length == 0)")),
+
+        new("while the identity provider is away everybody is refused",
+            nameof(IdentityProviderTests.While_the_provider_is_away_the_answer_is_503_in_time_never_401_and_one_line_says_so),
+            new Edit("BearerTokens.cs", "context.Fail(new ProviderAwayException());",
+                "context.Fail(new SecurityTokenException(\"The key is not known.\"));")),
+        new("a key is fetched only once", nameof(IdentityProviderTests.A_key_that_is_not_known_yet_is_fetched_before_anybody_is_refused),
+            new Edit("IdentityProvider.cs", "if (await IsKeyKnownAsync(token))", "if (_known.SigningKeys.Count > 0)")),
+        new("it starts without an issuer", nameof(StartTests.An_identity_set_up_in_which_nobody_could_sign_in_stops_it),
+            new Edit("BearerTokens.cs", "if (parameters.ValidateIssuer &&", "if (!parameters.ValidateIssuer &&"),
+            new Edit("BearerTokens.cs", "if (parameters.IssuerSigningKeys?.Any() != true)", "if (parameters.IssuerSigningKeys is null)")),
+        new("it starts without an audience", nameof(StartTests.An_authority_without_an_audience_stops_it),
+            new Edit("BearerTokens.cs", "return parameters.ValidateAudience &&", "return !parameters.ValidateAudience &&")),
+
+        new("refusals are not counted", nameof(RefusalLogTests.Every_way_of_being_refused_over_HTTP_is_in_the_log_and_in_the_meter),
+            new Edit("RefusalLog.cs", "metrics.Refused(reason);", "")),
+        new("refusals over HTTP are not logged",
+            nameof(RefusalLogTests.Every_way_of_being_refused_over_HTTP_is_in_the_log_and_in_the_meter),
+            new Edit("RefusalResult.cs", "httpContext.RequestServices.GetRequiredService<RefusalLog>().Refused(error.Reason, who);", "")),
+        new("refused frames are not logged", nameof(RefusalLogTests.Frames_that_are_refused_are_in_the_log_and_in_the_meter),
+            new Edit("Sending.cs", "line.Services.Refusals.Refused(refusal.Reason, line.Connection.User);", "_ = refusal;")),
+        new("every name is remembered that is refused", nameof(RefusalLogTests.I8_Whoever_varies_names_fills_neither_the_log_nor_memory),
+            new Edit("RefusalLog.cs", "if (_untold.Count >= MaxRemembered &&", "if (_untold.Count == int.MaxValue &&")),
+
+        new("a webhook that answers 410 is called again",
+            nameof(WebhookTests.A_410_ends_the_registration_for_good_and_the_messages_wait_in_the_inbox),
+            new Edit("WebhookAnswer.cs", "IsGone => Status == HttpStatusCode.Gone;", "IsGone => false;")),
+        new("a webhook's Retry-After is passed over", nameof(WebhookTests.Retry_After_is_honoured),
+            new Edit("WebhookPace.cs", "Now + (retryAfter > _wait ? retryAfter : _wait)", "Now + _wait")),
+        new("a message that a webhook refuses blocks those behind it",
+            nameof(WebhookTests.A_message_that_is_refused_again_and_again_is_skipped_shown_as_a_dead_letter_and_not_tried_at_a_restart),
+            new Edit("WebhookAnswer.cs", "(int?)Status is >= 400 and < 500 and not (408 or 410 or 425 or 429)", "false")),
+        new("a webhook may lead to the server itself",
+            nameof(WebhookTests.A_webhook_that_has_come_to_lead_to_the_server_itself_is_not_called),
+            new Edit("WebhookCaller.cs", "if (OwnPorts.Contains(context.DnsEndPoint.Port) && Array.Exists(addresses, IsOwn))",
+                "if (addresses.Length == 0)")),
+        new("a long poll outlives its token",
+            nameof(StreamIdentityTests.A_long_poll_ends_with_its_token_and_is_answered_200_with_what_there_is),
+            new Edit("InboxPoll.cs", "left < patience ? left > TimeSpan.Zero", "left < TimeSpan.Zero ? left > TimeSpan.Zero")),
+        new("a long poll waits as long as a proxy does",
+            nameof(HttpInboxTests.A_long_poll_ends_a_little_before_60_s_whatever_the_wait_with_what_there_is),
+            new Edit("InboxPoll.cs", "LongestWait = 58", "LongestWait = 60")),
+        new("a cache may keep what is one user's",
+            nameof(HttpInboxTests.Every_answer_but_those_for_everybody_is_kept_by_no_cache_and_embedded_by_no_other_origin),
+            new Edit("ChatApplication.cs", "app.Use(PrivateAnswers.Mark);", "")),
+    ];
+}
