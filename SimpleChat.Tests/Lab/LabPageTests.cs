@@ -6,6 +6,7 @@ namespace SimpleChat.Tests.Lab;
 
 /// <summary>The Lab's page, with the real server behind its cables. All of it is done by keyboard.</summary>
 [Collection(OneLab.Name)]
+[Trait("Category", "Lab")]
 public sealed partial class LabPageTests(LabPageFixture fixture)
 {
     /// <summary>Three of them; with <c>ROUNDS=10</c> all ten. LessonTests plays all of them without a browser.</summary>

@@ -8,6 +8,7 @@ using Xunit.Abstractions;
 namespace SimpleChat.Tests.Lab;
 
 /// <summary>The Lab itself: who may use it, how it starts and fails to, and that nothing of it stays behind.</summary>
+[Trait("Category", "Lab")]
 public sealed class LabTests(ITestOutputHelper output)
 {
     private static readonly string[] Clicks =

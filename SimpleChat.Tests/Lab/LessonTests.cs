@@ -9,6 +9,7 @@ namespace SimpleChat.Tests.Lab;
 /// replays. <c>GOLDEN=1 dotnet test --filter LessonTests</c> records them anew, at a person's pace; <c>ROUNDS=20</c> plays each so often.
 /// All of them share a Lab: each lesson begins with a new database and a new server.
 /// </summary>
+[Trait("Category", "Lab")]
 public sealed class LessonTests(SharedLab shared, ITestOutputHelper output) : IClassFixture<SharedLab>
 {
     private static readonly string Folder = Path.Combine(ArchitectureTests.Root, "SimpleChat.Lab", "wwwroot", "lessons");

@@ -5,6 +5,7 @@ namespace SimpleChat.Tests.Lab;
 /// <summary>The same switch on two steps of the ladder: on the first one it shows the loss, on the second the rescue.</summary>
 /// <param name="builds">What the steps were built to.</param>
 [Collection(LadderBuilds.Collection)]
+[Trait("Category", "Lab")]
 public sealed class SwitchTests(LadderBuilds builds)
 {
     [Fact]

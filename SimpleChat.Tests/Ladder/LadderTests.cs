@@ -9,6 +9,7 @@ namespace SimpleChat.Tests.Ladder;
 /// </summary>
 /// <param name="builds">What they were built to.</param>
 [Collection(LadderBuilds.Collection)]
+[Trait("Category", "Ladder")]
 public sealed class LadderTests(LadderBuilds builds)
 {
     /// <summary>Lines that are to be typed from one step to the next, added or changed; the first step to Kestrel begins anew.</summary>

@@ -31,8 +31,12 @@ public sealed class LineTests(PageFixture fixture) : IAsyncLifetime
         });
         await fixture.OpenAsync(context, _alice, _bob);
         await using var bob = await ChatClient.ConnectAsync(fixture.Url, _bob);
-        var sent = await bob.SendAndConfirmAsync(_alice, "hi");
-        Assert.Equal(sent.Id, (await bob.FindAsync("delivered")).Id);
+        for (var i = 0; i < 20 && Volatile.Read(ref refused) == 0; i++) // the first may still be acknowledged over HTTP
+        {
+            var sent = await bob.SendAndConfirmAsync(_alice, "hi");
+            Assert.Equal(sent.Id, (await bob.FindAsync("delivered")).Id);
+        }
+
         Assert.NotEqual(0, refused);
     }
 

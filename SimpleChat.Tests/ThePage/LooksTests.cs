@@ -227,9 +227,16 @@ public sealed class LooksTests(PageFixture fixture) : IAsyncLifetime
     public async Task A_comparison_leaves_no_conversation_behind_and_measures_idleness_too()
     {
         var page = await fixture.OpenAsync(_alice);
+        var clicked = new TaskCompletionSource();
+        await page.RouteAsync("**/inbox?user=*.compare", async route =>
+        {
+            await clicked.Task; // the inbox is still being emptied then
+            await route.ContinueAsync();
+        }, new() { Times = 1 });
         await page.Locator("#compare-toggle").ClickAsync();
         await page.Locator("#compare-interval").SelectOptionAsync("1000");
         await page.Locator("#compare-one").ClickAsync();
+        clicked.SetResult();
         await Expect(page.Locator("#compare-status")).ToHaveTextAsync("All four have message 1.");
         await Expect(page.Locator(".way meter")).ToHaveCountAsync(4);
         await page.Locator("#compare-seconds").SelectOptionAsync("5");

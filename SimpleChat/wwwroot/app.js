@@ -146,7 +146,7 @@ class App {
     $("compare-toggle").setAttribute("aria-expanded", String(isComparing));
     this.chat.isComparing = isComparing;
     if (isComparing)
-      void this.comparison.start();
+      this.comparison.start();
     else
       this.comparison.stop();
     if (!isComparing && this.chat.open)

@@ -18,6 +18,7 @@ export class Comparison {
   #isSending = false;
   #count = 0;
   #run = 0; // which of the runs this is: what an earlier one still waits for does not count
+  #starting = Promise.resolve(); // whoever clicks before the ways are there waits for this
 
   /** In Development the inbox is one of its own, which no other page empties; with a token there is only one's own. */
   constructor(identity) {
@@ -28,9 +29,12 @@ export class Comparison {
     $("compare-interval").onchange = () => this.#setInterval();
   }
 
-  async start() {
+  start() {
     this.isRunning = true;
-    const run = ++this.#run;
+    this.#starting = this.#start(++this.#run);
+  }
+
+  async #start(run) {
     this.#say("Emptying the inbox first…");
     try {
       for (let messages = await this.#inbox(); messages.length > 0; messages = await this.#inbox())
@@ -63,6 +67,7 @@ export class Comparison {
   }
 
   async #sendOne() {
+    await this.#starting;
     if (this.#round || this.#ways.length === 0)
       return;
     let finish;
@@ -122,6 +127,7 @@ export class Comparison {
   /** Sends nothing for a while, and shows what that costs: most of a chat's time is like that. */
   async #beIdle() {
     this.#stopSending();
+    await this.#starting;
     await this.#round?.done;
     const [run, seconds] = [this.#run, Number($("compare-seconds").value)];
     const before = this.#ways.map(({ requests, bytes }) => ({ requests, bytes }));
