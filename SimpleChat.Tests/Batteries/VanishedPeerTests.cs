@@ -4,6 +4,7 @@ using System.Net.Sockets;
 namespace SimpleChat.Tests.Batteries;
 
 /// <summary>Chapter "The inbox over HTTP": presence of those who vanished.</summary>
+[Trait("Category", Battery.Category)]
 public sealed class VanishedPeerTests
 {
     [CableFact]

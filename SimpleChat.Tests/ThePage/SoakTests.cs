@@ -11,6 +11,7 @@ namespace SimpleChat.Tests.ThePage;
 /// <c>SECONDS=600 dotnet test --filter The_page_stays_right_and_small</c>.
 /// </summary>
 [Collection(PageTests.Name)]
+[Trait("Category", Battery.Category)]
 public sealed class SoakTests(PageFixture fixture, ITestOutputHelper output) : IAsyncLifetime
 {
     private static readonly double Seconds = Battery.Part(TimeSpan.FromSeconds(4)).TotalSeconds;

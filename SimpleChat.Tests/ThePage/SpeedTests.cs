@@ -11,6 +11,7 @@ namespace SimpleChat.Tests.ThePage;
 /// The server is a process of its own: the published one where there is one (<see cref="PublishTests.Folder"/>).
 /// </summary>
 [Collection(PageTests.Name)]
+[Trait("Category", Battery.Category)]
 public sealed class SpeedTests(PageFixture fixture, ITestOutputHelper output)
 {
     private const string IsOpen = "document.getElementById('status').textContent.includes('Connected by WebSocket.')";

@@ -67,7 +67,8 @@ export class Comparison {
   }
 
   async #sendOne() {
-    await this.#starting;
+    if (this.#ways.length === 0)
+      await this.#starting;
     if (this.#round || this.#ways.length === 0)
       return;
     let finish;
