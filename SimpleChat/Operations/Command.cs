@@ -16,7 +16,8 @@ internal sealed record Command(string Name, string Argument)
         if (args is not ["backup" or "erase", ..])
             return null;
         if (args.Length < 2 || args[1].StartsWith('-'))
-            throw new StartException($"Usage: SimpleChat {args[0]} {(args[0] == "backup" ? "FILE" : "USER")} [--ConnectionStrings:Chat=…]");
+            throw new StartException(
+                $"Usage: SimpleChat {args[0]} {(args[0] == "backup" ? "FILE" : "USER")} [--ConnectionStrings:Chat=…]");
         var command = new Command(args[0], args[1]);
         args = args[2..];
         return command;

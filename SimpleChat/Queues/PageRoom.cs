@@ -45,10 +45,7 @@ internal sealed class PageRoom(int pages)
             }
 
             if (!place.IsTaken && !place.IsWaiting)
-            {
-                _waiting.Enqueue(place);
-                place.IsWaiting = true;
-            }
+                Enqueue(place);
 
             return place.IsTaken;
         }
@@ -93,6 +90,13 @@ internal sealed class PageRoom(int pages)
     /// <summary>Whether there is room for this place's user. The caller holds the gate.</summary>
     private bool MayTake(Place place) => HasRoom && place.Share.Pages < Math.Max(1, pages / PartOfRoom);
 
+    /// <summary>Has the place wait behind the others. The caller holds the gate.</summary>
+    private void Enqueue(Place place)
+    {
+        _waiting.Enqueue(place);
+        place.IsWaiting = true;
+    }
+
     /// <summary>Wakes the first that may take room. Those whose user has enough wait on, behind the others.</summary>
     private void WakeNext()
     {
@@ -102,11 +106,13 @@ internal sealed class PageRoom(int pages)
             for (var left = _waiting.Count; left > 0 && HasRoom && next is null; left--)
             {
                 var place = _waiting.Dequeue();
-                place.IsWaiting = !place.IsGone && !place.IsTaken && !MayTake(place);
-                if (place.IsWaiting)
-                    _waiting.Enqueue(place);
-                else if (!place.IsGone && !place.IsTaken) // it may have found room by itself meanwhile
+                place.IsWaiting = false;
+                if (place.IsGone || place.IsTaken) // it has found room by itself
+                    continue;
+                if (MayTake(place))
                     next = place;
+                else
+                    Enqueue(place);
             }
 
             if (next is not null)
