@@ -139,11 +139,10 @@ public sealed class ClosingTests
         await using var server = await new ChatServer { ["Chat:MessageTimeout"] = "00:00:00.5" }.StartAsync();
         using var idle = await RawWebSocket.ConnectAsync(server.Url, "idle");
         using var alice = await RawWebSocket.ConnectAsync(server.Url, "alice");
-        if (withinFrame)
-            await alice.FrameAsync(Opcode.Text, "{"u8.ToArray(), claim: 20);
-        else
-            await alice.FrameAsync(Opcode.Text, "{"u8.ToArray(), fin: false);
-        await alice.AssertClosedAsync(1008);
+        var frame = RawWebSocket.Build(Opcode.Text, "{   "u8.ToArray(), fin: withinFrame);
+        var begun = withinFrame ? frame.Length - 3 : frame.Length;
+        await alice.BytesAsync(frame[..begun]);
+        await alice.AssertClosedAsync(1008, unfinished: frame[begun..]);
         await AssertGoneQuietlyAsync(server, "alice");
 
         await idle.TextAsync("""{"type":"ping"}"""); // being silent between messages for longer than that is nothing

@@ -145,14 +145,16 @@ internal sealed class RawWebSocket : IDisposable
     }
 
     /// <summary>The server closes with this code, is answered, and closes the connection.</summary>
-    public async Task AssertClosedAsync(int code)
+    /// <param name="code">The close code.</param>
+    /// <param name="unfinished">The rest of the frame that was being sent: an answer within it would be a part of it.</param>
+    public async Task AssertClosedAsync(int code, byte[]? unfinished = null)
     {
         var frame = await ReadUntilCloseAsync();
         Assert.NotNull(frame);
         Assert.Equal(code, frame.CloseCode);
         try
         {
-            await FrameAsync(Opcode.Close, frame.Payload);
+            await BytesAsync([.. unfinished ?? [], .. Build(Opcode.Close, frame.Payload)]);
         }
         catch (IOException) // it was the answer to ours, and the connection is over already
         {

@@ -115,10 +115,13 @@ internal sealed class ReverseProxy : IAsyncDisposable
     public static bool IsItsOwn(object sender, X509Certificate? certificate, X509Chain? chain, SslPolicyErrors errors) =>
         certificate is { Subject: "CN=localhost", Issuer: "CN=localhost" };
 
-    /// <summary>A client that takes its certificate.</summary>
+    /// <summary>
+    /// A client that takes its certificate. It takes no connection that the proxy may just be closing: a POST would not be sent again.
+    /// </summary>
     public HttpClient NewClient() => new(new SocketsHttpHandler
     {
         AllowAutoRedirect = false,
+        PooledConnectionLifetime = Timeout / 2,
         SslOptions = { RemoteCertificateValidationCallback = IsItsOwn },
     })
     { BaseAddress = Url };

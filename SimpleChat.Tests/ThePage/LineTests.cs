@@ -190,6 +190,47 @@ public sealed class LineTests(PageFixture fixture) : IAsyncLifetime
         await Expect(page.Locator(".message .body")).ToHaveTextAsync(["one", "two", "three"]);
     }
 
+    [BrowserTheory]
+    [InlineData(true)]
+    [InlineData(false)] // it came to no line, because none was up
+    public async Task A_receipt_of_which_an_answer_on_its_way_knows_nothing_is_shown(bool isPushed)
+    {
+        TaskCompletionSource asked = new(), heard = new(), mayLoad = new();
+        var context = await fixture.ContextAsync();
+        await context.RouteAsync("**/messages?*limit=130*", async route => // asked before the receipt, answered after it
+        {
+            var undelivered = await route.FetchAsync();
+            asked.TrySetResult();
+            await mayLoad.Task;
+            await route.FulfillAsync(new() { Response = undelivered });
+        });
+        if (isPushed)
+            await context.RouteAsync("**/messages?*limit=200*", route => route.AbortAsync()); // which looks for those that were missed
+        var looks = 0;
+        await context.RouteAsync("**/inbox?*", async route =>
+        {
+            await route.FulfillAsync(new() { Response = await route.FetchAsync() });
+            Interlocked.Increment(ref looks);
+        });
+        await context.RouteWebSocketAsync("**/chat?**", page => page.ConnectToServer().OnMessage(frame =>
+        {
+            var isReceipt = frame.Text!.Contains("\"delivered\"", StringComparison.Ordinal);
+            if (isPushed || !isReceipt)
+                page.Send(frame.Text);
+            if (isReceipt)
+                heard.TrySetResult();
+        }));
+        await fixture.User(_alice).SendAsync(_bob, "hi");
+        var page = await fixture.OpenAsync(context, _alice, _bob);
+        await asked.Task.OrFail("a request for the newest page");
+        await Expect(page.Locator("#status")).ToHaveTextAsync("Connected by WebSocket.");
+        await fixture.User(_bob).AckAsync([.. (await fixture.User(_bob).InboxAsync()).Select(message => message.Id)]);
+        await heard.Task.OrFail("the receipt");
+        await Deadline.UntilAsync(() => Task.FromResult(Volatile.Read(ref looks) >= 2), "the line's look for what was missed");
+        mayLoad.SetResult();
+        await Expect(page.Locator(".message .meta button")).ToHaveTextAsync("✓✓");
+    }
+
     [BrowserFact]
     public async Task While_the_identity_provider_is_away_the_token_is_kept()
     {

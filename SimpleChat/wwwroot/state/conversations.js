@@ -4,6 +4,7 @@
 import { Conversation } from "./conversation.js";
 
 const EXACT = 100; // so many unread, and more, are shown as "99+"
+const RECEIPTS = 10_000; // more than come while a page is on its way
 
 /** Event "uncounted", detail: a conversation; only the server can tell how much in it is unread. */
 export class Conversations extends EventTarget {
@@ -14,7 +15,7 @@ export class Conversations extends EventTarget {
   #byOther = new Map();
   #order = [];
   #isOrdered = true;
-  #deliveredEarly = new Set(); // receipts that came before their messages did
+  #receipts = new Set(); // ids: the latest, for messages that are not at hand, and for answers that were on their way
 
   constructor(user, reading) {
     super();
@@ -56,10 +57,10 @@ export class Conversations extends EventTarget {
     return message.from !== this.#user;
   }
 
-  /** Gives a message from the server its time; each one passes here before it is used. */
+  /** Gives a message from the server its time, and its receipt if that was faster; each one passes here before it is used. */
   read(message) {
     message.time = Date.parse(message.sentAt);
-    if (this.#deliveredEarly.delete(message.id))
+    if (this.#receipts.has(message.id))
       message.delivered = true;
     return message;
   }
@@ -127,18 +128,14 @@ export class Conversations extends EventTarget {
     conversation.isCounted = isAll;
   }
 
-  /** A receipt. Returns the message, if it is at hand. */
+  /** A receipt. It is kept: an answer that the server gave before it may come after it. */
   delivered(id, to) {
     const message = this.#byOther.get(to)?.get(id);
-    if (message) {
+    if (message)
       message.delivered = true;
-    } else {
-      this.#deliveredEarly.add(id);
-      if (this.#deliveredEarly.size > 1_000)
-        this.#deliveredEarly.delete(this.#deliveredEarly.values().next().value);
-    }
-
-    return message;
+    this.#receipts.add(id);
+    if (this.#receipts.size > RECEIPTS)
+      this.#receipts.delete(this.#receipts.values().next().value);
   }
 
   /** After an absence: what is not on the screen is asked for when it is opened. */
@@ -152,6 +149,7 @@ export class Conversations extends EventTarget {
   /** The database is another one: nothing of this holds any more. */
   clear() {
     this.#byOther.clear();
+    this.#receipts.clear();
     this.#order = [];
     this.changed.clear();
     this.unreadInAll = 0;

@@ -67,7 +67,8 @@ export class History {
       const after = from === null ? null : await this.#messages(conversation, { after: from, limit: PAGE }).catch(() => null);
       if (after?.hasMore) {
         const before = await this.#messages(conversation, { before: from + 1, limit: ABOVE });
-        conversation.replaceWith([...before.messages, ...after.messages], { hasOlder: before.hasMore, isEnd: false });
+        const page = [...before.messages, ...after.messages.map(message => this.#conversations.read(message))]; // it has waited
+        conversation.replaceWith(page, { hasOlder: before.hasMore, isEnd: false });
       } else {
         const newest = await this.#messages(conversation, { limit: PAGE + ABOVE }); // which holds what is unread, too
         conversation.replaceWith(newest.messages, { hasOlder: newest.hasMore, isEnd: true });
@@ -99,8 +100,10 @@ export class History {
     });
   }
 
-  /** Receipts that were missed: asks for all messages at hand from the oldest undelivered one on. */
+  /** Receipts that were missed: asks for all messages at hand from the oldest undelivered one on. Throws if it cannot be told now. */
   async receipts(conversation, delivered) {
+    if (conversation.isLoading)
+      throw new Error("what will be at hand is not known yet");
     const mine = conversation.messages.filter(message => !this.#conversations.isIncoming(message) && !message.delivered);
     if (mine.length === 0)
       return;
