@@ -84,10 +84,10 @@ internal sealed class Engines : IDisposable
     public void StartPostgres()
     {
         // As in production, but for the sizes: fsync, full_page_writes and synchronous_commit are on.
-        _postgres = StartEngine(_folder, AsPostgres([.. s_endsWithParent, Binary("postgres")!, "-D", Data, "-k", _folder.FullName,
+        _postgres = StartEngine(_folder, AsPostgres([.. s_endsWithParent, Binary("postgres")!, "-D", Data, "-k", "",
             "-h", string.Join(',', _addresses), "-p", $"{PostgresPort}", "-c", "max_connections=400",
             "-c", "dynamic_shared_memory_type=mmap", .. _sizes]));
-        Until(() => Execute("postgres", "SELECT 1"), "PostgreSQL");
+        Until(() => Execute("postgres", "SELECT 1"), "PostgreSQL", _folder);
     }
 
     /// <summary>SIGKILL to the postmaster and, as after a power cut, to all of its processes.</summary>
@@ -100,7 +100,7 @@ internal sealed class Engines : IDisposable
                 throw new TimeoutException("PostgreSQL's processes do not end.");
         }
 
-        File.Delete(Path.Combine(Data, "postmaster.pid"));
+        File.Delete(Path.Combine(Data, "postmaster.pid")); // it would wait for a process that nobody has buried yet
         NpgsqlConnection.ClearAllPools();
 
         bool IsAlive() => Directory.EnumerateDirectories("/proc").Any(process => new FileInfo($"{process}/cwd").LinkTarget == Data);
@@ -117,7 +117,7 @@ internal sealed class Engines : IDisposable
         var folder = _folder.CreateSubdirectory($"redis{port}");
         var process = StartEngine(folder, [.. s_endsWithParent, "redis-server", "--port", $"{port}", "--bind", .. _addresses,
             "--protected-mode", "no", "--save", "", "--appendonly", "no", "--databases", "1000", "--dir", folder.FullName, .. settings]);
-        UntilListens(port, "Redis");
+        UntilListens(port, "Redis", folder);
         return process;
     }
 
@@ -129,7 +129,7 @@ internal sealed class Engines : IDisposable
         var file = Path.Combine(folder.FullName, "sentinel.conf"); // it writes down there what it learns
         File.WriteAllText(file, $"port {port}\nbind 127.0.0.1\ndir {folder.FullName}\n{configuration}\n");
         var process = StartEngine(folder, [.. s_endsWithParent, "redis-server", file, "--sentinel"]);
-        UntilListens(port, "Sentinel");
+        UntilListens(port, "Sentinel", folder);
         return process;
     }
 
@@ -194,29 +194,19 @@ internal sealed class Engines : IDisposable
     /// <summary>
     /// Whatever becomes of the tests, the engine ends with them: a shell waits for the end of its input, and stops it. The tests kill
     /// nothing when they end: the runner kills them before they have found all of a process tree. If the shell is killed, the engine ends
-    /// too. Its folder goes with it.
+    /// too. Its folder goes with it, and what it has said, which is there.
     /// </summary>
-    private static Process StartEngine(DirectoryInfo folder, string[] command) => Start([
-        "sh", "-c", "\"$@\" <&- & engine=$!; cat >/dev/null; kill -INT $engine; wait; rm -rf \"$0\"", folder.FullName, .. command]);
-
-    private static Process Start(string[] command)
+    private static Process StartEngine(DirectoryInfo folder, string[] command) => Process.Start(new ProcessStartInfo("sh",
+    [
+        "-c", "\"$@\" <&- >\"$0/said\" 2>&1 & engine=$!; cat >/dev/null; kill -INT $engine; wait; rm -rf \"$0\"",
+        folder.FullName, .. command,
+    ])
     {
-        var start = new ProcessStartInfo(command[0], command[1..])
-        {
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-            WorkingDirectory = "/",
-        };
-        var process = Process.Start(start)!;
-        process.OutputDataReceived += (_, _) => { };
-        process.ErrorDataReceived += (_, _) => { };
-        process.BeginOutputReadLine();
-        process.BeginErrorReadLine();
-        return process;
-    }
+        RedirectStandardInput = true,
+        WorkingDirectory = "/",
+    })!;
 
-    private static void Until(Action works, string what)
+    private static void Until(Action works, string what, DirectoryInfo folder)
     {
         var started = Stopwatch.GetTimestamp();
         while (true)
@@ -232,13 +222,14 @@ internal sealed class Engines : IDisposable
             }
             catch (Exception e) when (e is NpgsqlException or SocketException)
             {
-                throw new TimeoutException($"{what} does not start.", e);
+                var said = File.ReadLines(Path.Combine(folder.FullName, "said")).TakeLast(10);
+                throw new TimeoutException($"{what} does not start:\n{string.Join('\n', said)}", e);
             }
         }
     }
 
-    private static void UntilListens(int port, string what) => Until(() =>
+    private static void UntilListens(int port, string what, DirectoryInfo folder) => Until(() =>
     {
         using var socket = new TcpClient("127.0.0.1", port);
-    }, what);
+    }, what, folder);
 }

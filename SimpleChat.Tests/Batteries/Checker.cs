@@ -184,7 +184,7 @@ internal sealed class Checker(IReadOnlyCollection<Record> records, StoredState s
         if (stored.Integrity != "ok")
             Report(Wrong.Damaged, stored.Integrity);
         var rows = new Dictionary<long, StoredMessage>();
-        var places = new Dictionary<string, (int Number, long Id)>();
+        var places = new Dictionary<string, (int Number, int Line, long Id)>();
         var time = long.MinValue;
         foreach (var message in stored.Messages.OrderBy(message => message.Id))
         {
@@ -203,8 +203,14 @@ internal sealed class Checker(IReadOnlyCollection<Record> records, StoredState s
             }
 
             if (places.TryGetValue(message.From, out var before) && before.Number > sent.Number)
+            {
+                // Given up, with its line, while it was on its way: it may be stored later than what went over the next line.
+                if (sent.Line < before.Line && !confirmed.ContainsKey(message.Id))
+                    continue;
                 Report(Wrong.Reordered, $"{message.Id} of {message.From} was sent before {before.Id}");
-            places[message.From] = (sent.Number, message.Id);
+            }
+
+            places[message.From] = (sent.Number, sent.Line, message.Id);
         }
 
         foreach (var id in cameOut.Keys.Where(id => !rows.ContainsKey(id)))

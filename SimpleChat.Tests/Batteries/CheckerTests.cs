@@ -49,6 +49,16 @@ public sealed class CheckerTests
     }
 
     [Fact]
+    public void What_was_given_up_with_its_line_alone_may_be_stored_after_what_went_over_the_next_one()
+    {
+        var verdict = new Story().GiveUp().Check();
+        Assert.Empty(verdict.Findings);
+        Assert.Equal(2, verdict.Recovered);
+        AssertFinds(Wrong.Reordered, story => story.GiveUp(isConfirmed: true));
+        AssertFinds(Wrong.Reordered, story => story.GiveUp(isOtherLine: false));
+    }
+
+    [Fact]
     public void A_message_without_its_inbox_row_or_the_other_way_round_is_torn()
     {
         AssertFinds(Wrong.Torn, story => story.Inbox.RemoveAt(0));
@@ -154,6 +164,22 @@ public sealed class CheckerTests
             Bob.Sends("alice", "late", "late");
             Messages.Insert(0, new StoredMessage(id, "bob", "alice", "late", 1, "late"));
             Bob.WasConfirmed("late", id, 1);
+        }
+
+        /// <summary>Alice gives 9 up, and sends 8, which is stored before it.</summary>
+        public Story GiveUp(bool isOtherLine = true, bool isConfirmed = false)
+        {
+            Alice.Sends("bob", "text 9", "name 9");
+            if (isOtherLine)
+                Alice.Connects();
+            Alice.Sends("bob", "text 8", "name 8");
+            Store(8, "text 8", 8);
+            Store(9, "text 9", 9);
+            Alice.WasConfirmed("name 8", 8, 8);
+            if (isConfirmed)
+                Alice.WasConfirmed("name 9", 9, 9);
+            Drain.AddRange([8, 9]);
+            return this;
         }
 
         /// <summary>Stores what alice sent last before what she sent before it.</summary>
