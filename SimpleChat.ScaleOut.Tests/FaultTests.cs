@@ -322,6 +322,36 @@ public sealed class FaultTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public async Task Who_is_connected_to_a_node_that_hears_nothing_any_more_learns_all_the_same_what_was_sent_and_delivered()
+    {
+        using var engines = new Engines();
+        await using var cluster = await Cluster.StartAsync(engines);
+        await using var alice = await cluster.ConnectAsync(0, "alice");
+        await using var bob = await cluster.ConnectAsync(1, "bob");
+        await ExchangeAsync("before");
+        engines.TellRedis("ACL", "SETUSER", "default", "-subscribe");
+        engines.TellRedis("CLIENT", "KILL", "TYPE", "pubsub");
+        await ExchangeAsync("deaf");
+        engines.TellRedis("ACL", "SETUSER", "default", "+subscribe");
+        await Deadline.UntilAsync(async () =>
+        {
+            var clock = Stopwatch.StartNew();
+            await ExchangeAsync("heard");
+            return clock.Elapsed < TimeSpan.FromSeconds(0.2); // and not read by a look
+        }, "a message that is announced");
+
+        async Task ExchangeAsync(string text)
+        {
+            var sent = await alice.SendAndConfirmAsync("bob", text);
+            Assert.Equal(text, (await bob.MessagesAsync(1))[0].Body);
+            while ((await alice.FindAsync("delivered")).Id != sent.Id)
+            {
+                // Earlier ones may be told again.
+            }
+        }
+    }
+
+    [Fact]
     public async Task What_the_map_has_forgotten_is_pushed_all_the_same()
     {
         await using var cluster = await Cluster.StartAsync();

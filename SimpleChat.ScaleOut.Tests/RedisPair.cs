@@ -29,8 +29,8 @@ internal sealed class RedisPair : IAsyncDisposable
         await pair.StartReplicaAsync();
         pair._sentinel = engines.StartSentinel(pair._sentinelsPort, string.Create(CultureInfo.InvariantCulture, $"""
             sentinel monitor chat 127.0.0.1 {pair._ports[0]} 1
-            sentinel down-after-milliseconds chat 500
-            sentinel failover-timeout chat 1000
+            sentinel down-after-milliseconds chat 2000
+            sentinel failover-timeout chat 4000
             """));
         await SaysAsync(pair._sentinelsPort, "slaves=1", "INFO", "sentinel");
         return pair;

@@ -1,4 +1,5 @@
 using SimpleChat.Storage;
+using StackExchange.Redis;
 
 namespace SimpleChat.ScaleOut;
 
@@ -18,6 +19,7 @@ internal sealed partial class Membership(
 
     private readonly CancellationTokenSource _stop = new();
     private readonly SemaphoreSlim _beatNow = new(0);
+    private readonly List<ChannelMessageQueue> _channels = [];
     private Task _running = Task.CompletedTask;
     private bool _isDisposed;
 
@@ -26,10 +28,7 @@ internal sealed partial class Membership(
     {
         await redis.ConnectAsync();
         redis.Changed += () => _beatNow.Release();
-        var heard = await redis.SubscribeAsync(Hearing.Channel(map.Incarnation));
-        heard.OnMessage(message => Hear((byte[])message.Message!)); // one after another, in the order in which they come
-        var asked = await redis.SubscribeAsync(Hearing.Questions(map.Incarnation));
-        asked.OnMessage(question => announcer.Answer((string)question.Message!));
+        await ListenAsync();
         foreach (var node in (await map.RenewAsync()).Living)
             announcer.Ask(node, 0); // so that it knows this one
         await Task.Delay(Announcer.MemoryOfNodes, cancellationToken); // from then on everybody tells this node too
@@ -61,6 +60,23 @@ internal sealed partial class Membership(
         _beatNow.Dispose();
     }
 
+    /// <summary>Subscribes, or does it again. What comes on a channel is taken one after another, in the order in which it comes.</summary>
+    private async Task ListenAsync()
+    {
+        foreach (var channel in _channels)
+            await channel.UnsubscribeAsync();
+        _channels.Clear();
+        await ListenToAsync(Hearing.Channel(map.Incarnation), announcement => Hear((byte[])announcement!));
+        await ListenToAsync(Hearing.Questions(map.Incarnation), question => announcer.Answer((string)question!));
+
+        async Task ListenToAsync(RedisChannel name, Action<RedisValue> take)
+        {
+            var channel = await redis.SubscribeAsync(name);
+            _channels.Add(channel);
+            channel.OnMessage(message => take(message.Message));
+        }
+    }
+
     private void Hear(byte[] bytes)
     {
         try
@@ -81,7 +97,12 @@ internal sealed partial class Membership(
             try
             {
                 var (wasThere, living) = await map.RenewAsync();
-                hearing.Notice(living);
+                if (hearing.Notice([.. living.Where(node => node != map.Incarnation)], isBack: isAway))
+                {
+                    Log.Deaf(log);
+                    await ListenAsync();
+                }
+
                 if (!wasThere || isAway || time.GetElapsedTime(asserted) >= Assertion)
                 {
                     audience.AssertAll();
@@ -121,6 +142,10 @@ internal sealed partial class Membership(
 
         [LoggerMessage(43, LogLevel.Information, "Redis is back.")]
         public static partial void Back(ILogger log);
+
+        [LoggerMessage(52, LogLevel.Warning,
+            "Nothing was heard for seconds from a node that is there. What it has told is read, and the channels are subscribed to again.")]
+        public static partial void Deaf(ILogger log);
 
         [LoggerMessage(44, LogLevel.Error, "An announcement cannot be understood. Do all nodes run the same release?")]
         public static partial void NotUnderstood(ILogger log, Exception e);

@@ -100,7 +100,8 @@ internal static class Node
         services.AddSingleton<IAudience>(provider => provider.GetRequiredService<ClusterAudience>());
         services.AddSingleton(provider => new Hearing(
             provider.GetRequiredService<CommitChain>(), provider.GetRequiredService<Deliveries>(),
-            provider.GetRequiredService<Announcer>().Ask, provider.GetRequiredService<ClusterAudience>().MissReceipts));
+            provider.GetRequiredService<Announcer>().Ask, provider.GetRequiredService<ClusterAudience>().MissReceipts,
+            provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton(new FarewellTime(TimeSpan.FromSeconds(2.5))); // the contract gives a server 5 s to end
         services.AddHostedService<Membership>();
         services.AddSingleton<TailLook>();
