@@ -77,14 +77,14 @@ public sealed class ClusterBattery(ITestOutputHelper output)
 
         using var stop = new CancellationTokenSource();
         var confirmed = 0;
-        var load = Task.WhenAll(users.Select(user => Task.Run(async () =>
+        var load = users.Select(user => Task.Run(async () =>
         {
             while (!stop.IsCancellationRequested)
             {
                 await user.ChatAsync(server, () => Interlocked.Increment(ref confirmed), stop.Token);
                 await Task.Delay(50); // of a client that was cut off
             }
-        })));
+        })).ToArray();
         faults ??=
         [
             ("a node is killed", async node =>
@@ -137,7 +137,8 @@ public sealed class ClusterBattery(ITestOutputHelper output)
 
         await ConfirmAsync(50);
         await stop.CancelAsync();
-        await load.OrFail("the end of the load");
+        for (var i = 0; i < users.Length; i++)
+            await load[i].OrFail($"the end of {users[i]}");
         var stored = await ReadAsync(cluster.Postgres);
         foreach (var user in users)
             await user.DrainAsync(server);

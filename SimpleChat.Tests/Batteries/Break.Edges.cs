@@ -64,7 +64,7 @@ internal sealed partial record Break
             new Edit("BearerTokens.cs", "context.Fail(new ProviderAwayException());",
                 "context.Fail(new SecurityTokenException(\"The key is not known.\"));")),
         new("a key is fetched only once", nameof(IdentityProviderTests.A_key_that_is_not_known_yet_is_fetched_before_anybody_is_refused),
-            new Edit("IdentityProvider.cs", "if (await IsKeyKnownAsync(token))", "if (_known.SigningKeys.Count > 0)")),
+            new Edit("IdentityProvider.cs", "!await IsKeyKnownAsync(token, known)", "known.SigningKeys.Count == 0")),
         new("it starts without an issuer", nameof(StartTests.An_identity_set_up_in_which_nobody_could_sign_in_stops_it),
             new Edit("BearerTokens.cs", "if (parameters.ValidateIssuer &&", "if (!parameters.ValidateIssuer &&"),
             new Edit("BearerTokens.cs", "if (parameters.IssuerSigningKeys?.Any() != true)", "if (parameters.IssuerSigningKeys is null)")),

@@ -23,6 +23,10 @@ internal sealed class CrashUser(string name, bool overHttp, IReadOnlyList<string
 
     public Record Record { get; } = new(name);
 
+    /// <summary>Who it is, and what it waits for.</summary>
+    public override string ToString() =>
+        $"{name}, over {(overHttp ? "HTTP" : "WebSocket")}, who waits for an answer to {string.Join(", ", _unanswered)}";
+
     /// <summary>Chats until the line is cut or <paramref name="enough"/> and everything is answered.</summary>
     /// <param name="server">The server, which listens.</param>
     /// <param name="confirmed">Called for each confirmation.</param>

@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using Microsoft.Playwright;
 using static Microsoft.Playwright.Assertions;
 
@@ -150,9 +151,9 @@ public sealed class LineTests(PageFixture fixture) : IAsyncLifetime
     }
 
     [BrowserFact]
-    public async Task What_comes_while_history_is_asked_for_is_shown_whole_even_if_the_list_names_the_last_of_it_first()
+    public async Task What_comes_while_history_is_asked_for_is_shown_whole()
     {
-        TaskCompletionSource asked = new(), mayList = new(), mayHear = new(), mayLoad = new();
+        TaskCompletionSource asked = new(), mayLoad = new();
         var context = await fixture.ContextAsync();
         await context.RouteAsync("**/messages?*limit=130*", async route => // asked before the messages, answered after them
         {
@@ -161,30 +162,10 @@ public sealed class LineTests(PageFixture fixture) : IAsyncLifetime
             await mayLoad.Task;
             await route.FulfillAsync(new() { Response = empty });
         });
-        var lists = 0;
-        await context.RouteAsync("**/conversations?*", async route =>
-        {
-            if (Interlocked.Increment(ref lists) == 2)
-                await mayList.Task;
-            await route.ContinueAsync();
-        });
-        await context.RouteWebSocketAsync("**/chat?**", page =>
-        {
-            var line = page.ConnectToServer();
-            line.OnMessage(async frame =>
-            {
-                if (frame.Text!.Contains("\"message\"", StringComparison.Ordinal))
-                    await mayHear.Task;
-                page.Send(frame.Text);
-            });
-        });
         var page = await fixture.OpenAsync(context, _alice, _bob);
         await asked.Task.OrFail("a request for the newest page");
         foreach (var text in (string[])["one", "two", "three"])
             await fixture.User(_bob).SendAsync(_alice, text);
-        mayList.SetResult();
-        await Expect(page.Locator($"[data-other={_bob}] .last")).ToContainTextAsync("three");
-        mayHear.SetResult();
         await fixture.DeliveredAsync(_alice); // all three came
         mayLoad.SetResult();
         await Expect(page.Locator(".message .body")).ToHaveTextAsync(["one", "two", "three"]);
@@ -229,6 +210,124 @@ public sealed class LineTests(PageFixture fixture) : IAsyncLifetime
         await Deadline.UntilAsync(() => Task.FromResult(Volatile.Read(ref looks) >= 2), "the line's look for what was missed");
         mayLoad.SetResult();
         await Expect(page.Locator(".message .meta button")).ToHaveTextAsync("✓✓");
+    }
+
+    [BrowserFact]
+    public async Task A_receipt_that_came_to_no_line_is_shown_though_one_opens_another_conversation_before_it_is_looked_for()
+    {
+        TaskCompletionSource mayLook = new();
+        IWebSocketRoute? line = null;
+        var context = await fixture.ContextAsync();
+        await context.RouteWebSocketAsync("**/chat?**", page =>
+        {
+            line = page;
+            page.ConnectToServer().OnMessage(frame =>
+            {
+                if (!frame.Text!.Contains("\"delivered\"", StringComparison.Ordinal))
+                    page.Send(frame.Text);
+            });
+        });
+        await fixture.User(_alice).SendAsync(_bob, "hi");
+        var page = await fixture.OpenAsync(context, _alice, _bob);
+        await Expect(page.Locator(".message .meta button")).ToHaveTextAsync("✓");
+        await context.RouteAsync("**/inbox?*", async route =>
+        {
+            await mayLook.Task;
+            await route.ContinueAsync();
+        });
+        await line!.CloseAsync(new() { Code = 1001 });
+        await fixture.User(_bob).AckAsync([.. (await fixture.User(_bob).InboxAsync()).Select(message => message.Id)]);
+        await page.RunAndWaitForRequestAsync(() => page.Locator("#retry").DispatchEventAsync("click"), new Regex("/inbox"));
+        await Expect(page.Locator("#status")).ToHaveTextAsync("Connected by WebSocket.");
+        var carol = PageFixture.Name("carol");
+        await fixture.User(carol).SendAsync(_alice, "look here");
+        await page.Locator($"[data-other={carol}]").ClickAsync();
+        mayLook.SetResult();
+        await fixture.DeliveredAsync(_alice);
+        await page.Locator($"[data-other={_bob}]").ClickAsync();
+        await Expect(page.Locator(".message .meta button")).ToHaveTextAsync("✓✓");
+    }
+
+    [BrowserFact]
+    public async Task While_there_is_no_WebSocket_what_another_page_has_sent_or_taken_is_shown_too()
+    {
+        var context = await fixture.ContextAsync();
+        await context.RouteWebSocketAsync("**/chat?**", socket => _ = socket.CloseAsync(new() { Code = 1001 }));
+        var page = await context.NewPageAsync();
+        await page.GotoAsync(Browser.Address(fixture.Url, _alice, _bob));
+        await Expect(page.Locator("#status")).ToContainTextAsync("No WebSocket: long polling meanwhile.");
+        await fixture.User(_alice).SendAsync(_bob, "from the phone");
+        await fixture.User(_bob).SendAsync(_alice, "by poll");
+        await Expect(page.Locator(".message .body")).ToHaveTextAsync(["from the phone", "by poll"]);
+    }
+
+    [BrowserFact]
+    public async Task The_first_messages_of_a_new_user_are_all_there_whichever_page_of_the_user_took_them()
+    {
+        await using var network = new Network(fixture.Url);
+        var context = await fixture.ContextAsync();
+        var page = await fixture.OpenAsync(context, _alice, _bob, network.Url);
+        await Expect(page.Locator("#older")).ToContainTextAsync("No message yet.");
+        network.Cut();
+        foreach (var text in (string[])["one", "two", "three"])
+            await fixture.User(_alice).SendAsync(_bob, text);
+        network.Mend();
+        await Expect(page.Locator(".message .body")).ToHaveTextAsync(["one", "two", "three"]);
+    }
+
+    [BrowserFact]
+    public async Task An_answer_that_the_network_has_swallowed_is_asked_for_again()
+    {
+        var asked = 0;
+        var context = await fixture.ContextAsync();
+        await context.AddInitScriptAsync(
+            "const timeout = AbortSignal.timeout.bind(AbortSignal); AbortSignal.timeout = milliseconds => timeout(milliseconds / 100)");
+        await context.RouteAsync("**/messages?*", async route =>
+        {
+            if (Interlocked.Increment(ref asked) > 1)
+                await route.ContinueAsync();
+        });
+        await fixture.User(_bob).SendAsync(_alice, "hi");
+        var page = await fixture.OpenAsync(context, _alice, _bob);
+        await Expect(page.Locator(".message .body")).ToHaveTextAsync("hi");
+        Assert.True(Volatile.Read(ref asked) > 1, "The first answer came.");
+    }
+
+    [BrowserFact]
+    public async Task What_comes_in_masses_while_history_is_asked_for_leaves_no_gap()
+    {
+        var page = await fixture.OpenAsync(_alice);
+        Assert.Equal("1 to 500: 500", await page.EvaluateAsync<string>(
+            """
+            async () => {
+              const { Conversation } = await import("./state/conversation.js");
+              const conversation = new Conversation("bob");
+              const message = id => ({ id, from: "bob", to: "alice", text: "hi" });
+              const stretch = (first, last) => Array.from({ length: last - first + 1 }, (_, at) => message(first + at));
+              conversation.isLoading = true; // asked for when there were 50
+              stretch(51, 500).forEach(one => conversation.add(one));
+              conversation.trim(true);
+              conversation.replaceWith(stretch(1, 50), { hasOlder: false, isEnd: true });
+              return `${conversation.messages[0].id} to ${conversation.messages.at(-1).id}: ${conversation.messages.length}`;
+            }
+            """));
+    }
+
+    [BrowserFact]
+    public async Task A_page_of_history_that_is_not_the_last_is_not_taken_for_the_end()
+    {
+        var page = await fixture.OpenAsync(_alice);
+        Assert.Equal("1, 2", await page.EvaluateAsync<string>(
+            """
+            async () => {
+              const { Conversation } = await import("./state/conversation.js");
+              const conversation = new Conversation("bob"); // the list has not named its last message
+              const message = id => ({ id, from: "bob", to: "alice", text: "hi" });
+              conversation.replaceWith([message(1), message(2)], { hasOlder: false, isEnd: false });
+              conversation.add(message(9)); // with a gap before it
+              return conversation.reachesEnd ? "the end" : conversation.messages.map(({ id }) => id).join(", ");
+            }
+            """));
     }
 
     [BrowserFact]

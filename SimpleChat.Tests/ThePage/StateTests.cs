@@ -262,7 +262,7 @@ public sealed class StateTests(PageFixture fixture) : IAsyncLifetime
         Assert.True(pauses[4] > 4_700, $"Handshakes after pauses of {string.Join(", ", pauses)} ms.");
         await Expect(page.Locator(".message .body")).ToHaveTextAsync("comes all the same");
         await phone.CloseAsync();
-        await page.Locator("#retry").ClickAsync();
+        await page.Locator("#retry").DispatchEventAsync("click"); // or it has tried by itself
         await Expect(page.Locator("#status")).ToHaveTextAsync("Connected by WebSocket.");
     }
 }

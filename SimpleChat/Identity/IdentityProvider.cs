@@ -42,8 +42,6 @@ internal sealed partial class IdentityProvider(JwtBearerOptions bearer, TimeProv
     {
         var came = time.GetTimestamp();
         RefreshInTime();
-        if (await IsKeyKnownAsync(token))
-            return true;
         try
         {
             return await FetchForAsync(token, came).WaitAsync(Patience, time);
@@ -57,23 +55,24 @@ internal sealed partial class IdentityProvider(JwtBearerOptions bearer, TimeProv
     /// <summary>Fetches until the token's key is known, or until a fetch has begun after the token came.</summary>
     private async Task<bool> FetchForAsync(JsonWebToken token, long came)
     {
-        Fetch fetch;
-        do
+        while (_known is var known && !await IsKeyKnownAsync(token, known))
         {
-            fetch = FetchSince(came);
+            if (FetchSince(came, known) is not { } fetch)
+                continue; // other keys came while these were looked at
             if (!await fetch.Succeeded)
                 return false;
+            if (fetch.Start >= came)
+                break;
         }
-        while (fetch.Start < came && !await IsKeyKnownAsync(token));
+
         return true;
     }
 
     /// <summary>
     /// Whether the token names a known key, or a known key has signed it. Known are the provider's keys and those of the settings.
     /// </summary>
-    private async Task<bool> IsKeyKnownAsync(JsonWebToken token)
+    private async Task<bool> IsKeyKnownAsync(JsonWebToken token, OpenIdConnectConfiguration known)
     {
-        var known = _known;
         if (token.Kid is { Length: > 0 } kid && known.SigningKeys.Any(key => key.KeyId == kid))
             return true;
         var signature = await new JsonWebTokenHandler().ValidateTokenAsync(token, new TokenValidationParameters
@@ -90,16 +89,21 @@ internal sealed partial class IdentityProvider(JwtBearerOptions bearer, TimeProv
     private void RefreshInTime()
     {
         if (_last is { } last && time.GetElapsedTime(last.Start) > bearer.AutomaticRefreshInterval)
-            _ = FetchSince(time.GetTimestamp());
+            _ = FetchSince(time.GetTimestamp(), _known);
     }
 
-    /// <summary>Returns a fetch that has begun since then, or one that is under way. Otherwise starts the next one.</summary>
-    private Fetch FetchSince(long came)
+    /// <summary>
+    /// Returns a fetch that has begun since then, or one that is under way. Otherwise starts the next one, unless one has ended meanwhile:
+    /// then <paramref name="known"/> are not the known keys any more, and it returns null.
+    /// </summary>
+    private Fetch? FetchSince(long came, OpenIdConnectConfiguration known)
     {
         lock (_gate)
         {
             if (_last is not null && (_last.Start >= came || !_last.Succeeded.IsCompleted))
                 return _last;
+            if (_known != known)
+                return null;
             var rest = _last is null ? TimeSpan.Zero : Rest - time.GetElapsedTime(_last.Start);
             if (rest < TimeSpan.Zero)
                 rest = TimeSpan.Zero;

@@ -20,6 +20,12 @@ internal static class Erasure
     /// <summary>Between two transactions, so that a running server writes most of the time.</summary>
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(10);
 
+    /// <summary>
+    /// How many seconds a transaction waits for its turn. A server under load leaves little time between two of its own, and to wait for it
+    /// is no queue but a look every 150 ms. Nobody waits for an erasure.
+    /// </summary>
+    private const int BusyTimeout = 60;
+
     /// <summary>How long the log's emptying waits for readers, and then pauses. A writer waits meanwhile.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(100);
 
@@ -34,6 +40,7 @@ internal static class Erasure
         connection.Open();
         if (connection.QuerySingle<long>("PRAGMA user_version") != Database.SchemaVersion)
             throw new StartException($"The database {address.Path} is another version's. Start this server on it first.");
+        connection.DefaultTimeout = BusyTimeout;
         connection.Execute("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA secure_delete = ON");
 
         var erased = 0;

@@ -27,6 +27,7 @@ internal sealed partial class WriteQueue(TimeProvider time, ILogger log)
     // Guarded by _gate. Without it, the writer's thread may read _batch, and anybody may read _fault.
     private List<Write> _waiting = [];
     private List<Write> _batch = [];
+    private bool _isCommitted; // the batch: whatever it took, its disk has answered
     private int _waitingCost;
     private TaskCompletionSource? _room;
     private bool _stopping;
@@ -89,7 +90,7 @@ internal sealed partial class WriteQueue(TimeProvider time, ILogger log)
                     break;
             }
 
-            _batch = TakeWaiting(next: _batch);
+            (_batch, _isCommitted) = (TakeWaiting(next: _batch), false);
             (room, _room) = (_room, null);
         }
 
@@ -126,9 +127,11 @@ internal sealed partial class WriteQueue(TimeProvider time, ILogger log)
         return waiting;
     }
 
-    /// <summary>Marks storage as working, after a commit that succeeded.</summary>
+    /// <summary>Marks storage as working, after a commit of the batch. Called before its writes are answered.</summary>
     public void Succeed()
     {
+        lock (_gate)
+            _isCommitted = true;
         if (Fault is null)
             return;
         Volatile.Write(ref _fault, null);
@@ -142,9 +145,9 @@ internal sealed partial class WriteQueue(TimeProvider time, ILogger log)
         List<Write> stuck;
         lock (_gate)
         {
-            if (!_batch.Concat(_waiting).Any(write => time.GetElapsedTime(write.Since) >= Patience))
+            stuck = _isCommitted ? [] : [.. _batch];
+            if (!stuck.Concat(_waiting).Any(write => time.GetElapsedTime(write.Since) >= Patience))
                 return [];
-            stuck = [.. _batch];
         }
 
         return [.. stuck, .. Fail("the disk does not answer in time.")];

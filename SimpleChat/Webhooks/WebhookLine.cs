@@ -121,15 +121,17 @@ internal sealed partial class WebhookLine(
                 return;
             pace.Begin();
             var answer = await caller.CallAsync(Webhook, message, _stop.Token);
-            Note(message, answer);
+            if (answer.Failure is null)
+                pace.Reset();
+            else
+                pace.Failed(answer.RetryAfter);
+            Note(message, answer); // from here on a PUT shortens the pause
             if (answer.Failure is null)
             {
-                pace.Reset();
                 await WrittenAsync(() => AckAsync(message.Id));
                 return;
             }
 
-            pace.Failed(answer.RetryAfter);
             if (answer.IsGone)
             {
                 Log.Gone(log, Webhook.User);

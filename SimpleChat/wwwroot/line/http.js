@@ -3,6 +3,8 @@
 import { Identity } from "./identity.js";
 import { wire } from "./wire.js";
 
+const ANSWER_WITHIN = 30; // seconds, beyond those that the server was asked to wait: some networks swallow an answer without a word
+
 /** An address of this server's. Relative to the page, so that a proxy may have put a path before all of it. */
 export const here = path => new URL(`.${path}`, document.baseURI);
 
@@ -17,7 +19,9 @@ export async function request(identity, method, path, { parameters, body, signal
   wire.record({ direction: "out", kind: "http", text: `${method} ${Identity.shown(url)}${text ? `\n${text}` : ""}` });
   try {
     const headers = { ...identity.headers, ...(text ? { "Content-Type": "application/json" } : {}) };
-    const response = await fetch(here(url), { method, headers, body: text, signal, cache: "no-store" });
+    const deadline = AbortSignal.timeout(1_000 * (ANSWER_WITHIN + (parameters?.wait ?? 0)));
+    const ended = signal ? AbortSignal.any([signal, deadline]) : deadline;
+    const response = await fetch(here(url), { method, headers, body: text, signal: ended, cache: "no-store" });
     const answer = await response.text();
     const took = Math.round(performance.now() - started);
     const head = `${response.status} for ${method} ${path} after ${took} ms`;

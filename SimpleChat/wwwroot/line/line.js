@@ -1,7 +1,8 @@
 // The line to the server: a WebSocket, and while none can be had the inbox by long polling. It never gives up.
 //
-// Events: "connected", "messages" (detail: what a poll brought), "state" (see the fields), "failed" (a handshake that came to nothing),
-// "signed-out" (the identity is no longer taken). Frames are too many for events: they are handed over.
+// Events: "connected", "messages" (detail: what polls brought; they acknowledge it themselves), "state" (see the fields),
+// "another-database" (nothing that is known holds), "signed-out" (the identity is no longer taken). Frames are too many for events: they
+// are handed over.
 
 import { pauseAfter } from "./backoff.js";
 import { here } from "./http.js";
@@ -16,13 +17,16 @@ const STEADY_AFTER = 5_000; // a connection that lasted so long starts the count
 const SOON = 3; // failures; a page that nobody looks at then waits
 const HIDDEN_EVERY = 60_000;
 
+/** In place of the newest message, where there is none yet. */
+export const BEGINNING = { id: 0 };
+
 /** Where to resume after a message: its id, and its sentAt as a proof that the server's database is the one that it is from. */
-export const positionOf = message => message ? `${message.id}@${message.sentAt}` : null;
+export const positionOf = message => message.sentAt ? `${message.id}@${message.sentAt}` : String(message.id);
 
 export class Line extends EventTarget {
   isOpen = false; // the WebSocket is up, and "connected" came
   maxMessageBytes = null; // the server's; null until it has said so
-  newest = null; // the message with the highest id that this page has without a gap; the line resumes after it
+  newest = null; // the message with the highest id that this page has without a gap; the line resumes after it. null: not known yet
   retryAt = null; // when a WebSocket is tried again; a time of performance.now()
 
   #identity;
@@ -41,9 +45,11 @@ export class Line extends EventTarget {
     super();
     this.#identity = identity;
     this.#received = received;
-    this.#polling = new Polling(identity);
-    this.#polling.addEventListener("messages", event => this.dispatchEvent(new CustomEvent("messages", { detail: event.detail })));
-    this.#polling.addEventListener("signed-out", () => this.dispatchEvent(new Event("signed-out")));
+    this.#polling = new Polling(identity, () => this.newest && positionOf(this.newest));
+    this.#polling.addEventListener("messages", ({ detail }) => this.dispatchEvent(new CustomEvent("messages", { detail })));
+    this.#polling.addEventListener("caught-up", ({ detail }) => this.#passed(detail));
+    for (const name of ["another-database", "signed-out"])
+      this.#polling.addEventListener(name, () => this.dispatchEvent(new Event(name)));
     this.#polling.addEventListener("answer", () => this.#answered());
     addEventListener("online", () => this.retryNow());
     addEventListener("offline", () => this.#ask());
@@ -72,8 +78,6 @@ export class Line extends EventTarget {
       if (this.#isStopped)
         return;
       this.#wasTried = true;
-      if (lasted === 0)
-        this.dispatchEvent(new Event("failed"));
       failures = lasted >= STEADY_AFTER ? 0 : failures + 1;
       this.#polling.start();
       await this.#sleep(document.hidden && failures > SOON ? HIDDEN_EVERY : pauseAfter(failures));
@@ -109,7 +113,7 @@ export class Line extends EventTarget {
   /** One WebSocket from handshake to end. Resolves to how long it was open, in milliseconds; 0 if it never was. */
   #openSocket() {
     return new Promise(done => {
-      const path = this.#identity.openUrl("/chat", { after: positionOf(this.newest) });
+      const path = this.#identity.openUrl("/chat", { after: this.newest && positionOf(this.newest) });
       const address = here(path);
       address.protocol = address.protocol.replace("http", "ws");
       const head = `GET ${Identity.shown(path)}\nUpgrade: websocket\nSec-WebSocket-Protocol: chat.ack`;
@@ -155,11 +159,17 @@ export class Line extends EventTarget {
           this.#opened(frame);
         } else {
           this.#received(frame);
-          if (frame.type === "message" && frame.id > (this.newest?.id ?? 0))
-            this.newest = frame;
+          if (frame.type === "message")
+            this.#passed(frame);
         }
       });
     });
+  }
+
+  /** This page has this message, and all before it. */
+  #passed(message) {
+    if (message.id > (this.newest?.id ?? 0))
+      this.newest = message;
   }
 
   #wasAnswered = false;

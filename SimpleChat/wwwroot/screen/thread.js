@@ -51,8 +51,8 @@ export class Thread {
     this.#conversation = conversation;
     conversation.isOpen = true;
     const isPlaceAtHand = !conversation.place || conversation.get(conversation.place.id);
-    if (!isPlaceAtHand || this.#parts.conversations.firstUnread(conversation) === undefined)
-      conversation.letGo(); // where one reads on is not at hand any more
+    if (conversation.lacksReceipts || !isPlaceAtHand || this.#parts.conversations.firstUnread(conversation) === undefined)
+      conversation.letGo(); // what is at hand may not hold any more, or where one reads on is not there
   }
 
   close() {

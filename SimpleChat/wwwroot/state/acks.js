@@ -7,7 +7,8 @@ const WITHIN = 20; // milliseconds: acks are gathered for so long
 const MISSED = 50; // messages in that time: nobody writes so fast, the server sends what was missed
 const LATEST = 1_000; // milliseconds: then what was missed is acknowledged, whether there is more of it or not
 const IN_A_FRAME = 1_024; // the contract's
-const AGAIN_AFTER = 3_000; // milliseconds
+const AFTER_MISSED = 1_000; // milliseconds, like the one below
+const AGAIN_AFTER = 3_000;
 
 export class Acks {
   #identity;
@@ -34,6 +35,17 @@ export class Acks {
     this.#ids.add(id);
     if (this.#timer === null)
       this.#gather(0);
+  }
+
+  /** The database is another one: what is to be acknowledged is not there. */
+  clear() {
+    this.#ids.clear();
+  }
+
+  /** More comes of what was missed: a sweep that is due waits for the end of it. */
+  putOff() {
+    if (this.#sweep !== null)
+      this.sweep(AFTER_MISSED);
   }
 
   /** The server lets who has missed a lot wait for what it costs, and acks cost more than messages: so those have their turn first. */

@@ -2,8 +2,7 @@
 
 import { isOfComparison } from "../compare/comparison.js";
 import { pauseAfter } from "../line/backoff.js";
-import { request } from "../line/http.js";
-import { Line, positionOf } from "../line/line.js";
+import { BEGINNING, Line } from "../line/line.js";
 import { wire } from "../line/wire.js";
 import { Acks } from "./acks.js";
 import { Conversations } from "./conversations.js";
@@ -25,7 +24,6 @@ export class Chat extends EventTarget {
   #heard;
   #asked = null; // the last request for the list
   #wasConnected = false;
-  #wasPolling = false;
 
   /**
    * @param changed Called when there is something new to be shown.
@@ -56,9 +54,9 @@ export class Chat extends EventTarget {
       lastIn: other => this.conversations.get(other)?.last?.id ?? 0,
     });
     line.addEventListener("connected", () => this.#connected());
-    line.addEventListener("messages", event => event.detail.forEach(message => this.#arrived(message)));
+    line.addEventListener("messages", event => event.detail.forEach(message => this.#take(message)));
     line.addEventListener("state", () => this.#stateChanged());
-    line.addEventListener("failed", () => line.isPolling && void this.#checkDatabase());
+    line.addEventListener("another-database", () => void this.#startOver());
   }
 
   send(text) {
@@ -96,9 +94,6 @@ export class Chat extends EventTarget {
   #stateChanged() {
     if (!this.line.isOpen)
       this.outbox.interruptedAll();
-    if (this.line.isPolling && !this.#wasPolling)
-      void this.#checkDatabase();
-    this.#wasPolling = this.line.isPolling;
     if (this.line.isPolling) {
       void this.#receipts();
       this.sender.flush();
@@ -109,8 +104,8 @@ export class Chat extends EventTarget {
   async #list(failures = 0) {
     const asked = this.#asked = {};
     try {
-      const newest = await this.history.list(() => asked === this.#asked);
-      if ((newest?.id ?? 0) > (this.line.newest?.id ?? 0))
+      const newest = await this.history.list(() => asked === this.#asked) ?? BEGINNING;
+      if (this.line.newest === null || newest.id > this.line.newest.id)
         this.line.newest = newest;
       this.dispatchEvent(new Event("listed"));
     } catch {
@@ -140,10 +135,15 @@ export class Chat extends EventTarget {
   }
 
   #arrived(message) {
-    const isCompared = isOfComparison(message);
-    if (message.to === this.user && !(isCompared && this.isComparing))
+    if (message.to !== this.user)
+      this.acks.putOff(); // the receipts of one's own are looked for after the last of them
+    else if (!(isOfComparison(message) && this.isComparing))
       this.acks.add(message.id);
-    if (!isCompared)
+    this.#take(message);
+  }
+
+  #take(message) {
+    if (!isOfComparison(message))
       this.#keep(message);
   }
 
@@ -175,25 +175,17 @@ export class Chat extends EventTarget {
     }
   }
 
-  /**
-   * HTTP works and the WebSocket does not. A browser does not say with which status a handshake was refused, so history is asked for
-   * the same position: where the database is another one, or was put back to an earlier day, the answer is 409, and nothing shown holds.
-   */
-  async #checkDatabase() {
-    try {
-      const parameters = { after: positionOf(this.line.newest) ?? 0, limit: 1 };
-      const answer = await request(this.identity, "GET", "/messages", { parameters });
-      if (answer.status !== 409)
-        return;
-    } catch {
-      return; // the line goes on trying; so does this
-    }
-
+  /** The database is another one, or was put back to an earlier day: nothing holds. As at the start, the inbox comes first. */
+  async #startOver() {
+    this.acks.clear();
     this.conversations.clear();
+    this.outbox.all.forEach(entry => this.conversations.with(entry.to));
     this.reading.forget();
+    wire.journeys.clear();
     this.history.isListed = false;
     this.line.newest = null;
     this.dispatchEvent(new Event("started-over"));
+    await this.acks.empty();
     await this.#list();
     this.line.retryNow();
   }

@@ -11,6 +11,8 @@ export class Conversation {
   hasOlder = true; // whether the server may have some before the stretch
   isLoaded = false; // whether the stretch came from the server's history
   isLoading = false;
+  hasNewer = false; // whether the server has some after the stretch, though none may be known here
+  lacksReceipts = false; // some may have come while there was no line
   restUntil = 0; // a page that did not come is not asked for again before; a time of performance.now()
   unread = 0;
   isCounted = true; // false: unread is at least so many
@@ -23,7 +25,7 @@ export class Conversation {
 
   /** Whether the stretch goes on to the newest message. */
   get reachesEnd() {
-    return this.messages.length === 0 || this.messages.at(-1).id >= this.last.id;
+    return !this.hasNewer && (this.messages.length === 0 || this.messages.at(-1).id >= this.last.id);
   }
 
   get(id) {
@@ -54,9 +56,9 @@ export class Conversation {
     if (isNewest)
       this.last = message;
     const [first, end] = [this.messages[0], this.messages.at(-1)];
-    if (isNewest ? reachedEnd : first && message.id < end.id && (message.id > first.id || !this.hasOlder || !this.isLoaded))
+    if (isNewest ? reachedEnd : first && message.id <= end.id && (message.id >= first.id || !this.hasOlder || !this.isLoaded))
       this.#insert(message);
-    if (!this.isOpen && this.messages.length > 2 * ELSEWHERE)
+    if (!this.isOpen && !this.isLoading && this.messages.length > 2 * ELSEWHERE) // what is on its way joins the ends that were there
       this.#dropOldest(ELSEWHERE);
     return isNewest;
   }
@@ -67,6 +69,7 @@ export class Conversation {
     const cameMeanwhile = isEnd && this.reachesEnd ? this.messages.filter(message => message.id > newest) : [];
     this.messages = [...page, ...cameMeanwhile];
     this.hasOlder = hasOlder;
+    this.hasNewer = !isEnd;
     this.isLoaded = true;
     if (newest > (this.last?.id ?? 0))
       this.last = page.at(-1);
@@ -80,6 +83,7 @@ export class Conversation {
   /** @param isEnd The server has no more; lastBefore: the newest message known when it was asked. */
   addNewer(page, isEnd, lastBefore) {
     page.forEach(message => this.#insert(message));
+    this.hasNewer = !isEnd;
     const end = this.messages.at(-1);
     if (end && (end.id > this.last.id || isEnd && this.last === lastBefore))
       this.last = end; // the one that was the last is not there any more
@@ -102,7 +106,7 @@ export class Conversation {
   /** Lets go of one end, the one that is far from the screen; in larger pieces, so that it costs little. */
   trim(keepsNewest) {
     const { length } = this.messages;
-    if (length <= 1.5 * FEWEST)
+    if (this.isLoading || length <= 1.5 * FEWEST)
       return;
     const characters = this.messages.reduce((sum, message) => sum + message.text.length, 0);
     const kept = Math.min(AT_HAND, Math.max(FEWEST, Math.floor(CHARACTERS * length / characters)));
@@ -123,7 +127,7 @@ export class Conversation {
   letGo() {
     this.messages = this.last ? [this.last] : [];
     this.hasOlder = true;
-    this.isLoaded = false;
+    this.hasNewer = this.lacksReceipts = this.isLoaded = false;
   }
 
   /** The first incoming message above the mark; null if there is none, undefined if the stretch does not go back so far. */

@@ -75,7 +75,7 @@ export class Conversations extends EventTarget {
     this.#reading.begin(conversation.other, message.id);
     if (message.id <= this.#reading.upTo(conversation.other))
       return isNewest;
-    if (isNewest)
+    if (isNewest && conversation.isCounted)
       this.#setUnread(conversation, conversation.unread + 1);
     else
       this.#recount(conversation); // perhaps it was counted before
@@ -141,7 +141,9 @@ export class Conversations extends EventTarget {
   /** After an absence: what is not on the screen is asked for when it is opened. */
   letGo() {
     for (const conversation of this.#order) {
-      if (!conversation.isOpen)
+      if (conversation.isOpen)
+        conversation.lacksReceipts = true;
+      else
         conversation.letGo();
     }
   }
@@ -166,6 +168,8 @@ export class Conversations extends EventTarget {
   }
 
   #setUnread(conversation, unread) {
+    if (this.get(conversation.other) !== conversation)
+      return; // it is of the database before
     this.unreadInAll += unread - conversation.unread;
     conversation.unread = unread;
     conversation.isCounted ||= unread === 0;

@@ -105,15 +105,15 @@ export class History {
     if (conversation.isLoading)
       throw new Error("what will be at hand is not known yet");
     const mine = conversation.messages.filter(message => !this.#conversations.isIncoming(message) && !message.delivered);
-    if (mine.length === 0)
-      return;
-    const newest = mine.at(-1).id;
-    for (let after = mine[0].id - 1, hasMore = true; hasMore && after < newest;) {
+    const newest = mine.at(-1)?.id;
+    for (let after = mine[0]?.id - 1, hasMore = mine.length > 0; hasMore && after < newest;) {
       const page = await this.#messages(conversation, { after, limit: LONGEST_PAGE });
       page.messages.filter(message => message.delivered && !this.#conversations.isIncoming(message)).forEach(delivered);
       hasMore = page.hasMore;
       after = page.messages.at(-1)?.id ?? newest;
     }
+
+    conversation.lacksReceipts = false;
   }
 
   async #load(conversation, load) {

@@ -17,7 +17,7 @@ export class Reading extends EventTarget {
     this.#floor = numberOrNull(storage.get("floor"));
     for (const [other, value] of storage.rows("read"))
       this.#marks.set(other, Number(value) || 0);
-    storage.watch("read", (other, value) => value !== null && this.#heard(other, Number(value) || 0));
+    storage.watch("read", (other, value) => value === null ? this.#forgetOne(other) : this.#heard(other, Number(value) || 0));
     addEventListener("pagehide", () => this.#save());
     document.addEventListener("visibilitychange", () => document.hidden && this.#save());
   }
@@ -55,6 +55,12 @@ export class Reading extends EventTarget {
     this.#marks.clear();
     this.#unsaved.clear();
     this.#floor = null;
+  }
+
+  /** Another tab has found that the database is another one. */
+  #forgetOne(other) {
+    this.#marks.delete(other);
+    this.#unsaved.delete(other);
   }
 
   #heard(other, id) {
