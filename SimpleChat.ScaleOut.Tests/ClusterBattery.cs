@@ -145,8 +145,9 @@ public sealed class ClusterBattery(ITestOutputHelper output)
 
         var verdict = Checker.Check([.. users.Select(user => user.Record)], stored);
         output.WriteLine($"{verdict}\nannouncements to node0: {cluster.ToRedis(0)}; to node1: {cluster.ToRedis(1)}");
-        // A node that has fallen behind may offer what was acknowledged elsewhere less than a second ago: the contract says so.
-        Assert.Empty(verdict.Findings.Where(finding => finding.Wrong != Wrong.PushedAfterDelivered).Take(20));
+        // A node that has fallen behind may offer what was acknowledged elsewhere less than a second ago: the contract says so. And while
+        // storage has not answered a node for a second, it reads on, and perhaps what one of its connections has sent.
+        Assert.Empty(verdict.Findings.Where(finding => finding.Wrong is not (Wrong.PushedAfterDelivered or Wrong.Echoed)).Take(20));
         Assert.True(verdict.Confirmed > rounds * 20, "Hardly anything was confirmed: there was no load.");
 
         (string Name, Func<int, Task> Do)[] ServiceFaults() =>

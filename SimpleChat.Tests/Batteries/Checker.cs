@@ -12,6 +12,9 @@ internal enum Wrong
     /// <summary>Came out or is stored, and nobody sent it.</summary>
     Phantom,
 
+    /// <summary>Came back over the connection that had sent it, before it was answered there.</summary>
+    Echoed,
+
     /// <summary>Came out and is not stored: it was pushed before it was written, or lost since.</summary>
     Unstored,
 
@@ -91,11 +94,13 @@ internal sealed class Checker(IReadOnlyCollection<Record> records, StoredState s
 
         foreach (var record in records)
         {
+            var answered = new HashSet<string>();
             foreach (var entry in record.Entries)
             {
                 switch (entry.Did)
                 {
                     case Did.WasConfirmed:
+                        answered.Add(entry.Name);
                         Identify(entry.Id, record.User, _texts[(record.User, entry.Name)]);
                         if (!confirmed.TryAdd(entry.Id, entry.SentAt) && confirmed[entry.Id] != entry.SentAt)
                             Report(Wrong.TimeFell, $"{entry.Id} was confirmed with two times");
@@ -103,8 +108,12 @@ internal sealed class Checker(IReadOnlyCollection<Record> records, StoredState s
                     case Did.Received:
                         Identify(entry.Id, entry.Other, entry.Text);
                         // What the user sent over an earlier connection comes too, if it was stored later than this one was opened.
-                        if (!_sent.TryGetValue((entry.Other, entry.Text), out var sent)
-                            || (sent.To != record.User && (entry.Other != record.User || sent.Line >= entry.Line)))
+                        if (!_sent.TryGetValue((entry.Other, entry.Text), out var sent))
+                            Report(Wrong.Phantom, $"{record.User} received {entry.Id} from {entry.Other}, who did not send it");
+                        else if (sent.To != record.User && entry.Other == record.User && sent.Line >= entry.Line)
+                            Report(answered.Contains(sent.Name) ? Wrong.Phantom : Wrong.Echoed,
+                                $"{record.User} received {entry.Id} over the connection that had sent it");
+                        else if (sent.To != record.User && entry.Other != record.User)
                             Report(Wrong.Phantom, $"{record.User} received {entry.Id} from {entry.Other}: nobody sent it to {record.User}");
                         if (!cameOut.TryAdd(entry.Id, entry.SentAt) && cameOut[entry.Id] != entry.SentAt)
                             Report(Wrong.TimeFell, $"{entry.Id} came out with two times");

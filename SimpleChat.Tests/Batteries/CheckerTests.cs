@@ -30,6 +30,13 @@ public sealed class CheckerTests
     }
 
     [Fact]
+    public void A_message_that_comes_back_over_its_own_connection_is_an_echo_until_it_is_answered_and_a_phantom_from_then_on()
+    {
+        AssertFinds(Wrong.Echoed, story => story.Alice.Received(5, "alice", "text 5", 5), butNot: Wrong.Phantom);
+        AssertFinds(Wrong.Phantom, story => story.Alice.Received(4, "alice", "text 4", 4), butNot: Wrong.Echoed);
+    }
+
+    [Fact]
     public void A_message_that_came_out_and_is_not_stored_was_pushed_too_early_although_nobody_had_confirmed_it() =>
         AssertFinds(Wrong.Unstored, story => story.Unstore(5), butNot: Wrong.LostAtTheEnd);
 
