@@ -103,7 +103,8 @@ export class UserStorage {
   }
 
   remove(row) {
-    local.remove(this.#start + row);
+    if (!this.#isClosed)
+      local.remove(this.#start + row);
   }
 
   /** The names and values of one kind of rows. */
@@ -121,9 +122,13 @@ export class UserStorage {
     });
   }
 
-  /** Removes all rows; from now on none is kept: the user has signed out. */
+  /** From now on this tab changes no row: what is there belongs to the other tabs, and to the next sign-in. */
   close() {
     this.#isClosed = true;
+  }
+
+  /** Removes all rows. Only the tab in which the user signs out does: in another one, told late, they may be those of a new sign-in. */
+  clear() {
     local.keys(this.#start).forEach(key => local.remove(key));
   }
 }
