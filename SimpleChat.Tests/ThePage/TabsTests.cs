@@ -82,6 +82,25 @@ public sealed class TabsTests(PageFixture fixture) : IAsyncLifetime
         Assert.Contains("a new draft", kept, StringComparison.Ordinal);
     }
 
+    [BrowserFact]
+    public async Task A_draft_is_neither_lost_nor_brought_back_by_a_tab_in_which_nobody_touched_it()
+    {
+        var context = await fixture.ContextAsync();
+        var looking = await fixture.OpenAsync(context, _alice, _bob);
+        var page = await fixture.OpenAsync(context, _alice, _bob);
+        await page.Locator("#text").FillAsync("a draft");
+        await page.GotoAsync(Browser.Address(fixture.Url, _alice));
+        await looking.ReloadAsync(); // which leaves the conversation, with an empty draft
+        await Expect(looking.Locator("#text")).ToHaveValueAsync("a draft");
+
+        await page.GotoAsync(Browser.Address(fixture.Url, _alice, _bob));
+        await page.Locator("#text").PressAsync("Enter");
+        await Expect(page.Locator(".message .stored")).ToBeVisibleAsync();
+        await looking.ReloadAsync(); // and now with one that was sent
+        await Expect(looking.Locator(".message .body")).ToHaveTextAsync("a draft");
+        await Expect(looking.Locator("#text")).ToHaveValueAsync("");
+    }
+
     private async Task<IPage> OpenAsync(IBrowserContext context, Func<Line> line)
     {
         var page = await context.NewPageAsync();
