@@ -101,6 +101,30 @@ public sealed class TabsTests(PageFixture fixture) : IAsyncLifetime
         await Expect(looking.Locator("#text")).ToHaveValueAsync("");
     }
 
+    [BrowserFact]
+    public async Task What_a_tab_had_no_time_to_send_another_sends_once_and_in_order()
+    {
+        var context = await fixture.ContextAsync();
+        var other = await context.NewPageAsync();
+        await other.Clock.InstallAsync(); // its patience is passed over
+        await other.GotoAsync(Browser.Address(fixture.Url, _alice, _bob));
+        await Expect(other.Locator("#status")).ToHaveTextAsync("Connected by WebSocket.");
+        var page = await OpenAsync(context, () => Line.Cut);
+        string[] typed = ["one", "two", "three"];
+        foreach (var text in typed)
+        {
+            await page.Locator("#text").FillAsync(text);
+            await page.Locator("#text").PressAsync("Enter");
+        }
+
+        await Expect(other.Locator(".message.waiting .body")).ToHaveTextAsync(typed);
+        await page.CloseAsync();
+        await other.Clock.FastForwardAsync(5_000);
+        await Expect(other.Locator(".message .stored")).ToHaveCountAsync(3);
+        var history = await fixture.User(_alice).GetAsync($"/messages?with={_bob}");
+        Assert.Equal(typed, history.Messages.Select(message => message.Body));
+    }
+
     private async Task<IPage> OpenAsync(IBrowserContext context, Func<Line> line)
     {
         var page = await context.NewPageAsync();
