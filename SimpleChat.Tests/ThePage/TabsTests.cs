@@ -125,6 +125,30 @@ public sealed class TabsTests(PageFixture fixture) : IAsyncLifetime
         Assert.Equal(typed, history.Messages.Select(message => message.Body));
     }
 
+    [BrowserFact]
+    public async Task Notifications_that_are_asked_for_or_turned_off_in_one_tab_are_so_in_all()
+    {
+        var context = await fixture.ContextAsync();
+        await context.AddInitScriptAsync(
+            """
+            window.Notification = class {
+              static permission = "granted";
+              static requestPermission() { return Promise.resolve("granted"); }
+            };
+            """);
+        var other = await fixture.OpenAsync(context, _alice);
+        var page = await fixture.OpenAsync(context, _alice);
+        foreach (var isOn in (string[])["true", "false"])
+        {
+            await page.Locator("#notify").ClickAsync();
+            await Expect(other.Locator("#notify")).ToHaveAttributeAsync("aria-pressed", isOn);
+        }
+
+        await page.Locator("#notify").ClickAsync();
+        await page.Locator("#sign-out").ClickAsync();
+        await Expect(other.Locator("#name")).ToBeVisibleAsync(); // it has no button any more, and throws nothing
+    }
+
     private async Task<IPage> OpenAsync(IBrowserContext context, Func<Line> line)
     {
         var page = await context.NewPageAsync();

@@ -113,12 +113,12 @@ export class UserStorage {
     return local.keys(start).map(key => [key.slice(start.length), local.get(key)]);
   }
 
-  /** Calls back with the name and the new value (null: removed) when another tab has changed a row of this kind. */
+  /** Calls back with the name and the new value (null: removed) when another tab has changed a row of this kind; "" for kind itself. */
   watch(kind, changed) {
-    const start = `${PREFIX}${this.#start}${kind}/`;
+    const row = `${PREFIX}${this.#start}${kind}`;
     addEventListener("storage", event => {
-      if (event.key?.startsWith(start))
-        changed(event.key.slice(start.length), event.newValue);
+      if (!this.#isClosed && (event.key === row || event.key?.startsWith(`${row}/`)))
+        changed(event.key.slice(row.length + 1), event.newValue);
     });
   }
 
