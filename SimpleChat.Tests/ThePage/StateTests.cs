@@ -161,6 +161,31 @@ public sealed class StateTests(PageFixture fixture) : IAsyncLifetime
     }
 
     [BrowserFact]
+    public async Task A_page_of_the_list_that_did_not_come_is_asked_for_again()
+    {
+        foreach (var name in (string[])[_bob, _carol, PageFixture.Name("dan")])
+            await fixture.User(_alice).SendAsync(name, "hello");
+        var page = await (await fixture.ContextAsync()).NewPageAsync();
+        await page.Clock.InstallAsync(); // its pause is passed over
+        var asked = 0;
+        await page.RouteAsync("**/conversations?**", route => Interlocked.Increment(ref asked) switch
+        {
+            1 => route.ContinueAsync(new() { Url = route.Request.Url.Replace("limit=200", "limit=2", StringComparison.Ordinal) }),
+            2 => route.AbortAsync(),
+            _ => route.ContinueAsync(),
+        });
+        await page.GotoAsync(Browser.Address(fixture.Url, _alice));
+        await Expect(page.Locator(".conversation")).ToHaveCountAsync(2);
+        await Deadline.UntilAsync(() => Task.FromResult(Volatile.Read(ref asked) == 2), "the next page is asked for");
+        await Deadline.UntilAsync(async () =>
+        {
+            await page.Clock.FastForwardAsync(3_000);
+            return await page.Locator(".conversation").CountAsync() == 3;
+        }, "the next page");
+        await Expect(page.Locator("#older-conversations")).ToBeHiddenAsync();
+    }
+
+    [BrowserFact]
     public async Task An_Enter_that_ends_a_composition_sends_nothing()
     {
         var page = await fixture.OpenAsync(_alice, _bob);

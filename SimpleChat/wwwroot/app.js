@@ -50,7 +50,7 @@ class App {
     watchStorage();
     const { line } = this.chat;
     line.addEventListener("state", () => this.#isOver || showStatus(line));
-    line.addEventListener("signed-out", () => this.#leave("Your token is no longer taken. Sign in again."));
+    line.addEventListener("signed-out", () => this.#refused());
     addEventListener("popstate", () => this.#route());
     addEventListener("pageshow", event => event.persisted && line.retryNow());
     document.addEventListener("visibilitychange", () => {
@@ -167,6 +167,13 @@ class App {
       return;
     this.elsewhere.tell();
     this.#leave();
+    this.chat.storage.clear();
+  }
+
+  /** The token is no longer taken: what waits, drafts and what was read stay for the next sign-in. */
+  #refused() {
+    this.composer.keep();
+    this.#leave("Your token is no longer taken. Sign in again.");
   }
 
   #leave(why) {
@@ -174,9 +181,9 @@ class App {
       return;
     this.#isOver = true;
     this.#timers.forEach(clearInterval);
+    this.chat.stop(); // first: the composer's last draft is not kept
     this.composer.open(null);
     this.drawer.close();
-    this.chat.stop();
     this.comparison.stop();
     leave(this.chat.user, why);
   }

@@ -10,6 +10,7 @@ export class Composer {
   #storage;
   #other = null;
   #timer = null;
+  #isTouched = false; // since it was opened or kept: only then is its row this tab's to change
 
   /** @param actions {send(text), leave()}: leave is Escape */
   constructor(storage, actions) {
@@ -30,6 +31,7 @@ export class Composer {
     });
     $("text").addEventListener("input", () => {
       say($("composer-problem"), "");
+      this.#isTouched = true;
       this.#timer ??= setTimeout(() => this.keep(), KEEP_WITHIN);
     });
     addEventListener("pagehide", () => this.keep());
@@ -47,15 +49,18 @@ export class Composer {
   edit(text) {
     const draft = $("text").value;
     $("text").value = draft ? `${text}\n${draft}` : text;
+    this.#isTouched = true;
     this.keep();
     $("text").focus();
   }
 
+  /** Keeps what was typed here. A draft that nobody touched here is not: another tab may have written it since, or sent it. */
   keep() {
     clearTimeout(this.#timer);
     this.#timer = null;
-    if (this.#other === null)
+    if (this.#other === null || !this.#isTouched)
       return;
+    this.#isTouched = false;
     const [row, text] = [`draft/${this.#other}`, $("text").value];
     if (text)
       this.#storage.set(row, text);
@@ -71,6 +76,7 @@ export class Composer {
     }
 
     $("text").value = "";
+    this.#isTouched = true;
     this.keep();
     if (text.trim())
       actions.send(text);

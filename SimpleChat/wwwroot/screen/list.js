@@ -3,6 +3,7 @@
 import { $, arrange, avatar, countOf, element, say, timeOrDay } from "./dom.js";
 
 const AT_ONCE = 50; // rows
+const AGAIN_AFTER = 3_000; // milliseconds
 const SAID = 200; // characters of a message: more is never seen
 
 export class List {
@@ -10,6 +11,7 @@ export class List {
   #rows = new Map(); // name → row
   #wanted = AT_ONCE;
   #open = null; // the name of the conversation on the screen
+  #isAsking = false; // for the next page
 
   /** @param parts {user, conversations, outbox, history, changed(), choose(name)} */
   constructor(parts) {
@@ -49,9 +51,23 @@ export class List {
 
   #more() {
     this.#wanted += AT_ONCE;
-    if (this.#parts.conversations.all.length < this.#wanted && this.#parts.history.hasMoreConversations)
-      void this.#parts.history.listMore().catch(() => {});
+    if (!this.#isAsking)
+      void this.#ask();
     this.#parts.changed();
+  }
+
+  /** Asks for the next page, if it is wanted, until it comes. */
+  async #ask() {
+    const { conversations, history } = this.#parts;
+    this.#isAsking = conversations.all.length < this.#wanted && history.hasMoreConversations;
+    if (!this.#isAsking)
+      return;
+    try {
+      await history.listMore();
+      this.#isAsking = false;
+    } catch {
+      setTimeout(() => void this.#ask(), AGAIN_AFTER);
+    }
   }
 
   #row(other) {

@@ -28,6 +28,7 @@ export class Notifications {
     this.#open = open;
     $("notify").hidden = !("Notification" in window);
     $("notify").addEventListener("click", () => void this.#toggle());
+    storage.watch("notify", () => this.#show()); // it is turned on and off for all tabs
     this.#show();
   }
 

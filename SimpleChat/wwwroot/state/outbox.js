@@ -1,18 +1,23 @@
 // What was typed and is not known to be stored. Each entry is a row of its own in the browser's storage: it survives a reload, and no tab
-// overwrites another's. It is sent until it is answered; its clientMessageId makes the repeats one message.
+// overwrites another's. It is sent until it is answered; its clientMessageId makes the repeats one message, whichever tab sends it.
+
+const HEARD_WITHIN = 5_000; // milliseconds: the tab in which it was typed has sent it by then, or cannot
 
 /** A random id; crypto.randomUUID is there in secure contexts only. */
 export const newClientMessageId = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), inHex).join("");
 const inHex = byte => byte.toString(16).padStart(2, "0");
 
-export class Outbox {
+/** Event "due": what another tab has typed may still be waiting. */
+export class Outbox extends EventTarget {
   #storage;
   #changed;
   #entries = new Map(); // clientMessageId → {clientMessageId, to, text, typedAt, failure?, after?}, in the order typed
   #underWay = new Set();
+  #timer = null; // runs while something was heard
 
   /** @param changed Called with the conversation's name when an entry comes, goes or fails. */
   constructor(storage, changed) {
+    super();
     this.#storage = storage;
     this.#changed = changed;
     const rows = storage.rows("outbox").map(([, value]) => parse(value)).filter(entry => entry);
@@ -100,11 +105,20 @@ export class Outbox {
     const entry = value === null ? this.#entries.get(clientMessageId) : parse(value);
     if (!entry)
       return;
-    if (value !== null)
+    if (value !== null) {
       this.#entries.set(clientMessageId, entry);
-    else if (!this.#underWay.has(clientMessageId))
+      this.#timer ??= setTimeout(() => this.#waited(), HEARD_WITHIN);
+    } else if (!this.#underWay.has(clientMessageId)) {
       this.#entries.delete(clientMessageId);
+    }
+
     this.#changed(entry.to);
+  }
+
+  /** The other tab was closed, or has no line: let this one send it. */
+  #waited() {
+    this.#timer = null;
+    this.dispatchEvent(new Event("due"));
   }
 }
 

@@ -17,6 +17,7 @@ export class Sender {
     this.#line = line;
     this.#outbox = outbox;
     this.#actions = actions;
+    outbox.addEventListener("due", () => this.flush());
   }
 
   /** Sends what is due. Without a line it waits. */

@@ -103,7 +103,8 @@ export class UserStorage {
   }
 
   remove(row) {
-    local.remove(this.#start + row);
+    if (!this.#isClosed)
+      local.remove(this.#start + row);
   }
 
   /** The names and values of one kind of rows. */
@@ -112,18 +113,22 @@ export class UserStorage {
     return local.keys(start).map(key => [key.slice(start.length), local.get(key)]);
   }
 
-  /** Calls back with the name and the new value (null: removed) when another tab has changed a row of this kind. */
+  /** Calls back with the name and the new value (null: removed) when another tab has changed a row of this kind; "" for kind itself. */
   watch(kind, changed) {
-    const start = `${PREFIX}${this.#start}${kind}/`;
+    const row = `${PREFIX}${this.#start}${kind}`;
     addEventListener("storage", event => {
-      if (event.key?.startsWith(start))
-        changed(event.key.slice(start.length), event.newValue);
+      if (!this.#isClosed && (event.key === row || event.key?.startsWith(`${row}/`)))
+        changed(event.key.slice(row.length + 1), event.newValue);
     });
   }
 
-  /** Removes all rows; from now on none is kept: the user has signed out. */
+  /** From now on this tab changes no row: what is there belongs to the other tabs, and to the next sign-in. */
   close() {
     this.#isClosed = true;
+  }
+
+  /** Removes all rows. Only the tab in which the user signs out does: in another one, told late, they may be those of a new sign-in. */
+  clear() {
     local.keys(this.#start).forEach(key => local.remove(key));
   }
 }
