@@ -209,6 +209,7 @@ public sealed class LooksTests(PageFixture fixture) : IAsyncLifetime
             window.tasks = [];
             new PerformanceObserver(list => tasks.push(...list.getEntries().map(entry => entry.duration))).observe({ type: "longtask" });
             """);
+        await Expect(page.Locator("#older")).ToContainTextAsync("No message yet."); // history has come; all that follows is live
         foreach (var text in texts)
             await fixture.User(_bob).SendAsync(_alice, text);
         await Expect(page.Locator(".message .more")).ToHaveCountAsync(texts.Length);
