@@ -13,7 +13,7 @@ internal static class Deadline
         {
             return await fact.WaitAsync(Time);
         }
-        catch (TimeoutException)
+        catch (TimeoutException) when (!fact.IsFaulted) // otherwise something that it waited for says more
         {
             throw new TimeoutException($"Not within {Time.TotalSeconds} s: {what}.");
         }

@@ -17,6 +17,9 @@ internal sealed class CrashUser(string name, bool overHttp, IReadOnlyList<string
 {
     private const int AcksAtOnce = 16;
 
+    /// <summary>How often a client asks whether its line lives, and how long an answer may take: who only waits learns of no cut.</summary>
+    private static readonly TimeSpan Ping = TimeSpan.FromSeconds(5);
+
     private readonly List<(string Name, string To, string Text)> _unanswered = [];
     private readonly List<long> _received = [];
     private int _next;
@@ -60,7 +63,7 @@ internal sealed class CrashUser(string name, bool overHttp, IReadOnlyList<string
     {
         _received.Clear();
         Record.Connects();
-        await using var client = await ChatClient.ConnectAsync(url, name, "chat.ack");
+        await using var client = await ChatClient.ConnectAsync(url, name, "chat.ack", configure: PingNowAndThen);
         foreach (var message in _unanswered.ToArray())
             await SendAsync(client, message);
         while (!enough.IsCancellationRequested || _unanswered.Count > 0)
@@ -114,6 +117,9 @@ internal sealed class CrashUser(string name, bool overHttp, IReadOnlyList<string
             await TakeInboxAsync(http);
         }
     }
+
+    private static void PingNowAndThen(ClientWebSocketOptions options) =>
+        (options.KeepAliveInterval, options.KeepAliveTimeout) = (Ping, Ping);
 
     /// <returns>The last id of a page; 0 if there is nothing.</returns>
     private async Task<long> TakeInboxAsync(HttpUser http)
