@@ -157,7 +157,7 @@ internal static class ScaledOut
         if (!isApart)
             return With(engines, "", count, (postgres, redis) => ServerProcess.Node(run.NodeFolder, place, Of(postgres, redis)), use);
 
-        var inner = $"http://127.0.0.1:{LoopbackPort.Free()}";
+        var inner = LoopbackPort.FreeUrl();
         (string, string) secret = ("ScaleOut:Secret", "0123456789abcdef0123456789abcdef");
         ServerProcess? service = null;
         try

@@ -1,6 +1,4 @@
 using System.Diagnostics;
-using System.Net;
-using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 
@@ -15,13 +13,16 @@ public sealed partial class AppHostTests
     private static readonly string s_program = AppContext.BaseDirectory
         .Replace("SimpleChat.ScaleOut.Tests", "SimpleChat.AppHost", StringComparison.Ordinal) + "SimpleChat.AppHost.dll";
 
+    /// <summary>How many ports it takes, in a row.</summary>
+    private const int Ports = 9;
+
     private static string? Missing => Environment.GetEnvironmentVariable("CI") == "true" ? null
         : Engines.Missing ?? Balancer.Missing ?? (File.Exists(s_program) ? null : "Not built: dotnet build SimpleChat.AppHost");
 
     [Built]
     public async Task One_command_starts_all_of_it_shows_a_messages_way_over_both_nodes_and_leaves_nothing_behind()
     {
-        var port = FreePorts();
+        var port = LoopbackPort.Free(inARow: Ports);
         using var all = Process.Start(new ProcessStartInfo("dotnet", [s_program, "--port", $"{port}"]) { RedirectStandardOutput = true })!;
         try
         {
@@ -52,12 +53,12 @@ public sealed partial class AppHostTests
         }
 
         Assert.Equal(0, all.ExitCode);
-        await Deadline.UntilAsync(() => Task.FromResult(AreFree(port)), "the end of everything that has listened");
-        Assert.DoesNotContain(Directory.EnumerateFiles("/proc", "cmdline", new EnumerationOptions
+        await Deadline.UntilAsync(() => Task.FromResult(LoopbackPort.AreFree(port, Ports)), "the end of everything that has listened");
+        await Deadline.UntilAsync(() => Task.FromResult(!Directory.EnumerateFiles("/proc", "cmdline", new EnumerationOptions
         {
             RecurseSubdirectories = true,
             MaxRecursionDepth = 1,
-        }), file => IsOurs(file, port));
+        }).Any(file => IsOurs(file, port))), "the end of every process"); // which comes after the end of what it has open
     }
 
     [Built]
@@ -91,32 +92,11 @@ public sealed partial class AppHostTests
     {
         try
         {
-            return File.ReadAllText(commandLine).Contains($"{port + 5}", StringComparison.Ordinal);
+            return Regex.IsMatch(File.ReadAllText(commandLine), $@"\b{port + 5}\b");
         }
         catch (IOException)
         {
             return false; // it has ended
-        }
-    }
-
-    /// <summary>The first of nine ports in a row that nobody has, below those that the system gives out.</summary>
-    private static int FreePorts() => Enumerable.Range(0, 1000).Select(_ => Random.Shared.Next(10_000, 30_000)).First(AreFree);
-
-    private static bool AreFree(int port)
-    {
-        try
-        {
-            for (var i = 0; i < 9; i++)
-            {
-                using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-                socket.Bind(new IPEndPoint(IPAddress.Loopback, port + i));
-            }
-
-            return true;
-        }
-        catch (SocketException)
-        {
-            return false;
         }
     }
 

@@ -53,7 +53,7 @@ public sealed class BalancerTests(Browser browser) : IClassFixture<Browser>, IAs
         var goodbyes = Task.WhenAll(idle.Select(async client =>
         {
             var (code, _) = await client.ReceiveUntilCloseAsync();
-            await client.CloseAsync();
+            await client.AnswerCloseAsync();
             return (Code: code, After: Stopwatch.GetElapsedTime(started));
         }));
         await Deadline.UntilAsync(async () => await StatusAsync("alive") == 503, "503 at /alive");

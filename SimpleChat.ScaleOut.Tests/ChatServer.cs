@@ -95,7 +95,7 @@ internal sealed class ChatServer : IAsyncDisposable
 
         try
         {
-            Inner = $"http://127.0.0.1:{LoopbackPort.Free()}";
+            Inner = LoopbackPort.FreeUrl();
             if (Apart)
                 StartService();
             _nodes = [.. Enumerable.Range(0, Count).Select(

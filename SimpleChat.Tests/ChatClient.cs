@@ -167,6 +167,19 @@ internal sealed class ChatClient : IAsyncDisposable
     public Task CloseAsync(WebSocketCloseStatus status = WebSocketCloseStatus.NormalClosure) =>
         _socket.CloseAsync(status, null, CancellationToken.None).OrFail("the server's close frame");
 
+    /// <summary>Answers the server's close frame. It waits a second for that; afterwards the connection is over, answered or not.</summary>
+    public async Task AnswerCloseAsync()
+    {
+        try
+        {
+            await CloseAsync();
+        }
+        catch (WebSocketException)
+        {
+            // It is over.
+        }
+    }
+
     /// <summary>Cuts the line without a word.</summary>
     public void Abort() => _socket.Abort();
 

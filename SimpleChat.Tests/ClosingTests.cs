@@ -295,7 +295,7 @@ public sealed class ClosingTests
         await using var server = await new ChatServer
         {
             ["Chat:KeepAliveInterval"] = "00:00:00.2",
-            ["Chat:KeepAliveTimeout"] = "00:00:00.4",
+            ["Chat:KeepAliveTimeout"] = "00:00:03", // the living have as long
         }.StartAsync();
         using var dead = await RawWebSocket.ConnectAsync(server.Url, "dead", "chat.ack");
         await using var alive = await ChatClient.ConnectAsync(server.Url, "alive", "chat.ack");

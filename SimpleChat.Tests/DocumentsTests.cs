@@ -112,21 +112,37 @@ public sealed partial class DocumentsTests
         foreach (Match call in calls)
         {
             var (arguments, shown) = (call.Groups[1].Value, call.Groups[2].Value.TrimEnd('\n'));
-            var isStream = arguments.StartsWith("-N ", StringComparison.Ordinal); // it has no end: its first event will do
-            var answer = await CurlAsync(arguments.Replace("localhost:5080", server.Url.Authority, StringComparison.Ordinal), isStream);
+            var isStream = arguments.StartsWith("-N ", StringComparison.Ordinal); // it has no end: what is shown will do
+            var here = arguments.Replace("localhost:5080", server.Url.Authority, StringComparison.Ordinal);
+            var answer = await (isStream ? StreamAsync(here, lines: shown.Split('\n').Length) : CurlAsync(here));
             var expected = isStream ? shown : $"{shown}\n2xx".TrimStart('\n');
             Assert.Equal(Time().Replace(expected, "…"), Time().Replace(answer.TrimStart('\n'), "…"));
         }
     }
 
-    private static async Task<string> CurlAsync(string arguments, bool isStream)
+    private static async Task<string> CurlAsync(string arguments)
     {
-        var line = isStream ? $"curl -s -m 1 {arguments}; true" : $"curl -s -w '\\n%{{http_code}}' {arguments} | sed '$ s/^2..$/2xx/'";
-        var start = new ProcessStartInfo("sh", ["-c", line]) { RedirectStandardOutput = true };
-        using var process = Process.Start(start)!;
+        var line = $"curl -s -w '\\n%{{http_code}}' {arguments} | sed '$ s/^2..$/2xx/'";
+        using var process = Shell(line);
         var answer = await process.StandardOutput.ReadToEndAsync().OrFail(line);
         return answer.TrimEnd('\n');
     }
+
+    /// <summary>Takes so many lines, ends the call, and takes what else has come.</summary>
+    private static async Task<string> StreamAsync(string arguments, int lines)
+    {
+        var line = $"exec curl -s {arguments}";
+        using var process = Shell(line);
+        var answer = "";
+        for (var i = 0; i < lines && await process.StandardOutput.ReadLineAsync().OrFail(line) is { } next; i++)
+            answer += $"{next}\n";
+        process.Kill();
+        answer += await process.StandardOutput.ReadToEndAsync().OrFail("the end of curl");
+        return answer.TrimEnd('\n');
+    }
+
+    private static Process Shell(string line) =>
+        Process.Start(new ProcessStartInfo("sh", ["-c", line]) { RedirectStandardOutput = true })!;
 
     private static string Read(string page) => File.ReadAllText(Path.Combine(ArchitectureTests.Root, page)).ReplaceLineEndings("\n");
 

@@ -92,7 +92,10 @@ public sealed partial class DoorTests : IDisposable
         if (!OperatingSystem.IsLinux())
             return; // elsewhere 127.0.0.2 is no address of this machine
         await using var server = await StartAsync();
-        using var slow = await RawHttp.ConnectAsync(server.Url); // from 127.0.0.1, and takes its time
+        var slow = new List<RawHttp>(); // from other addresses, and take their time
+        foreach (var address in (string[])["127.0.0.1", "127.0.0.3", "127.0.0.4", "127.0.0.5"])
+            slow.Add(await RawHttp.ConnectAsync(server.Url, from: IPAddress.Parse(address)));
+        _crowd.AddRange(slow);
         for (var i = 0; i < Crowd; i++)
         {
             var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
@@ -101,7 +104,20 @@ public sealed partial class DoorTests : IDisposable
             await socket.ConnectAsync(IPAddress.Loopback, server.Url.Port).OrFail("a TCP connection");
         }
 
-        Assert.Equal(101, (await slow.AskAsync(new Handshake().For(server.Url))).Status);
+        var displaced = 0;
+        foreach (var one in slow)
+        {
+            try
+            {
+                Assert.Equal(101, (await one.AskAsync(new Handshake().For(server.Url))).Status);
+            }
+            catch (IOException)
+            {
+                displaced++;
+            }
+        }
+
+        Assert.InRange(displaced, 0, 1); // the server has 256 names for all networks: one of these may have the crowd's
     }
 
     [Fact]

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.WebSockets;
+using Microsoft.Extensions.Time.Testing;
 using Microsoft.IdentityModel.JsonWebTokens;
 using Microsoft.IdentityModel.Tokens;
 
@@ -246,12 +247,19 @@ public sealed class IdentityTests
     [Fact]
     public async Task I7_When_the_identity_expires_the_connection_is_closed_with_1008()
     {
-        await using var server = await StartInProductionAsync();
+        var time = new FakeTimeProvider(TimeProvider.System.GetUtcNow());
+        await using var server = await new ChatServer { Environment = "Production", Time = time }.With(_jwt.Settings).StartAsync();
         await using var alice = await ChatClient.ConnectAsync(server.Url, user: null, configure: options =>
-            options.SetRequestHeader("Authorization", "Bearer " + _jwt.Token("alice", TimeSpan.FromSeconds(2))));
+            options.SetRequestHeader("Authorization", "Bearer " + _jwt.Token("alice", TimeSpan.FromSeconds(10))));
         await using var bob = await ChatClient.ConnectAsync(server.Url, user: null, configure: options =>
             options.SetRequestHeader("Authorization", "Bearer " + _jwt.Token("bob")));
-        Assert.Equal((int)WebSocketCloseStatus.PolicyViolation, (await alice.ReceiveUntilCloseAsync()).Code);
+        var closed = alice.ReceiveUntilCloseAsync();
+        await Deadline.UntilAsync(() =>
+        {
+            time.Advance(TimeSpan.FromSeconds(1));
+            return Task.FromResult(closed.IsCompleted);
+        }, "the end of alice's connection");
+        Assert.Equal((int)WebSocketCloseStatus.PolicyViolation, (await closed).Code);
         await bob.AssertAliveAsync();
         Assert.Empty(server.Log.Faults);
     }

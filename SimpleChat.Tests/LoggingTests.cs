@@ -131,7 +131,7 @@ public sealed class LoggingTests
             return; // no shell, no named pipe in the file system
         using var folder = new TempFolder();
         var log = folder.File("log");
-        var url = new Uri($"http://127.0.0.1:{LoopbackPort.Free()}");
+        var url = new Uri(LoopbackPort.FreeUrl());
         await using var server = new ChatProcess
         {
             DatabasePath = folder.DatabasePath,
@@ -155,8 +155,9 @@ public sealed class LoggingTests
 
         await using var carol = await ChatClient.ConnectAsync(url, "carol");
         var watch = System.Diagnostics.Stopwatch.StartNew();
+        var closed = carol.ReceiveUntilCloseAsync();
         server.Terminate();
-        Assert.Equal(1001, (await carol.ReceiveUntilCloseAsync()).Code);
+        Assert.Equal(1001, (await closed).Code);
         Assert.Equal(0, await server.ExitAsync());
         Assert.InRange(watch.Elapsed.TotalSeconds, 0, 5);
     }

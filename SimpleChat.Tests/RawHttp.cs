@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net;
 using System.Net.Sockets;
 using System.Text;
 
@@ -33,11 +34,14 @@ internal sealed class RawHttp : IDisposable
 
     /// <param name="url">The server's.</param>
     /// <param name="receiveBuffer">Bytes that the kernel may hold for this end; null for its own choice.</param>
-    public static async Task<RawHttp> ConnectAsync(Uri url, int? receiveBuffer = null)
+    /// <param name="from">This machine's address to connect from; null for any.</param>
+    public static async Task<RawHttp> ConnectAsync(Uri url, int? receiveBuffer = null, IPAddress? from = null)
     {
         var connection = new RawHttp();
         if (receiveBuffer is { } size)
             connection._socket.ReceiveBufferSize = size;
+        if (from is not null)
+            connection._socket.Bind(new IPEndPoint(from, 0));
         await connection._socket.ConnectAsync(url.Host, url.Port).OrFail("a TCP connection");
         connection.Stream = new NetworkStream(connection._socket, ownsSocket: false);
         return connection;

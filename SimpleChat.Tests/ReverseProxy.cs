@@ -25,7 +25,7 @@ public sealed class ReverseProxyTheoryAttribute : TheoryAttribute
 internal sealed class ReverseProxy : IAsyncDisposable
 {
     /// <summary>The time-out in place of the 75 s of the files. A silent connection has to outlive it.</summary>
-    public static readonly TimeSpan Timeout = TimeSpan.FromSeconds(2);
+    public static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
 
     private static readonly Dictionary<string, (string Program, string File)> Kinds = new()
     {
@@ -65,9 +65,13 @@ internal sealed class ReverseProxy : IAsyncDisposable
             "nginx" =>
             [
                 ("listen 443 ssl", $"listen 127.0.0.1:{port} ssl"), ("chat.example.org;", "localhost;"),
-                ("/etc/ssl/chat.example.org/", folder.File("") + "/"), ("75s", "2s"),
+                ("/etc/ssl/chat.example.org/", folder.File("") + "/"), ("75s", $"{Timeout.TotalSeconds}s"),
             ],
-            "haproxy" => [("bind :443", $"bind 127.0.0.1:{port}"), ("/etc/ssl/chat.example.org/", folder.File("") + "/"), ("75s", "2s")],
+            "haproxy" =>
+            [
+                ("bind :443", $"bind 127.0.0.1:{port}"),
+                ("/etc/ssl/chat.example.org/", folder.File("") + "/"), ("75s", $"{Timeout.TotalSeconds}s"),
+            ],
             _ =>
             [
                 ("\nchat.example.org {", "\n{\n\tadmin off\n\tauto_https disable_redirects\n}\n\n" +

@@ -36,12 +36,12 @@ public sealed class ReverseProxyTests(Browser browser) : IClassFixture<Browser>,
         Assert.Contains($"wss://{proxy.Url.Authority}/simplechat/chat?user=alice",
             Frame.Parse(await help.Content.ReadAsStringAsync()).Text("detail"), StringComparison.Ordinal);
 
-        // As long as ten heartbeats of the stream, which is longer than the proxy's time-out, nothing else is said on either line.
+        // As long as twenty heartbeats of the stream, which is longer than the proxy's time-out, nothing else is said on either line.
         using var bob = await OpenWebSocketAsync(proxy, "bob", origin);
         var pushed = ReceiveAsync(bob); // while it is pending, pings are answered
         using var stream = new StreamReader(await http.GetStreamAsync("inbox/stream?user=bob").OrFail("the stream"));
         var poll = AskAsync(http, "inbox?user=carol&wait=1");
-        for (var beats = 0; beats < 10;)
+        for (var beats = 0; beats < 20;)
             beats += await stream.ReadLineAsync().OrFail("a heartbeat") == ":" ? 1 : 0;
         Assert.Equal(200, await poll);
         using var sent = await http.PostAsync(new Uri("messages?user=alice", UriKind.Relative),

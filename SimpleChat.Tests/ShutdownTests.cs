@@ -34,7 +34,7 @@ public sealed class ShutdownTests : IDisposable
         static async Task<int> CloseAsync(ChatClient client)
         {
             var (code, _) = await client.ReceiveUntilCloseAsync();
-            await client.CloseAsync();
+            await client.AnswerCloseAsync();
             return code;
         }
     }
@@ -81,8 +81,9 @@ public sealed class ShutdownTests : IDisposable
         await using var alice = await ChatClient.ConnectAsync(server.Url, "alice");
         await Deadline.UntilAsync(() => new HttpUser(server.Http, "alice").SeesOnlineAsync("bob"), "the long poll");
 
+        var closed = alice.ReceiveUntilCloseAsync();
         server.Terminate();
-        Assert.Equal(1001, (await alice.ReceiveUntilCloseAsync()).Code);
+        Assert.Equal(1001, (await closed).Code);
         (await polling.ResponseAsync()).AssertProblem(503); // not an inbox that is empty after sixty seconds
         try
         {
@@ -235,7 +236,7 @@ public sealed class ShutdownTests : IDisposable
                 await over.CancelAsync();
                 await sending;
                 if (client.CloseCode is not null)
-                    await client.CloseAsync();
+                    await client.AnswerCloseAsync();
                 return client.CloseCode;
             }
         }

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net.Http.Headers;
 using System.Net.ServerSentEvents;
+using Microsoft.Extensions.Time.Testing;
 
 namespace SimpleChat.Tests;
 
@@ -11,19 +12,26 @@ public sealed class StreamIdentityTests
     public async Task A_token_may_come_in_the_address_and_the_stream_ends_when_it_expires()
     {
         var jwt = new Jwt();
-        await using var server = await new ChatServer { Environment = "Production" }.With(jwt.Settings).StartAsync();
+        var time = new FakeTimeProvider(TimeProvider.System.GetUtcNow());
+        await using var server = await new ChatServer { Environment = "Production", Time = time }.With(jwt.Settings).StartAsync();
 
         using var refused = await server.Http.GetAsync("/inbox/stream?user=bob");
         Assert.Equal(401, (int)refused.StatusCode);
 
-        var token = jwt.Token("bob", TimeSpan.FromSeconds(3));
+        var token = jwt.Token("bob", TimeSpan.FromSeconds(10));
         using var stream = await server.Http.GetAsync($"/inbox/stream?access_token={token}", HttpCompletionOption.ResponseHeadersRead)
             .OrFail("the headers");
         Assert.Equal(200, (int)stream.StatusCode);
         Assert.Equal("text/event-stream", stream.Content.Headers.ContentType?.MediaType);
         Assert.Equal(new CacheControlHeaderValue { NoStore = true }, stream.Headers.CacheControl);
         Assert.Equal("no", Assert.Single(stream.Headers.GetValues("X-Accel-Buffering")));
-        Assert.StartsWith("retry: ", await stream.Content.ReadAsStringAsync().OrFail("the end of the stream"), StringComparison.Ordinal);
+        var read = stream.Content.ReadAsStringAsync();
+        await Deadline.UntilAsync(() =>
+        {
+            time.Advance(TimeSpan.FromSeconds(1));
+            return Task.FromResult(read.IsCompleted);
+        }, "the end of the stream");
+        Assert.StartsWith("retry: ", await read, StringComparison.Ordinal);
 
         await Deadline.UntilAsync(async () => !await new HttpUser(server.Http, null, jwt.Token("alice")).SeesOnlineAsync("bob"),
             "bob being offline");

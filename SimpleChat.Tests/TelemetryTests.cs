@@ -59,7 +59,10 @@ public sealed partial class TelemetryTests
     [Fact]
     public async Task Each_metric_that_the_dashboard_and_the_alerts_name_is_scraped()
     {
-        await using var server = await new ChatServer { ["OTEL_METRICS_EXPORTER"] = "prometheus" }.StartAsync();
+        using var folder = new TempFolder();
+        await using var server = new ChatProcess { DatabasePath = folder.DatabasePath }; // no other server's meters are in its process
+        server.Variables["OTEL_METRICS_EXPORTER"] = "prometheus";
+        await server.StartAsync();
         await using var alice = await ChatClient.ConnectAsync(server.Url, "alice");
         await new HttpUser(server.Http, "bob").SendAsync("alice", "a secret text");
         await alice.FindAsync("message");

@@ -50,7 +50,8 @@ public sealed class WebClientTests(PageFixture fixture) : IAsyncLifetime
     public async Task The_server_is_killed_in_mid_conversation_and_what_was_typed_meanwhile_arrives_once_and_in_order()
     {
         using var folder = new TempFolder();
-        await using var first = await new ChatProcess { DatabasePath = folder.DatabasePath }.StartAsync();
+        await using var first =
+            await new ChatProcess { DatabasePath = folder.DatabasePath, ["urls"] = LoopbackPort.FreeUrl() }.StartAsync();
         var alice = await _browser.OpenAsync(first.Url, "alice", "bob");
         var bob = await _browser.OpenAsync(first.Url, "bob", "alice");
         await Task.WhenAll(alice.EvaluateAsync(Soon), bob.EvaluateAsync(Soon));
@@ -175,6 +176,8 @@ public sealed class WebClientTests(PageFixture fixture) : IAsyncLifetime
                 .SendAsync(i % 3 == 0 ? _bob : _alice, $"Message {i.ToString(CultureInfo.InvariantCulture)}");
 
         var page = await _browser.OpenAsync(fixture.Url, _alice, _bob);
+        await Expect(page.Locator("#status")).ToHaveTextAsync(Open);
+        await Expect(page.Locator(".message").First).ToBeVisibleAsync();
         await page.Locator("#text").PressAsync("Escape"); // it opens at the first unread message: to the newest
         await Expect(page.Locator(".message .body").Last).ToHaveTextAsync("Message 260");
         await Expect(page.Locator(".message .body").Last).ToBeInViewportAsync();
@@ -294,6 +297,19 @@ public sealed class WebClientTests(PageFixture fixture) : IAsyncLifetime
         await Expect(page.Locator("[data-way='Server-Sent Events'] [data-number=requests]")).ToHaveTextAsync("1");
         Assert.Empty(await fixture.User($"{_alice}.compare").InboxAsync());
 
+        // A pause of ten seconds begins when a short poll is answered: none comes while the next message is on its way.
+        await page.EvaluateAsync(
+            """
+            () => new Promise(done => {
+              const [interval, since] = [document.getElementById("compare-interval"), performance.now()];
+              interval.value = 10_000;
+              interval.dispatchEvent(new Event("change"));
+              const isPoll = ({ name }) => name.includes("/inbox?") && !name.includes("wait=");
+              const look = () => performance.getEntriesByType("resource").some(one => isPoll(one) && one.responseEnd > since)
+                ? done() : requestAnimationFrame(look);
+              look();
+            })
+            """);
         var slowest = await page.EvaluateAsync<double>(
             """
             () => new Promise(done => {
@@ -329,7 +345,8 @@ public sealed class WebClientTests(PageFixture fixture) : IAsyncLifetime
     public async Task A_server_that_comes_back_with_another_database_is_noticed_and_the_page_starts_over()
     {
         using var folder = new TempFolder();
-        await using var first = await new ChatProcess { DatabasePath = folder.DatabasePath }.StartAsync();
+        await using var first =
+            await new ChatProcess { DatabasePath = folder.DatabasePath, ["urls"] = LoopbackPort.FreeUrl() }.StartAsync();
         var alice = await _browser.OpenAsync(first.Url, "alice", "bob");
         await using (var bob = await ChatClient.ConnectAsync(first.Url, "bob"))
             await bob.SendAndConfirmAsync("alice", "of the old one");
@@ -358,7 +375,8 @@ public sealed class WebClientTests(PageFixture fixture) : IAsyncLifetime
         await first.ExitAsync();
         File.Copy(backup, folder.DatabasePath);
 
-        await using var second = await new ChatProcess { DatabasePath = folder.DatabasePath }.StartAsync();
+        await using var second =
+            await new ChatProcess { DatabasePath = folder.DatabasePath, ["urls"] = LoopbackPort.FreeUrl() }.StartAsync();
         var alice = await _browser.OpenAsync(second.Url, "alice", "bob");
         await Expect(alice.Locator("#status")).ToHaveTextAsync(Open);
         await alice.EvaluateAsync(Soon);

@@ -7,6 +7,7 @@ using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Time.Testing;
 
 namespace SimpleChat.Tests;
 
@@ -62,7 +63,7 @@ public sealed class WebhookTests
     [Fact]
     public async Task A_receiver_that_hangs_is_given_up_at_the_deadline_and_tried_again()
     {
-        await using var server = await StartAsync();
+        await using var server = await StartAsync(("Webhooks:Timeout", "00:00:00.5"));
         await using var receiver = await Receiver.StartAsync(Receiver.Hang);
         var bot = new HttpUser(server.Http, "bot");
         await RegisterAsync(bot, receiver.Url);
@@ -87,6 +88,7 @@ public sealed class WebhookTests
         Assert.DoesNotContain("whsec_", shown.Body, StringComparison.Ordinal);
         await new HttpUser(server.Http, "alice").SendAsync("bot", "after the restart");
         Assert.Equal("after the restart", (await receiver.NextAsync()).Message.Body);
+        await Deadline.UntilAsync(async () => (await bot.InboxAsync()).Count == 0, "the delivery");
 
         Assert.Equal(204, (await bot.RequestAsync(HttpMethod.Delete, "/webhook")).Status);
         (await bot.GetAsync("/webhook")).AssertProblem(404);
@@ -179,10 +181,9 @@ public sealed class WebhookTests
         await using var receiver = await Receiver.StartAsync((number, _) => number == 1 ? status : 200, retryAfter: "1");
         await RegisterAsync(new HttpUser(server.Http, "bot"), receiver.Url);
         await new HttpUser(server.Http, "alice").SendAsync("bot", "hi");
-        await receiver.NextAsync();
-        var clock = System.Diagnostics.Stopwatch.StartNew();
-        await receiver.NextAsync();
-        Assert.True(clock.Elapsed > TimeSpan.FromSeconds(0.9), $"It called again after {clock.Elapsed}.");
+        var first = await receiver.NextAsync();
+        var pause = System.Diagnostics.Stopwatch.GetElapsedTime(first.At, (await receiver.NextAsync()).At);
+        Assert.True(pause > TimeSpan.FromSeconds(0.9), $"It called again after {pause}.");
     }
 
     [Fact]
@@ -269,27 +270,39 @@ public sealed class WebhookTests
     [InlineData(429)]
     public async Task A_message_that_fails_for_very_long_is_skipped_too(int status)
     {
-        await using var server = await StartAsync(("Webhooks:GiveUpAfter", "00:00:00.2"));
+        var time = new FakeTimeProvider();
+        await using var server = await StartAsync(time, ("Webhooks:GiveUpAfter", "01:00:00"));
         await using var receiver = await Receiver.StartAsync((_, body) => body.Contains("poison", StringComparison.Ordinal) ? status : 200);
         var bot = new HttpUser(server.Http, "bot");
         await RegisterAsync(bot, receiver.Url);
         await new HttpUser(server.Http, "alice").SendAsync("bot", "poison");
         await new HttpUser(server.Http, "alice").SendAsync("bot", "fine");
-        await Deadline.UntilAsync(async () => (await bot.InboxAsync()) is [var one] && one.Body == "poison",
+        await AfterPausesAsync(() => Task.FromResult(receiver.Calls >= 3), "three calls");
+        time.Advance(TimeSpan.FromHours(1));
+        await AfterPausesAsync(async () => (await bot.InboxAsync()) is [var one] && one.Body == "poison",
             "the second message's delivery");
         Assert.True(receiver.Calls > 3);
+
+        Task AfterPausesAsync(Func<Task<bool>> fact, string what) => Deadline.UntilAsync(() =>
+        {
+            time.Advance(TimeSpan.FromMilliseconds(20)); // so little that no call of three runs into its deadline
+            return fact();
+        }, what);
     }
 
     [Fact]
     public async Task A_message_that_was_acknowledged_elsewhere_meanwhile_is_not_posted_any_more()
     {
-        await using var server = await StartAsync(("Webhooks:FirstRetry", "00:00:00.3"));
+        await using var server = await StartAsync();
         await using var receiver = await Receiver.StartAsync(500);
+        var acknowledged = new TaskCompletionSource();
+        receiver.Answering = acknowledged.Task;
         var (alice, bot) = (new HttpUser(server.Http, "alice"), new HttpUser(server.Http, "bot"));
         await RegisterAsync(bot, receiver.Url);
         long[] ids = [(await alice.SendAsync("bot", "one")).Json.Id, (await alice.SendAsync("bot", "two")).Json.Id];
         await receiver.NextAsync();
         await bot.AckAsync(ids);
+        acknowledged.SetResult();
         await alice.SendAsync("bot", "three");
         Assert.Equal("three", (await receiver.NextAsync()).Message.Body);
     }
@@ -331,11 +344,10 @@ public sealed class WebhookTests
     [Fact]
     public async Task A_webhook_that_has_come_to_lead_to_the_server_itself_is_not_called()
     {
-        await using var server = await StartAsync();
+        var url = LoopbackPort.FreeUrl();
+        await using var server = await StartAsync(("urls", url));
         await server.StopAsync();
-        var url = $"http://127.0.0.1:{server.Url.Port}";
         await SqlAsync(server, $"INSERT INTO WebhookDB (User, Url, Secret) VALUES ('bot', '{url}/messages?user=carol', '{Secret}')");
-        server["urls"] = url;
         await server.StartAsync();
         var bot = new HttpUser(server.Http, "bot");
         await new HttpUser(server.Http, "alice").SendAsync("bot", """{"to":"bot","text":"again"}""");
@@ -408,19 +420,27 @@ public sealed class WebhookTests
         await command.ExecuteNonQueryAsync();
     }
 
-    private static Task<ChatServer> StartAsync(params (string Key, string Value)[] settings) => new ChatServer
+    private static Task<ChatServer> StartAsync(params (string Key, string Value)[] settings) => StartAsync(time: null, settings);
+
+    private static Task<ChatServer> StartAsync(TimeProvider? time, params (string Key, string Value)[] settings) => new ChatServer
     {
+        Time = time,
         ["Webhooks:AllowedHosts:0"] = "127.0.0.1",
         ["Webhooks:AllowedNetworks:0"] = "127.0.0.0/8",
         ["Webhooks:FirstRetry"] = "00:00:00.02",
-        ["Webhooks:Timeout"] = "00:00:00.5",
+        ["Webhooks:Timeout"] = "00:00:10", // no call of a test is made twice because the machine is slow
     }.With(settings).StartAsync();
 
     private static Task<HttpAnswer> RegisterAsync(HttpUser bot, string url, string secret = Secret) =>
         bot.RequestAsync(HttpMethod.Put, "/webhook",
             new StringContent(JsonSerializer.Serialize(new { url, secret }), Encoding.UTF8, "application/json"));
 
-    private sealed record Call(string Id, string Timestamp, string Signature, string Body)
+    /// <param name="Id"><c>webhook-id</c>.</param>
+    /// <param name="Timestamp"><c>webhook-timestamp</c>.</param>
+    /// <param name="Signature"><c>webhook-signature</c>.</param>
+    /// <param name="Body">The message.</param>
+    /// <param name="At">When it came, by the stopwatch.</param>
+    private sealed record Call(string Id, string Timestamp, string Signature, string Body, long At)
     {
         public Frame Message => Frame.Parse(Body);
     }
@@ -442,12 +462,14 @@ public sealed class WebhookTests
             _app.Urls.Add("http://127.0.0.1:0");
             _app.Run(async context =>
             {
+                var at = System.Diagnostics.Stopwatch.GetTimestamp();
                 using var body = new StreamReader(context.Request.Body);
                 var text = await body.ReadToEndAsync();
                 var headers = context.Request.Headers;
                 var answer = answers(Interlocked.Increment(ref _count), text);
                 _calls.Writer.TryWrite(
-                    new Call(headers["webhook-id"]!, headers["webhook-timestamp"]!, headers["webhook-signature"]!, text));
+                    new Call(headers["webhook-id"]!, headers["webhook-timestamp"]!, headers["webhook-signature"]!, text, at));
+                await Answering;
                 if (answer == Hang)
                     await Task.Delay(Timeout.Infinite, context.RequestAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 else
@@ -463,6 +485,9 @@ public sealed class WebhookTests
             _app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single() + "/hook";
 
         public int Calls => Volatile.Read(ref _count);
+
+        /// <summary>Answers are held back until this is complete.</summary>
+        public Task Answering { get; set; } = Task.CompletedTask;
 
         /// <summary>Gives these answers, then 200.</summary>
         public static Task<Receiver> StartAsync(params int[] answers) =>

@@ -266,17 +266,39 @@ public sealed class NetworkBattery(ITestOutputHelper output) : IDisposable
     /// <summary>Opens as many connections as there may be, and no more: what is still counted of others would show.</summary>
     private static async Task FillUpAsync(ChatProcess server)
     {
-        var fillers = new List<RawWebSocket>();
+        var (fillers, staying) = (new List<RawWebSocket>(), new List<Task>());
         try
         {
             while (fillers.Count < Limit)
+            {
                 fillers.Add(await RawWebSocket.ConnectAsync(server.Url, "filler"));
+                staying.Add(StayAsync(fillers[^1]));
+            }
+
             var refused = await RawHttp.AskAsync(server.Url, new Handshake { Target = "/chat?user=filler" });
             refused.AssertProblem(503);
         }
         finally
         {
             fillers.ForEach(filler => filler.Reset());
+            await Task.WhenAll(staying);
+        }
+    }
+
+    /// <summary>Answers pings until it is reset: nobody's place is free before the last filler has come.</summary>
+    private static async Task StayAsync(RawWebSocket filler)
+    {
+        try
+        {
+            while (await filler.ReadAsync() is { } frame)
+            {
+                if (frame.Opcode == Opcode.Ping)
+                    await filler.FrameAsync(Opcode.Pong, frame.Payload);
+            }
+        }
+        catch (Exception e) when (e is IOException or ObjectDisposedException)
+        {
+            // It was reset.
         }
     }
 

@@ -132,6 +132,7 @@ public sealed class LooksTests(PageFixture fixture) : IAsyncLifetime
         await Expect(Entry("followed")).ToBeInViewportAsync(new() { Ratio = 1 });
         await page.Locator("#wire-scroll").HoverAsync();
         await page.Mouse.WheelAsync(0, -600);
+        await Expect(Entry("followed")).Not.ToBeInViewportAsync();
         await fixture.User(_bob).SendAsync(_alice, "not followed");
         await Expect(Entry("not followed")).ToHaveCountAsync(1);
         await Expect(Entry("not followed")).Not.ToBeInViewportAsync();

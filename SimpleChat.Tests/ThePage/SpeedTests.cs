@@ -132,6 +132,7 @@ public sealed class SpeedTests(PageFixture fixture, ITestOutputHelper output)
         {
             DatabasePath = folder.DatabasePath,
             ProgramFolder = PublishTests.Folder ?? AppContext.BaseDirectory,
+            ["urls"] = LoopbackPort.FreeUrl(),
         };
         if (!isLimited)
             server["Chat:MessagesPerSecond"] = "0";
