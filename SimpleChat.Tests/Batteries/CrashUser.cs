@@ -42,7 +42,8 @@ internal sealed class CrashUser(string name, bool overHttp, IReadOnlyList<string
         {
             await (overHttp ? OverHttpAsync(server, confirmed, enough) : OverWebSocketAsync(server.Url, confirmed, enough));
         }
-        catch (Exception e) when (e is WebSocketException or InvalidOperationException or IOException or HttpRequestException)
+        catch (Exception e) when (
+            e is WebSocketException or InvalidOperationException or IOException or HttpRequestException or OperationCanceledException)
         {
             Assert.False(enough.IsCancellationRequested, $"{name} was cut off at the end: {e.Message}");
         }
