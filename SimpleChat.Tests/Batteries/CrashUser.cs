@@ -64,7 +64,7 @@ internal sealed class CrashUser(string name, bool overHttp, IReadOnlyList<string
     {
         _received.Clear();
         Record.Connects();
-        await using var client = await ChatClient.ConnectAsync(url, name, "chat.ack", configure: PingNowAndThen);
+        await using var client = await ConnectAsync(url);
         foreach (var message in _unanswered.ToArray())
             await SendAsync(client, message);
         while (!enough.IsCancellationRequested || _unanswered.Count > 0)
@@ -119,8 +119,28 @@ internal sealed class CrashUser(string name, bool overHttp, IReadOnlyList<string
         }
     }
 
-    private static void PingNowAndThen(ClientWebSocketOptions options) =>
-        (options.KeepAliveInterval, options.KeepAliveTimeout) = (Ping, Ping);
+    /// <exception cref="OperationCanceledException">There was no answer, as over a cable that was pulled.</exception>
+    private async Task<ChatClient> ConnectAsync(Uri url)
+    {
+        var connecting = ChatClient.ConnectAsync(url, name, "chat.ack", configure: options =>
+            (options.KeepAliveInterval, options.KeepAliveTimeout) = (Ping, Ping));
+        if (await Task.WhenAny(connecting, Task.Delay(2 * Ping)) == connecting)
+            return await connecting;
+        _ = GiveUpAsync();
+        throw new OperationCanceledException("No answer to the handshake.");
+
+        async Task GiveUpAsync()
+        {
+            try
+            {
+                await using var late = await connecting;
+            }
+            catch (Exception e) when (e is WebSocketException or TimeoutException)
+            {
+                // None came.
+            }
+        }
+    }
 
     /// <returns>The last id of a page; 0 if there is nothing.</returns>
     private async Task<long> TakeInboxAsync(HttpUser http)
