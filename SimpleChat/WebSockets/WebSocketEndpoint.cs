@@ -80,7 +80,7 @@ internal sealed class WebSocketEndpoint(WebSocketServices services, IHostEnviron
                 using var socket = await context.WebSockets.AcceptWebSocketAsync(protocol);
                 using var line = new WebSocketLine(
                     socket, BatchedUpgrades.BatchOf(context), context.Features.Get<IConnectionSocketFeature>()?.Socket, connection,
-                    writingDelivers: protocol != Acknowledged, user.ExpiresAt, services, context.RequestAborted);
+                    writingDelivers: protocol != Acknowledged, user.ExpiresAt, services);
                 await line.RunAsync();
             }
             finally

@@ -12,23 +12,23 @@ namespace SimpleChat.WebSockets;
 /// </summary>
 internal sealed partial class WebSocketLine : IDisposable
 {
-    /// <summary>
-    /// How long the peer may take to answer a close frame; then the line is cut. To cut it sooner would send a reset, which overtakes what
-    /// the peer has not read yet, the close frame included.
-    /// </summary>
+    /// <summary>How long the peer may take to answer a close frame; then the line is cut.</summary>
     private static readonly TimeSpan CloseTimeout = TimeSpan.FromSeconds(1);
+
+    /// <summary>
+    /// Closing a socket with unread data sends a reset. So it stays open for this long after the close frame, if nobody reads any more.
+    /// </summary>
+    private static readonly TimeSpan Linger = TimeSpan.FromMilliseconds(100);
 
     private readonly Receiving _receiving;
     private readonly Sending _sending;
     private readonly ITimer? _expiry;
-    private readonly CancellationToken _peerGone;
 
     public WebSocketLine(
         WebSocket socket, OutgoingBatch? batch, Socket? network, Connection connection, bool writingDelivers, DateTimeOffset? expiresAt,
-        WebSocketServices services, CancellationToken peerGone)
+        WebSocketServices services)
     {
         Socket = socket;
-        _peerGone = peerGone;
         Connection = connection;
         Services = services;
         Answers = new Answers(connection);
@@ -107,7 +107,7 @@ internal sealed partial class WebSocketLine : IDisposable
             }
 
             if (end == ConnectionEnd.ProtocolError || end == ConnectionEnd.ServerFault)
-                await Task.Delay(CloseTimeout, Services.Time, _peerGone); // nobody reads any more
+                await Task.Delay(Linger, Services.Time); // nobody reads any more
             else if (end.Status is not null)
                 await receiving.WaitAsync(CloseTimeout, Services.Time); // the peer's close frame
         }
