@@ -7,8 +7,7 @@ const WITHIN = 20; // milliseconds: acks are gathered for so long
 const MISSED = 50; // messages in that time: nobody writes so fast, the server sends what was missed
 const LATEST = 1_000; // milliseconds: then what was missed is acknowledged, whether there is more of it or not
 const IN_A_FRAME = 1_024; // the contract's
-const AFTER_MISSED = 1_000; // milliseconds, like the one below
-const AGAIN_AFTER = 3_000;
+const AGAIN_AFTER = 3_000; // milliseconds
 
 export class Acks {
   #identity;
@@ -43,9 +42,9 @@ export class Acks {
   }
 
   /** More comes of what was missed: a sweep that is due waits for the end of it. */
-  putOff() {
+  putOff(after) {
     if (this.#sweep !== null)
-      this.sweep(AFTER_MISSED);
+      this.sweep(after);
   }
 
   /** The server lets who has missed a lot wait for what it costs, and acks cost more than messages: so those have their turn first. */
@@ -56,8 +55,8 @@ export class Acks {
         this.#gather(waited + WITHIN);
       else
         this.#send();
-      if (waited > 0 && this.#sweep !== null)
-        this.sweep(AGAIN_AFTER); // the server is busy with these
+      if (waited > 0)
+        this.putOff(AGAIN_AFTER); // the server is busy with these
     }, WITHIN);
   }
 

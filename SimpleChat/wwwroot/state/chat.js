@@ -136,7 +136,7 @@ export class Chat extends EventTarget {
 
   #arrived(message) {
     if (message.to !== this.user)
-      this.acks.putOff(); // the receipts of one's own are looked for after the last of them
+      this.acks.putOff(SWEEP_AFTER); // the receipts of one's own are looked for after the last of them
     else if (!(isOfComparison(message) && this.isComparing))
       this.acks.add(message.id);
     this.#take(message);
