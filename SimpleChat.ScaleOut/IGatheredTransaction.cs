@@ -1,4 +1,3 @@
-using System.Diagnostics.CodeAnalysis;
 using SimpleChat.Storage;
 
 namespace SimpleChat.ScaleOut;
@@ -14,14 +13,6 @@ internal interface IGatheredTransaction : ITransaction
     {
     }
 
-    /// <summary>No single write is refused: whatever can be wrong with one was checked before.</summary>
-    bool ITransaction.TryStore(Write write, [NotNullWhen(false)] out Exception? fault)
-    {
-        write.Apply(this);
-        fault = null;
-        return true;
-    }
-
     void ITransaction.Rollback()
     {
     }
@@ -29,6 +20,7 @@ internal interface IGatheredTransaction : ITransaction
     /// <summary>Receipts come with the commit, or are read again by whoever may have missed them.</summary>
     bool ITransaction.IsInInbox(string user, long id) => true;
 
+    /// <summary>No single write is refused: whatever can be wrong with one was checked before.</summary>
     bool ITransaction.IsStorageFault(Exception e) => true;
 
     void ITransaction.Finish()

@@ -12,7 +12,8 @@ namespace SimpleChat;
 /// <param name="capacity">How many connections the process can hold; null for <c>Chat:MaxConnections</c>.</param>
 internal sealed class Connections(ChatOptions options, int? capacity = null)
 {
-    private readonly ConcurrentDictionary<string, Connection[]> _connections = new(StringComparer.Ordinal);
+    private readonly Lock _gate = new();
+    private readonly ConcurrentDictionary<string, Connection[]> _connections = new(StringComparer.Ordinal); // changed under _gate
     private int _count;
 
     public int Count => Volatile.Read(ref _count);
@@ -27,45 +28,31 @@ internal sealed class Connections(ChatOptions options, int? capacity = null)
     /// <returns>Null, or the limit that was reached.</returns>
     public Refusal? TryAdd(Connection connection)
     {
-        if (Interlocked.Increment(ref _count) > (capacity ?? options.MaxConnections))
+        lock (_gate)
         {
-            Interlocked.Decrement(ref _count);
-            return Refusal.ServerFull;
-        }
-
-        while (true)
-        {
-            if (!_connections.TryGetValue(connection.User, out var others))
-            {
-                if (_connections.TryAdd(connection.User, [connection]))
-                    return null;
-            }
-            else if (connection.IsAttended && others.Count(other => other.IsAttended) >= options.ConnectionsPerUser)
-            {
-                Interlocked.Decrement(ref _count);
+            var others = Of(connection.User);
+            if (_count >= (capacity ?? options.MaxConnections))
+                return Refusal.ServerFull;
+            if (connection.IsAttended && others.Count(other => other.IsAttended) >= options.ConnectionsPerUser)
                 return Refusal.TooManyConnections;
-            }
-            else if (_connections.TryUpdate(connection.User, [.. others, connection], others))
-            {
-                return null;
-            }
+            _connections[connection.User] = [.. others, connection];
+            _count++;
+            return null;
         }
     }
 
     /// <summary>Removes this connection and no other: a newer one of the same user stays (I5). Does nothing if it is not there.</summary>
     public void Remove(Connection connection)
     {
-        while (_connections.TryGetValue(connection.User, out var connections) && connections.Contains(connection))
+        lock (_gate)
         {
+            var connections = Of(connection.User);
             var others = Array.FindAll(connections, other => other != connection);
-            var swapped = others.Length == 0
-                ? _connections.TryRemove(KeyValuePair.Create(connection.User, connections))
-                : _connections.TryUpdate(connection.User, others, connections);
-            if (swapped)
-            {
-                Interlocked.Decrement(ref _count);
-                return;
-            }
+            if (others.Length == 0)
+                _connections.TryRemove(connection.User, out _);
+            else
+                _connections[connection.User] = others;
+            _count -= connections.Length - others.Length;
         }
     }
 }

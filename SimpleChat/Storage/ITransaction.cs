@@ -1,4 +1,3 @@
-using System.Diagnostics.CodeAnalysis;
 using SimpleChat.Wire;
 
 namespace SimpleChat.Storage;
@@ -41,10 +40,6 @@ internal interface ITransaction : IDisposable
 
     /// <summary>Changes nothing. But its commit proves that storage can be written.</summary>
     void Touch();
-
-    /// <summary>Stores a write that the database may refuse. If the database refuses it, only this write is undone.</summary>
-    /// <returns>False, and the exception, if the write was refused. A fault of storage is thrown.</returns>
-    bool TryStore(Write write, [NotNullWhen(false)] out Exception? fault);
 
     /// <summary>Commits. When it returns, everything since <see cref="Begin"/> is on disk, and every result is there.</summary>
     void Commit();

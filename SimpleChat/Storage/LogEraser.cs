@@ -1,4 +1,3 @@
-using System.Threading.Channels;
 using Dapper;
 using Microsoft.Data.Sqlite;
 using SimpleChat.Settings;
@@ -12,45 +11,37 @@ namespace SimpleChat.Storage;
 internal sealed class LogEraser : IDisposable
 {
     /// <summary>
-    /// The log is emptied at most once in this time, however many secrets are deleted. If a reader prevents it, it is tried again after
-    /// this time.
+    /// The log is emptied this long after a deletion, so at most so often, however many secrets are deleted. If a reader prevents it, it is
+    /// tried again after this time.
     /// </summary>
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);
 
-    private readonly Channel<bool> _wanted =
-        Channel.CreateBounded<bool>(new BoundedChannelOptions(capacity: 1) { FullMode = BoundedChannelFullMode.DropWrite });
-    private readonly CancellationTokenSource _stop = new();
     private readonly Func<SqliteConnection> _open;
-    private readonly Task _running;
+    private readonly Timer _timer;
+    private int _isDue; // 1 while the timer is set
 
     /// <param name="open">Opens a connection that may write.</param>
     public LogEraser(Func<SqliteConnection> open)
     {
         _open = open;
-        _running = Task.Run(RunAsync);
+        _timer = new Timer(_ => EmptyLog());
     }
 
     /// <summary>Called when a secret's deletion was committed. Does not wait.</summary>
-    public void Erase() => _wanted.Writer.TryWrite(true);
-
-    /// <summary>Stops it. The writer itself has emptied the log when it stopped.</summary>
-    public void Dispose()
+    public void Erase()
     {
-        _stop.Cancel();
-        _wanted.Writer.Complete();
-        _running.Wait();
-        _stop.Dispose();
+        if (Interlocked.Exchange(ref _isDue, 1) == 0)
+            _timer.Change(Interval, Timeout.InfiniteTimeSpan);
     }
 
-    private async Task RunAsync()
+    /// <summary>Stops it. The writer itself has emptied the log when it stopped.</summary>
+    public void Dispose() => _timer.DisposeAsync().AsTask().Wait();
+
+    private void EmptyLog()
     {
-        while (await _wanted.Reader.WaitToReadAsync() && !_stop.IsCancellationRequested)
-        {
-            _wanted.Reader.TryRead(out _);
-            if (!TryEmptyLog())
-                Erase();
-            await Task.Delay(Interval, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        }
+        Volatile.Write(ref _isDue, 0); // before the log is emptied: what is deleted meanwhile needs another time
+        if (!TryEmptyLog())
+            Erase();
     }
 
     /// <summary>Copies most of the log while the writer goes on. The rest takes a moment, and only then the writer waits.</summary>

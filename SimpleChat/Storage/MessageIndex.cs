@@ -126,27 +126,18 @@ internal sealed class MessageIndex
         }
     }
 
-    /// <summary>How many messages the open transaction has inserted so far.</summary>
-    public int OpenCount => _open.Count;
-
     /// <summary>Called when the transaction is undone.</summary>
     public void RolledBack()
     {
-        Forget(0);
-        _erasing.Clear();
-        _next = _nextBefore;
-    }
-
-    /// <summary>Forgets all messages of the open transaction but the first <paramref name="count"/>: the others were undone.</summary>
-    public void Forget(int count)
-    {
-        foreach (var entry in CollectionsMarshal.AsSpan(_open)[count..])
+        foreach (var entry in _open)
         {
             if (entry.ClientMessageId is not null)
                 _repeats.Remove((entry.Sender, entry.ClientMessageId));
         }
 
-        _open.RemoveRange(count, _open.Count - count);
+        _open.Clear();
+        _erasing.Clear();
+        _next = _nextBefore;
     }
 
     private void Insert(IndexLot.Row row, int first, int count)

@@ -1,4 +1,3 @@
-using System.Diagnostics.CodeAnalysis;
 using Microsoft.Data.Sqlite;
 using SimpleChat.Wire;
 using SQLitePCL;
@@ -67,28 +66,6 @@ internal sealed partial class Transaction : ITransaction
             _rollback.Run();
         _index.RolledBack();
         ReadLast();
-    }
-
-    public bool TryStore(Write write, [NotNullWhen(false)] out Exception? fault)
-    {
-        var (lastId, lastSentAt, indexed) = (LastId, _lastSentAt, _index.OpenCount);
-        Execute("SAVEPOINT one");
-        try
-        {
-            write.Apply(this);
-            Execute("RELEASE one");
-            fault = null;
-            return true;
-        }
-        catch (Exception e) when (!IsStorageFault(e))
-        {
-            Execute("ROLLBACK TO one");
-            Execute("RELEASE one");
-            _index.Forget(indexed);
-            (LastId, _lastSentAt) = (lastId, lastSentAt);
-            fault = e;
-            return false;
-        }
     }
 
     public bool IsStorageFault(Exception e) =>

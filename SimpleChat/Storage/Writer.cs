@@ -28,6 +28,7 @@ internal sealed partial class Writer : IHostedService, IDisposable
     private readonly TaskCompletionSource _done = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     // Used by the writer's thread alone.
+    private readonly HashSet<Write> _refused = []; // writes of the batch that the database refused
     private readonly Queue<Write> _unsure = []; // their commit failed, but they may be on disk
     private ITransaction? _transaction;
     private long _lastCommitted;
@@ -119,14 +120,10 @@ internal sealed partial class Writer : IHostedService, IDisposable
         }
     }
 
-    /// <summary>
-    /// Stores and commits the batch, then confirms each of its writes. Returns false if storage failed. With <paramref name="eachAlone"/>
-    /// each write has a savepoint, so that one that the database refuses is undone alone.
-    /// </summary>
-    private bool TryCommit(List<Write> batch, bool eachAlone = false)
+    /// <summary>Stores and commits the batch, then answers each of its writes. Returns false if storage failed.</summary>
+    private bool TryCommit(List<Write> batch)
     {
         var started = Stopwatch.GetTimestamp();
-        List<Write>? refused = null;
         CommitTrace? trace = null;
         try
         {
@@ -138,26 +135,16 @@ internal sealed partial class Writer : IHostedService, IDisposable
             }
 
             trace = _traces.BeginCommit(batch.Count);
-            _transaction.Begin();
+            Apply(batch, _transaction);
             if (batch.Count == 0)
                 _transaction.Touch();
-            foreach (var write in batch)
-            {
-                if (!eachAlone)
-                    write.Apply(_transaction);
-                else if (!_transaction.TryStore(write, out var e))
-                {
-                    Log.WriteRefused(_log, e);
-                    (refused ??= []).Add(write);
-                }
-            }
-
             _transaction.Commit();
         }
         catch (Exception e)
         {
             trace?.Failed(e);
-            return Recover(batch, e, eachAlone);
+            Fail(batch, e);
+            return false;
         }
 
         trace?.Committed();
@@ -166,7 +153,7 @@ internal sealed partial class Writer : IHostedService, IDisposable
         Volatile.Write(ref _lastCommitted, _transaction.LastId);
         foreach (var write in batch)
         {
-            var isStored = refused?.Contains(write) != true;
+            var isStored = !_refused.Contains(write);
             if (isStored && trace is not null)
                 write.Trace(trace);
             Answer(write, isStored);
@@ -177,32 +164,39 @@ internal sealed partial class Writer : IHostedService, IDisposable
         return true;
     }
 
-    /// <summary>
-    /// Handles a failed batch. If storage failed, it refuses the batch and every write that waits. If the database refused a single write,
-    /// it stores the batch again with savepoints. Then that write alone fails.
-    /// </summary>
-    private bool Recover(List<Write> batch, Exception e, bool eachAlone)
+    /// <summary>Begins a transaction and applies the batch. If a write is refused, all are undone, and the others applied again.</summary>
+    private void Apply(List<Write> batch, ITransaction transaction)
     {
-        var isStorage = _transaction is null || eachAlone || _transaction.IsStorageFault(e);
-        try
+        _refused.Clear();
+        transaction.Begin();
+        for (var i = 0; i < batch.Count; i++)
         {
-            _transaction?.Rollback();
+            if (_refused.Contains(batch[i]))
+                continue;
+            try
+            {
+                batch[i].Apply(transaction);
+            }
+            catch (Exception e) when (!transaction.IsStorageFault(e))
+            {
+                Log.WriteRefused(_log, e);
+                _refused.Add(batch[i]);
+                transaction.Rollback();
+                transaction.Begin();
+                i = -1;
+            }
         }
-        catch (Exception rollback) when (StorageFault.Is(rollback))
-        {
-            isStorage = true;
-        }
+    }
 
-        if (!isStorage)
-            return TryCommit(batch, eachAlone: true);
-
+    /// <summary>Storage failed: closes the connection, and refuses the batch and every write that waits.</summary>
+    private void Fail(List<Write> batch, Exception e)
+    {
         // A failed COMMIT may have reached the disk. The next connection will see it.
         _transaction?.Dispose();
         _transaction = null;
         foreach (var write in batch)
             _unsure.Enqueue(write);
         Refuse([.. batch, .. _queue.Fail(StorageFault.Explain(e))]);
-        return false;
     }
 
     /// <summary>Opens a new connection after a fault.</summary>
