@@ -8,46 +8,43 @@ public sealed class PageRoomTests
     private readonly PageRoom _room = new(1);
 
     [Fact]
-    public void Who_is_woken_for_room_and_takes_none_passes_it_on()
+    public async Task Who_is_woken_for_room_and_takes_none_passes_it_on()
     {
         var (holder, first, second) = (Reader("holder"), Reader("first"), Reader("second"));
-        Assert.True(_room.TryTake(holder));
-        Assert.False(_room.TryTake(first));
-        Assert.False(_room.TryTake(second));
-        _room.Return(holder);
-        Assert.True(WasWoken(first));
-        _room.PassOn(first); // what it had to write is small now, or its user is in debt
-        Assert.True(WasWoken(second));
-        Assert.True(_room.TryTake(second));
+        Assert.True(holder.TryTake());
+        Assert.False(first.TryTake());
+        Assert.False(second.TryTake());
+        holder.Return();
+        await WokenAsync(first.Signal);
+        first.PassOn(); // what it had to write is small now, or its user is in debt
+        await WokenAsync(second.Signal);
+        Assert.True(second.TryTake());
     }
 
     [Fact]
-    public void Who_leaves_after_being_woken_passes_the_room_on()
+    public async Task Who_leaves_after_being_woken_passes_the_room_on()
     {
         var (holder, first, second) = (Reader("holder"), Reader("first"), Reader("second"));
-        Assert.True(_room.TryTake(holder));
-        Assert.False(_room.TryTake(first));
-        Assert.False(_room.TryTake(second));
-        _room.Return(holder);
-        _room.Leave(first);
-        Assert.True(WasWoken(second));
+        Assert.True(holder.TryTake());
+        Assert.False(first.TryTake());
+        Assert.False(second.TryTake());
+        holder.Return();
+        first.Leave();
+        await WokenAsync(second.Signal);
     }
 
     [Fact]
-    public void Who_was_faster_than_the_one_that_was_woken_does_not_keep_the_room_from_it()
+    public async Task Who_was_faster_than_the_one_that_was_woken_does_not_keep_the_room_from_it()
     {
         var (holder, slow, fast) = (Reader("holder"), Reader("slow"), Reader("fast"));
-        Assert.True(_room.TryTake(holder));
-        Assert.False(_room.TryTake(slow));
-        Assert.False(_room.TryTake(fast));
-        _room.Return(holder);
-        Assert.True(WasWoken(slow));
-        Assert.True(_room.TryTake(fast)); // something else woke it
-        Assert.False(_room.TryTake(slow));
-        _room.Return(fast);
-        _room.PassOn(fast);
-        Assert.True(WasWoken(slow));
-        Assert.True(_room.TryTake(slow));
+        Assert.True(holder.TryTake());
+        Assert.False(slow.TryTake());
+        Assert.False(fast.TryTake());
+        holder.Return();
+        Assert.False(fast.TryTake()); // something else woke it
+        fast.PassOn();
+        await WokenAsync(slow.Signal);
+        Assert.True(slow.TryTake());
     }
 
     [Fact]
@@ -65,10 +62,10 @@ public sealed class PageRoomTests
         }
 
         drains[0].Next(); // what the holder had is written
-        Assert.True(WasWoken(connections[1].Signal));
+        await WokenAsync(connections[1].Signal);
         connections[1].End(ConnectionEnd.PeerGone);
         Assert.Empty(drains[1].Next().Messages);
-        Assert.True(WasWoken(connections[2].Signal));
+        await WokenAsync(connections[2].Signal);
         Assert.Single(drains[2].Next().Messages);
     }
 
@@ -82,9 +79,7 @@ public sealed class PageRoomTests
         Assert.Equal((5, 99), (page.Messages.Count, page.UpTo));
     }
 
-    private static PageRoom.Place Reader(string user) => new(new Signal(), new UserShare(user));
+    private PageRoom.Place Reader(string user) => new(_room, new UserShare(user), new Signal());
 
-    private static bool WasWoken(PageRoom.Place place) => WasWoken(place.Signal);
-
-    private static bool WasWoken(Signal signal) => signal.WaitAsync().AsTask().IsCompleted;
+    private static Task WokenAsync(Signal signal) => signal.WaitAsync().AsTask().OrFail("the wake");
 }

@@ -5,5 +5,5 @@ internal static class Taking
 {
     /// <summary>Takes what waits; there is room for all of it.</summary>
     public static Outbox Take(this Connection connection) =>
-        connection.Take(new PageRoom(1), new PageRoom.Place(connection.Signal, new UserShare("a test")));
+        connection.Take(new PageRoom.Place(new PageRoom(1), new UserShare("a test"), connection.Signal));
 }

@@ -133,7 +133,7 @@ internal sealed class Connection(UserShare share, bool messagesOnly = false)
     /// The drain takes what waits, perhaps nothing, and returns it to <see cref="Outbox.Pool"/> later. While the connection is behind,
     /// queued messages stay, and the outbox says what to read first. Many of them stay until there is room. After the end there are none.
     /// </summary>
-    public Outbox Take(PageRoom room, PageRoom.Place place)
+    public Outbox Take(PageRoom.Place place)
     {
         lock (_gate)
         {
@@ -150,7 +150,7 @@ internal sealed class Connection(UserShare share, bool messagesOnly = false)
                 if (outbox.Messages.Count > 0)
                     outbox.MoveMessagesTo(Waiting);
             }
-            else if (outbox.IsPage && !room.TryTake(place))
+            else if (outbox.IsPage && !place.TryTake())
             {
                 outbox.MoveMessagesTo(Waiting);
             }

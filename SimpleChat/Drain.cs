@@ -21,7 +21,7 @@ internal sealed partial class Drain(Connection connection, IMessageReader reader
     /// <summary>After a failed read the database is left alone for this long.</summary>
     private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(500);
 
-    private readonly PageRoom.Place _place = new(connection.Signal, connection.Share); // its claim on the memory that all pages share
+    private readonly PageRoom.Place _place = new(room, connection.Share, connection.Signal);
     private Outbox? _outbox; // the transport has it, and may not have written it yet
     private long _upTo; // the position once it is written
     private bool _waitsForRoom; // there was no room for the page that was read last: it is read again
@@ -40,14 +40,14 @@ internal sealed partial class Drain(Connection connection, IMessageReader reader
         connection.Passed(_upTo);
         GiveBack();
         HasMore = false;
-        var outbox = _outbox = connection.Take(room, _place);
+        var outbox = _outbox = connection.Take(_place);
         if (outbox.MissedReceipts is { } missed)
             _missedReceipts = IdRange.Around(_missedReceipts, missed);
         if (outbox.Messages.Count > 0)
             (_upTo, HasMore) = (outbox.Messages[^1].Id, _missedReceipts is not null); // those have their turn next
         else if (connection.Ending is null && (outbox.CatchUp is not null || _missedReceipts is not null))
             Read(outbox);
-        room.PassOn(_place);
+        _place.PassOn();
         if (outbox.Messages.Count > 0 || outbox.Receipts.Count > 0)
             return outbox;
         GiveBack(); // nothing to write; if a page had nothing for this client, the next call moves the position past it
@@ -57,13 +57,13 @@ internal sealed partial class Drain(Connection connection, IMessageReader reader
     public void Dispose()
     {
         GiveBack();
-        room.Leave(_place);
+        _place.Leave();
     }
 
     private void GiveBack()
     {
         if (_reading is null)
-            room.Return(_place);
+            _place.Return();
         if (_outbox is not null)
             Outbox.Pool.Return(_outbox);
         _outbox = null;
@@ -77,7 +77,7 @@ internal sealed partial class Drain(Connection connection, IMessageReader reader
             var debt = connection.Share.Debt;
             if (debt > TimeSpan.Zero)
                 WakeAfter(debt);
-            if (debt > TimeSpan.Zero || _waitsForRoom && !room.TryTake(_place))
+            if (debt > TimeSpan.Zero || _waitsForRoom && !_place.TryTake())
                 return;
             _reading = outbox.CatchUp is { } range ? ReadMessagesAsync(range) : ReadReceiptsAsync(_missedReceipts!.Value);
             if (!_reading.IsCompleted)
@@ -91,7 +91,7 @@ internal sealed partial class Drain(Connection connection, IMessageReader reader
         {
             var addTo = read.GetAwaiter().GetResult();
             addTo(outbox);
-            _waitsForRoom = outbox.IsPage && !room.TryTake(_place);
+            _waitsForRoom = outbox.IsPage && !_place.TryTake();
             if (_waitsForRoom)
                 outbox.DropMessages(); // the database still has them
             (_upTo, HasMore) = _waitsForRoom ? (0, false) : (_upTo, true);

@@ -91,18 +91,19 @@ internal sealed partial record Break
 
         new("readers hold as many pages as they like",
             nameof(LimitsTests.I8_Readers_that_take_nothing_wait_for_each_other_and_do_not_fill_the_memory),
-            new Edit("PageRoom.cs", "HasRoom && place.Share.Pages < Math.Max(1, pages / PartOfRoom)", "place.Share.Pages < int.MaxValue")),
+            new Edit("PageRoom.cs", "_free = new(pages);", "_free = new(int.MaxValue);"),
+            new Edit("PageRoom.cs", "Math.Max(1, pages / PartOfRoom)", "int.MaxValue")),
         new("a page of catching up is bounded in rows alone",
             nameof(PageRoomTests.A_page_ends_when_its_texts_are_128_KiB_and_says_how_far_it_goes),
             new Edit("Page.cs", "text >= MaxText", "text >= int.MaxValue")),
         new("who is woken for room and takes none keeps it to itself",
             nameof(PageRoomTests.Who_is_woken_for_room_and_takes_none_passes_it_on),
-            new Edit("PageRoom.cs", "if (!place.IsWoken)", "if (place is not null)")),
+            new Edit("PageRoom.cs", "if (!_isTaken && _grant?.IsCompleted == true)", "if (_noLonger is null)")),
         new("who leaves keeps the room that it was woken for",
             nameof(PageRoomTests.Who_leaves_after_being_woken_passes_the_room_on),
-            new Edit("PageRoom.cs", "PassOn(place);", "")),
+            new Edit("PageRoom.cs", "_ = GiveBackAsync(_grant);", "")),
         new("a drain that needs no room any more keeps it to itself",
             nameof(PageRoomTests.A_drain_that_was_woken_for_room_and_has_nothing_large_any_more_passes_it_on),
-            new Edit("Drain.cs", "room.PassOn(_place);", "")),
+            new Edit("Drain.cs", "_place.PassOn();", "")),
     ];
 }

@@ -23,18 +23,17 @@ internal sealed class UserShare
     private readonly Lock _gate = new();
     private readonly TimeProvider _time;
     private readonly int _maxRequests;
-    private readonly bool _isLimited;
-    private readonly IRateLimit? _messages; // there if _isLimited
+    private readonly IRateLimit? _messages; // null if there are no limits
+    private int _holders;
 
     // Guarded by _gate.
-    private TokenBucket _work; // used if _isLimited
-    private SemaphoreSlim? _pages, _body;
-    private int _requests, _holders;
-    private bool _retired;
+    private TokenBucket _work; // used if there are limits
+    private SemaphoreSlim? _pages, _body, _partOfPageRoom;
+    private int _requests;
 
     /// <param name="user">Whose share it is.</param>
     /// <param name="options">The limits; null for none.</param>
-    /// <param name="time">The clock.</param>
+    /// <param name="time">The clock; null for the system's.</param>
     /// <param name="messages">Makes the limit of messages; null for one of its own.</param>
     public UserShare(string user, ChatOptions? options = null, TimeProvider? time = null, RateLimitOf? messages = null)
     {
@@ -43,32 +42,26 @@ internal sealed class UserShare
         _maxRequests = options?.RequestsPerUser ?? int.MaxValue;
         if (options?.MessagesPerSecond is > 0 and var perSecond)
         {
-            _isLimited = true;
             _messages = messages?.Invoke(user) ?? new RateLimit(perSecond, _time);
             var work = Math.Max(LeastWork, WorkPerMessage * perSecond);
             _work = new TokenBucket(work, burst: work / 3, _time.GetTimestamp()); // others would notice a longer burst
         }
     }
 
-    /// <summary>Whose share it is.</summary>
     public string User { get; }
 
     /// <summary>Row operations of this user that wait for the writer. Only the writer's queue uses it, under its gate.</summary>
     public int Waiting { get; set; }
-
-    /// <summary>Pages that this user's connections hold. Only the room for pages uses it, under its gate.</summary>
-    public int Pages { get; set; }
 
     /// <summary>
     /// Takes one message from the allowance: <see cref="ChatOptions.MessagesPerSecond"/>, with bursts of twice that. False if none is left.
     /// </summary>
     public ValueTask<bool> TakeMessageAsync() => _messages?.TryTakeAsync() ?? ValueTask.FromResult(true);
 
-    /// <summary>Charges work that was done for the user.</summary>
-    /// <param name="work">1 is a small frame; see <see cref="Work"/>.</param>
+    /// <summary>Charges work that was done for the user. 1 is a small frame; see <see cref="Work"/>.</summary>
     public void Charge(double work)
     {
-        if (!_isLimited)
+        if (_messages is null)
             return;
         lock (_gate)
             _work.Take(work, _time);
@@ -79,7 +72,7 @@ internal sealed class UserShare
     {
         get
         {
-            if (!_isLimited)
+            if (_messages is null)
                 return TimeSpan.Zero;
             lock (_gate)
                 return _work.Debt(_time);
@@ -89,19 +82,17 @@ internal sealed class UserShare
     /// <summary>
     /// Waits until the present debt is paid. When it is cancelled it ends early and throws nothing, because many callers may leave at once.
     /// </summary>
-    public Task PayAsync(CancellationToken cancel)
+    public async Task PayAsync(CancellationToken cancel)
     {
         var debt = Debt;
-        return debt == TimeSpan.Zero ? Task.CompletedTask : WaitAsync();
-
-        async Task WaitAsync() => await Task.Delay(debt, _time, cancel).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (debt > TimeSpan.Zero)
+            await Task.Delay(debt, _time, cancel).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     /// <summary>
-    /// Called when a request of this user begins; <see cref="PayAsync"/> comes next. After true, the caller calls <see cref="EndRequest"/>
-    /// once.
+    /// Called when a request of this user begins; <see cref="PayAsync"/> comes next. <paramref name="work"/> is charged even if the request
+    /// is refused. After true, the caller calls <see cref="EndRequest"/> once.
     /// </summary>
-    /// <param name="work">What the request costs, even if it is refused.</param>
     /// <returns>False if <see cref="ChatOptions.RequestsPerUser"/> are under way already.</returns>
     public bool TryBeginRequest(double work)
     {
@@ -115,14 +106,17 @@ internal sealed class UserShare
         }
     }
 
+    /// <summary>Called when a request of this user has ended.</summary>
+    public void EndRequest()
+    {
+        lock (_gate)
+            _requests--;
+    }
+
     /// <summary>Reads a body of the user's. Bodies are read one after another, and none while the user is in debt.</summary>
-    /// <param name="read">Reads the whole body.</param>
-    /// <param name="cancel">The caller has left.</param>
     public async Task<T> ReadBodyAsync<T>(Func<T> read, CancellationToken cancel)
     {
-        SemaphoreSlim turn;
-        lock (_gate)
-            turn = _body ??= new SemaphoreSlim(1);
+        var turn = Places(ref _body, 1);
         await turn.WaitAsync(cancel);
         try
         {
@@ -136,50 +130,34 @@ internal sealed class UserShare
     }
 
     /// <summary>Waits for one of the user's <see cref="MaxPages"/>. The caller gives it back with <see cref="ReturnPage"/>.</summary>
-    public Task TakePageAsync(CancellationToken cancel)
-    {
-        lock (_gate)
-            return (_pages ??= new SemaphoreSlim(MaxPages)).WaitAsync(cancel);
-    }
+    public Task TakePageAsync(CancellationToken cancel) => Places(ref _pages, MaxPages).WaitAsync(cancel);
 
     /// <summary>Called when the page was sent, or will not be sent.</summary>
     public void ReturnPage() => _pages!.Release();
 
-    /// <summary>Called when a request of this user has ended.</summary>
-    public void EndRequest()
-    {
-        lock (_gate)
-            _requests--;
-    }
+    /// <summary>What this user's connections may take of the room for pages, which alone uses this.</summary>
+    public SemaphoreSlim PartOfPageRoom(int pages) => Places(ref _partOfPageRoom, pages);
 
-    /// <summary>
-    /// Called when a connection or a request needs the share. False if the share was just retired; then there is a new one.
-    /// </summary>
-    public bool TryHold()
-    {
-        lock (_gate)
-        {
-            if (_retired)
-                return false;
-            _holders++;
-            return true;
-        }
-    }
+    /// <summary>Called when a connection or a request needs the share: see <see cref="UserShares"/>.</summary>
+    public void Hold() => Interlocked.Increment(ref _holders);
 
     /// <summary>Called when a connection or a request no longer needs the share.</summary>
-    public void Release()
+    public void Release() => Interlocked.Decrement(ref _holders);
+
+    /// <summary>Whether nobody needs the share, and a new one would allow the user no more.</summary>
+    public bool IsIdle
     {
-        lock (_gate)
-            _holders--;
+        get
+        {
+            lock (_gate)
+                return Volatile.Read(ref _holders) == 0 && (_messages is null || (_messages.IsFull && _work.IsFull(_time)));
+        }
     }
 
-    /// <summary>Retires the share if nobody needs it, and if a new share would allow the user no more.</summary>
-    public bool TryRetire()
+    /// <summary>Most users never need these, so they are made when first used.</summary>
+    private SemaphoreSlim Places(ref SemaphoreSlim? places, int count)
     {
         lock (_gate)
-        {
-            _retired = _holders == 0 && (!_isLimited || (_messages!.IsFull && _work.IsFull(_time)));
-            return _retired;
-        }
+            return places ??= new SemaphoreSlim(count);
     }
 }

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using SimpleChat.Settings;
 
 namespace SimpleChat.Limits;
@@ -6,44 +5,43 @@ namespace SimpleChat.Limits;
 /// <summary>The shares of the users who are connected, or were a moment ago.</summary>
 internal sealed class UserShares : IDisposable
 {
-    /// <summary>How often shares that nobody needs are retired.</summary>
+    /// <summary>How often shares that nobody needs are forgotten.</summary>
     private static readonly TimeSpan Sweep = TimeSpan.FromSeconds(5);
 
-    private readonly ConcurrentDictionary<string, UserShare> _shares = new(StringComparer.Ordinal);
-    private readonly ChatOptions _options;
-    private readonly TimeProvider _time;
-    private readonly RateLimitOf? _messages;
+    private readonly Lock _gate = new();
+    private readonly Dictionary<string, UserShare> _shares = new(StringComparer.Ordinal); // under _gate
+    private readonly Func<string, UserShare> _make;
     private readonly ITimer _sweep;
 
     public UserShares(ChatOptions options, TimeProvider time, RateLimitOf? messages = null)
     {
-        _options = options;
-        _time = time;
-        _messages = messages;
-        _sweep = time.CreateTimer(_ => LetGo(), null, Sweep, Sweep);
+        _make = user => new UserShare(user, options, time, messages);
+        _sweep = time.CreateTimer(_ => Forget(), null, Sweep, Sweep);
     }
 
     /// <summary>Returns the user's share. The caller calls <see cref="UserShare.Release"/> once.</summary>
     public UserShare Hold(string user)
     {
-        while (true)
+        lock (_gate)
         {
-            var share = _shares.GetOrAdd(
-                user, static (name, shares) => new UserShare(name, shares._options, shares._time, shares._messages), this);
-            if (share.TryHold())
-                return share;
-            _shares.TryRemove(KeyValuePair.Create(user, share));
+            if (!_shares.TryGetValue(user, out var share))
+                _shares.Add(user, share = _make(user));
+            share.Hold();
+            return share;
         }
     }
 
     public void Dispose() => _sweep.Dispose();
 
-    private void LetGo()
+    private void Forget()
     {
-        foreach (var entry in _shares)
+        lock (_gate)
         {
-            if (entry.Value.TryRetire())
-                _shares.TryRemove(entry);
+            foreach (var (user, share) in _shares)
+            {
+                if (share.IsIdle)
+                    _shares.Remove(user);
+            }
         }
     }
 }

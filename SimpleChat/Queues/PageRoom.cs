@@ -20,9 +20,8 @@ internal sealed class PageRoom(int pages)
     /// </summary>
     private const int Frames = 4, LargestEscape = 6;
 
-    private readonly Lock _gate = new();
-    private readonly Queue<Place> _waiting = []; // under _gate
-    private int _taken; // under _gate
+    private readonly SemaphoreSlim _free = new(pages);
+    private readonly int _perUser = Math.Max(1, pages / PartOfRoom);
 
     /// <summary>As much room as the process's memory allows.</summary>
     /// <param name="pageText">Bytes of text after which a page ends, with the message that fills it.</param>
@@ -31,118 +30,77 @@ internal sealed class PageRoom(int pages)
         GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / PartOfMemory
             / (pageText + (1 + Frames * LargestEscape) * options.MaxMessageBytes), 4, 1_000_000));
 
-    /// <summary>Takes room for one page, if the place has none yet. If there is none, the place is woken when there is.</summary>
-    public bool TryTake(Place place)
+    /// <summary>One reader's place in the queue. Its reader alone uses it.</summary>
+    internal sealed class Place(PageRoom room, UserShare share, Signal signal)
     {
-        lock (_gate)
-        {
-            place.IsWoken = false;
-            if (!place.IsTaken && MayTake(place))
-            {
-                _taken++;
-                place.Share.Pages++;
-                place.IsTaken = true;
-            }
+        private Task? _grant; // completes when there is room; null if the reader neither has room nor waits for it
+        private CancellationTokenSource? _noLonger; // ends the wait
+        private bool _isTaken; // the reader knows of the grant, and uses it
 
-            if (!place.IsTaken && !place.IsWaiting)
-                Enqueue(place);
-
-            return place.IsTaken;
-        }
-    }
-
-    /// <summary>Gives back the room for one page, if it was taken.</summary>
-    public void Return(Place place)
-    {
-        if (!place.IsTaken)
-            return;
-        lock (_gate)
-        {
-            _taken--;
-            place.Share.Pages--;
-            place.IsTaken = false;
-        }
-
-        WakeNext();
-    }
-
-    /// <summary>Called when the reader has taken no room this time. If it was woken for it, the next one is woken.</summary>
-    public void PassOn(Place place)
-    {
-        if (!place.IsWoken)
-            return;
-        lock (_gate)
-            place.IsWoken = false;
-        WakeNext();
-    }
-
-    /// <summary>Gives the place up.</summary>
-    public void Leave(Place place)
-    {
-        lock (_gate)
-            place.IsGone = true;
-        Return(place);
-        PassOn(place);
-    }
-
-    private bool HasRoom => _taken < pages;
-
-    /// <summary>Whether there is room for this place's user. The caller holds the gate.</summary>
-    private bool MayTake(Place place) => HasRoom && place.Share.Pages < Math.Max(1, pages / PartOfRoom);
-
-    /// <summary>Has the place wait behind the others. The caller holds the gate.</summary>
-    private void Enqueue(Place place)
-    {
-        _waiting.Enqueue(place);
-        place.IsWaiting = true;
-    }
-
-    /// <summary>Wakes the first that may take room. Those whose user has enough wait on, behind the others.</summary>
-    private void WakeNext()
-    {
-        Place? next = null;
-        lock (_gate)
-        {
-            for (var left = _waiting.Count; left > 0 && HasRoom && next is null; left--)
-            {
-                var place = _waiting.Dequeue();
-                place.IsWaiting = false;
-                if (place.IsGone || place.IsTaken) // it has found room by itself
-                    continue;
-                if (MayTake(place))
-                    next = place;
-                else
-                    Enqueue(place);
-            }
-
-            if (next is not null)
-                next.IsWoken = true;
-        }
-
-        next?.Signal.Set();
-    }
-
-    /// <summary>One reader's place in the queue.</summary>
-    /// <param name="signal">Wakes it.</param>
-    /// <param name="share">Its user's share of the server.</param>
-    internal sealed class Place(Signal signal, UserShare share)
-    {
-        /// <summary>Wakes the reader.</summary>
         public Signal Signal => signal;
 
-        /// <summary>Its user's share of the server.</summary>
-        public UserShare Share => share;
+        /// <summary>Takes room for one page, if the place has none yet. If there is none, the signal is set when there is.</summary>
+        public bool TryTake()
+        {
+            if (_grant is null)
+            {
+                _noLonger = new CancellationTokenSource();
+                _grant = WaitAsync(_noLonger.Token);
+                if (!_grant.IsCompleted)
+                    signal.SetAfter(_grant);
+            }
 
-        /// <summary>Whether it has room. Set under the room's gate, by its reader alone.</summary>
-        public bool IsTaken { get; set; }
+            return _isTaken = _grant.IsCompleted;
+        }
 
-        /// <summary>Whether it waits for room. Under the room's gate.</summary>
-        public bool IsWaiting { get; set; }
+        /// <summary>Gives back the room for one page, if it was taken.</summary>
+        public void Return()
+        {
+            if (_isTaken)
+                Leave();
+        }
 
-        /// <summary>Whether its reader was woken for room, and has not asked for it since. Under the room's gate.</summary>
-        public bool IsWoken { get; set; }
+        /// <summary>Called when the reader has taken no room this time. If it was granted room, the next one gets that.</summary>
+        public void PassOn()
+        {
+            if (!_isTaken && _grant?.IsCompleted == true)
+                Leave();
+        }
 
-        /// <summary>Whether its reader is gone. Under the room's gate.</summary>
-        public bool IsGone { get; set; }
+        /// <summary>Gives back the room, or leaves the queue.</summary>
+        public void Leave()
+        {
+            if (_grant is null)
+                return;
+            _noLonger!.Cancel();
+            _ = GiveBackAsync(_grant);
+            (_grant, _isTaken) = (null, false);
+        }
+
+        /// <summary>Waits for the user's other connections first, and then for everybody's.</summary>
+        private async Task WaitAsync(CancellationToken noLonger)
+        {
+            await Own.WaitAsync(noLonger);
+            try
+            {
+                await room._free.WaitAsync(noLonger);
+            }
+            catch (OperationCanceledException)
+            {
+                Own.Release();
+                throw;
+            }
+        }
+
+        private async Task GiveBackAsync(Task grant)
+        {
+            await grant.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (!grant.IsCompletedSuccessfully)
+                return;
+            room._free.Release();
+            Own.Release();
+        }
+
+        private SemaphoreSlim Own => share.PartOfPageRoom(room._perUser);
     }
 }
