@@ -97,7 +97,7 @@ public sealed class OperationsTests : IDisposable
     }
 
     [Fact]
-    public async Task Erasing_a_user_a_second_time_takes_along_what_the_server_has_indexed_meanwhile()
+    public async Task What_is_erased_before_a_running_server_has_indexed_it_is_never_indexed()
     {
         var address = DatabaseAddress.Parse($"Data Source={_folder.DatabasePath}");
         using var database = new Database($"Data Source={_folder.DatabasePath}");
@@ -109,8 +109,6 @@ public sealed class OperationsTests : IDisposable
             Assert.StartsWith("Erased 50 messages", await Erasure.EraseAsync(address, "bob"), StringComparison.Ordinal);
             for (var sent = 0; sent < 2 * MessageIndex.LotSize; sent += 400)
                 Send(writer, "carol", "dave", 400, $"c{sent}-");
-            Assert.NotEqual(0, Left("MessageDB_ByConversation") + Left("MessageDB_ByUser") + Left("MessageDB_ByClientMessageId"));
-            Assert.StartsWith("Erased 0 messages", await Erasure.EraseAsync(address, "bob"), StringComparison.Ordinal);
             Assert.Equal((0, 0, 0), (Left("MessageDB_ByConversation"), Left("MessageDB_ByUser"), Left("MessageDB_ByClientMessageId")));
         }
 

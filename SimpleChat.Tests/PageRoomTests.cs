@@ -3,7 +3,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 namespace SimpleChat.Tests;
 
 /// <summary>I8: connections wait for each other's pages, and room that is free is not forgotten.</summary>
-public sealed class PageRoomTests
+public sealed class PageRoomTests : IDisposable
 {
     private readonly PageRoom _room = new(1);
 
@@ -29,7 +29,7 @@ public sealed class PageRoomTests
         Assert.False(first.TryTake());
         Assert.False(second.TryTake());
         holder.Return();
-        first.Leave();
+        first.Dispose();
         await WokenAsync(second.Signal);
     }
 
@@ -80,6 +80,8 @@ public sealed class PageRoomTests
     }
 
     private PageRoom.Place Reader(string user) => new(_room, new UserShare(user), new Signal());
+
+    public void Dispose() => _room.Dispose();
 
     private static Task WokenAsync(Signal signal) => signal.WaitAsync().AsTask().OrFail("the wake");
 }

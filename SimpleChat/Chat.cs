@@ -24,7 +24,6 @@ internal sealed class Chat(
     /// what was committed before is read from the database. A message that is committed just now may come from both. The client gets it
     /// once: a queued message that is not above the position is dropped (<see cref="Connection.Take"/>).
     /// </summary>
-    /// <param name="connection">The new connection.</param>
     /// <param name="position">The <see cref="Position"/> to resume after, as the client wrote it; null to start with what is
     /// undelivered.</param>
     /// <returns>Null, or why it could not join.</returns>

@@ -13,7 +13,6 @@ namespace SimpleChat;
 /// up. Nothing is lost, because everything was stored before it was offered.
 /// </para>
 /// </summary>
-/// <param name="share">What its user may use of the server.</param>
 /// <param name="messagesOnly">Whether it carries messages alone, and no receipts.</param>
 internal sealed class Connection(UserShare share, bool messagesOnly = false)
 {
@@ -66,7 +65,6 @@ internal sealed class Connection(UserShare share, bool messagesOnly = false)
     }
 
     /// <summary>The audience may have missed messages up to <paramref name="committed"/>: they are read from the database.</summary>
-    /// <param name="committed">The highest id.</param>
     /// <param name="withReceipts">Whether receipts may be missing too, for what the user sent since this connection joined.</param>
     public void FallBehind(long committed, bool withReceipts = false)
     {

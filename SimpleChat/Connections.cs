@@ -8,7 +8,6 @@ namespace SimpleChat;
 /// The map: user id → that user's open connections. In memory, and nowhere else.
 /// The sets are arrays that are never changed, only replaced whole: a lookup needs no lock and never sees a half-made change.
 /// </summary>
-/// <param name="options">The limits.</param>
 /// <param name="capacity">How many connections the process can hold; null for <c>Chat:MaxConnections</c>.</param>
 internal sealed class Connections(ChatOptions options, int? capacity = null)
 {

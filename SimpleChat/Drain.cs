@@ -10,11 +10,6 @@ namespace SimpleChat;
 /// database. Every connection has one, and its transport calls it. It never waits for anybody: what cannot be read now (storage fails, no
 /// memory for pages, a user in debt) is read later, and the connection is woken for it.
 /// </summary>
-/// <param name="connection">The connection, just joined.</param>
-/// <param name="reader">Where pages come from.</param>
-/// <param name="room">The memory that pages may take, of all drains together.</param>
-/// <param name="time">The clock.</param>
-/// <param name="log">Hears of reads that fail.</param>
 internal sealed partial class Drain(Connection connection, IMessageReader reader, PageRoom room, TimeProvider time, ILogger log)
     : IDisposable
 {
@@ -57,7 +52,7 @@ internal sealed partial class Drain(Connection connection, IMessageReader reader
     public void Dispose()
     {
         GiveBack();
-        _place.Leave();
+        _place.Dispose();
     }
 
     private void GiveBack()

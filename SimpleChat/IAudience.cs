@@ -19,7 +19,6 @@ internal interface IAudience
     ValueTask<bool?> IsOnlineAsync(string user);
 
     /// <summary>A message was committed. Called on the writer's thread in commit order; must not wait.</summary>
-    /// <param name="message">The message.</param>
     /// <param name="origin">The connection that it came over, which got <c>sent</c>; null if it came in a request of its own.</param>
     void Push(Message message, Connection? origin);
 

@@ -1,8 +1,6 @@
 namespace SimpleChat;
 
 /// <summary>A message as its sender hands it over: checked, not yet stored.</summary>
-/// <param name="From">The sender's user id.</param>
-/// <param name="To">The recipient's user id.</param>
 /// <param name="Text">The text, never empty: UTF-8, without JSON's escapes.</param>
 /// <param name="ClientMessageId">The sender's own name for it, which makes a send safe to repeat; null if none was given.</param>
 /// <param name="ReceivedAt">When it came in, in milliseconds since 1970-01-01 UTC.</param>
@@ -10,14 +8,9 @@ internal readonly record struct Draft(string From, string To, byte[] Text, strin
 
 /// <summary>A stored message: a row of MessageDB.</summary>
 /// <param name="Id">Positive, below 2^53; rises in commit order.</param>
-/// <param name="From">The sender's user id.</param>
-/// <param name="To">The recipient's user id.</param>
 /// <param name="Text">What was sent, code point for code point: UTF-8.</param>
 /// <param name="SentAt">Milliseconds since 1970-01-01 UTC; never falls as <paramref name="Id"/> rises.</param>
 internal sealed record Message(long Id, string From, string To, byte[] Text, long SentAt);
 
 /// <summary>Says that a message has left its recipient's inbox. It goes to the sender.</summary>
-/// <param name="Id">The message's id.</param>
-/// <param name="From">Its sender, who is told.</param>
-/// <param name="To">Its recipient, who has it.</param>
 internal readonly record struct Receipt(long Id, string From, string To);

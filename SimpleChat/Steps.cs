@@ -10,10 +10,6 @@ namespace SimpleChat;
 /// it repeats the transaction. Then it calls <see cref="Committed"/>, or <see cref="Unconfirmed"/> if it does not know whether the
 /// message is on disk. The <see cref="LocalAudience"/> takes steps 3 and 4, a <see cref="Delivery"/> step 5.
 /// </summary>
-/// <param name="chat">The chat.</param>
-/// <param name="sender">The sender's share of the server.</param>
-/// <param name="draft">What was sent.</param>
-/// <param name="reply">Tells the sender the outcome.</param>
 /// <param name="origin">The connection it came over; null if it came in a request of its own.</param>
 internal sealed class Send(Chat chat, UserShare sender, Draft draft, IReply reply, Connection? origin = null) : Write
 {
@@ -77,8 +73,6 @@ internal sealed class Send(Chat chat, UserShare sender, Draft draft, IReply repl
 }
 
 /// <summary>The audience of a single server: everybody who is there is in the map.</summary>
-/// <param name="map">The map.</param>
-/// <param name="committed">Returns the id of the last committed message.</param>
 internal sealed class LocalAudience(Connections map, Func<long> committed) : IAudience
 {
     // ── 3. Looked up: the map has bob's connections. 4. Pushed: each is offered the message. The InboxDB row stays until step 5.
@@ -123,11 +117,8 @@ internal sealed class LocalAudience(Connections map, Func<long> committed) : IAu
 /// 5. Delivered: bob has received messages. He said so (<c>ack</c>), or on subprotocol <c>chat</c> they were written to his socket.
 /// Their InboxDB rows go, and whoever sent them is told.
 /// </summary>
-/// <param name="chat">The chat.</param>
-/// <param name="recipient">Bob's share of the server. The rows go from bob's inbox.</param>
 /// <param name="ranges">The messages' ids. Those that are not in his inbox are passed over.</param>
 /// <param name="count">An upper bound on how many messages that is.</param>
-/// <param name="reply">Hears when the rows are gone.</param>
 internal sealed class Delivery(Chat chat, UserShare recipient, IReadOnlyList<IdRange> ranges, int count, IReply reply) : Write
 {
     private readonly List<Receipt> _receipts = [];

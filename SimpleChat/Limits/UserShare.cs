@@ -31,9 +31,7 @@ internal sealed class UserShare
     private SemaphoreSlim? _pages, _body, _partOfPageRoom;
     private int _requests;
 
-    /// <param name="user">Whose share it is.</param>
     /// <param name="options">The limits; null for none.</param>
-    /// <param name="time">The clock; null for the system's.</param>
     /// <param name="messages">Makes the limit of messages; null for one of its own.</param>
     public UserShare(string user, ChatOptions? options = null, TimeProvider? time = null, RateLimitOf? messages = null)
     {

@@ -26,8 +26,8 @@ internal static class Erasure
     /// </summary>
     private const int BusyTimeout = 60;
 
-    /// <summary>How long the log's emptying waits for readers, and then pauses. A writer waits meanwhile.</summary>
-    private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(100);
+    /// <summary>Before the log is emptied again, if a reader was in the way.</summary>
+    private static readonly TimeSpan ReaderPause = TimeSpan.FromMilliseconds(100);
 
     /// <summary>Erases what there is of the user.</summary>
     /// <returns>What to tell the operator.</returns>
@@ -57,7 +57,6 @@ internal static class Erasure
             await Task.Delay(Pause);
         }
 
-        await LateIndexRows.DeleteAsync(connection, user, Few, Pause);
         var webhooks = connection.Execute("DELETE FROM WebhookDB WHERE User = @user", new { user });
         var isInLog = !await TryEmptyLogAsync(connection);
         return FormattableString.Invariant($"Erased {erased} messages that {user} sent or received.")
@@ -65,19 +64,14 @@ internal static class Erasure
             + (isInLog ? $" Somebody reads the database, so what was erased is in {address.Path}-wal until the log is emptied." : "");
     }
 
-    /// <summary>
-    /// The log still has the old pages. Most of it is copied while a running server goes on; it waits for the rest, at most
-    /// <see cref="Patience"/>.
-    /// </summary>
+    /// <summary>The log still has the old pages.</summary>
     private static async Task<bool> TryEmptyLogAsync(SqliteConnection connection)
     {
-        connection.Execute(FormattableString.Invariant($"PRAGMA busy_timeout = {Patience.TotalMilliseconds}"));
         for (var tries = 0; tries < 10; tries++)
         {
-            connection.Execute("PRAGMA wal_checkpoint(PASSIVE)");
-            if (connection.QueryFirst<long>("PRAGMA wal_checkpoint(TRUNCATE)") == 0)
+            if (LogEraser.TryEmptyLog(connection))
                 return true;
-            await Task.Delay(Patience);
+            await Task.Delay(ReaderPause);
         }
 
         return false;

@@ -119,8 +119,6 @@ internal sealed class Outbox : IResettable
     }
 }
 
-/// <summary>What a connection that is behind reads from the database next.</summary>
-/// <param name="After">Only above this id.</param>
-/// <param name="UpTo">Up to this id.</param>
+/// <summary>What a connection that is behind reads from the database next: the ids above the one, up to the other.</summary>
 /// <param name="InboxOnly">Whether only what is undelivered, or everything that the user sent or received.</param>
 internal readonly record struct CatchUp(long After, long UpTo, bool InboxOnly);

@@ -8,8 +8,7 @@ namespace SimpleChat.Queues;
 /// nothing keeps its page, and many of those must not fill the memory. So there is room for a part of the memory; then connections wait for
 /// each other. One user's connections get a part of that room, so that they wait for themselves first.
 /// </summary>
-/// <param name="pages">How many pages may be held at once.</param>
-internal sealed class PageRoom(int pages)
+internal sealed class PageRoom(int pages) : IDisposable
 {
     /// <summary>The part of the memory that pages may take, and the part of these that one user's connections may take.</summary>
     private const int PartOfMemory = 8, PartOfRoom = 4;
@@ -25,13 +24,14 @@ internal sealed class PageRoom(int pages)
 
     /// <summary>As much room as the process's memory allows.</summary>
     /// <param name="pageText">Bytes of text after which a page ends, with the message that fills it.</param>
-    /// <param name="options">How large that message may be.</param>
     public static PageRoom For(int pageText, ChatOptions options) => new((int)Math.Clamp(
         GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / PartOfMemory
             / (pageText + (1 + Frames * LargestEscape) * options.MaxMessageBytes), 4, 1_000_000));
 
+    public void Dispose() => _free.Dispose();
+
     /// <summary>One reader's place in the queue. Its reader alone uses it.</summary>
-    internal sealed class Place(PageRoom room, UserShare share, Signal signal)
+    internal sealed class Place(PageRoom room, UserShare share, Signal signal) : IDisposable
     {
         private Task? _grant; // completes when there is room; null if the reader neither has room nor waits for it
         private CancellationTokenSource? _noLonger; // ends the wait
@@ -57,18 +57,24 @@ internal sealed class PageRoom(int pages)
         public void Return()
         {
             if (_isTaken)
-                Leave();
+                GiveBack();
         }
 
         /// <summary>Called when the reader has taken no room this time. If it was granted room, the next one gets that.</summary>
         public void PassOn()
         {
             if (!_isTaken && _grant?.IsCompleted == true)
-                Leave();
+                GiveBack();
+        }
+
+        public void Dispose()
+        {
+            GiveBack();
+            _noLonger?.Dispose();
         }
 
         /// <summary>Gives back the room, or leaves the queue.</summary>
-        public void Leave()
+        private void GiveBack()
         {
             if (_grant is null)
                 return;

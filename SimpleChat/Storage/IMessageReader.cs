@@ -20,11 +20,11 @@ internal interface IMessageReader
     /// </summary>
     IAsyncEnumerable<Message> ReadConcerning(string user, long after, long upTo);
 
-    /// <summary>Reads the user's history: the newest messages first, or those above <paramref name="after"/>, oldest first.</summary>
-    /// <param name="user">Who reads. The user sees only what that user sent or received.</param>
+    /// <summary>
+    /// Reads what the user sent or received, below <paramref name="before"/>: the newest first, or if <paramref name="after"/> is given,
+    /// the oldest above it first.
+    /// </summary>
     /// <param name="with">The other side of the conversation, or null for all conversations.</param>
-    /// <param name="after">Only above this id, from the oldest on; null to read from the newest on.</param>
-    /// <param name="before">Only below this id.</param>
     /// <param name="since">Only messages sent at or after this time, in milliseconds since 1970-01-01 UTC. It has no effect if
     /// <paramref name="after"/> is given.</param>
     IAsyncEnumerable<HistoryMessage> ReadHistory(string user, string? with, long? after, long before, long since);
@@ -36,8 +36,6 @@ internal interface IMessageReader
     /// Finds a <see cref="Position"/>, which a client wrote, among the user's messages. The long form proves the message. The short form
     /// can only be checked for range: up to the highest id ever given out.
     /// </summary>
-    /// <param name="user">Whose messages.</param>
-    /// <param name="position">What the client wrote, or null.</param>
     /// <returns>The id, null without a position; and why the position is refused, or null.</returns>
     async ValueTask<(long? After, Refusal? Refusal)> LocateAsync(string user, string? position)
     {
@@ -66,10 +64,10 @@ internal interface IMessageReader
     /// </summary>
     ValueTask<List<Receipt>> ReadReceiptsAsync(string user, long first, long last);
 
-    /// <summary>Reads the next few messages that are older than <paramref name="since"/>.</summary>
-    /// <param name="since">Only messages sent before this time, in milliseconds since 1970-01-01 UTC.</param>
-    /// <param name="after">Only messages above this id.</param>
-    /// <param name="limit">How many at most.</param>
+    /// <summary>
+    /// Reads the next few messages above <paramref name="after"/> that were sent before <paramref name="since"/>, in milliseconds since
+    /// 1970-01-01 UTC.
+    /// </summary>
     /// <returns>The ids of those that were delivered, and the last id that was looked at; null if no message is old enough.</returns>
     ValueTask<(List<long> Delivered, long UpTo)?> ReadOldAsync(long since, long after, int limit);
 

@@ -20,10 +20,7 @@ internal interface ITransaction : IDisposable
     /// </summary>
     void Store(PendingMessage message);
 
-    /// <summary>Removes the messages of a range from the user's inbox.</summary>
-    /// <param name="user">Whose inbox.</param>
-    /// <param name="range">The messages' ids. Those that are not in the inbox are ignored.</param>
-    /// <param name="receipts">Gets a receipt for each message that was removed.</param>
+    /// <summary>Removes messages from the user's inbox, and adds a receipt for each. Ids that are not in the inbox are ignored.</summary>
     void Remove(string user, IdRange range, List<Receipt> receipts);
 
     /// <summary>Erases messages, and what stands beside them in other tables.</summary>
@@ -93,9 +90,6 @@ internal sealed class PendingMessage(Draft draft)
 }
 
 /// <summary>A row of WebhookDB: a bot's registration, to which the server POSTs the bot's messages.</summary>
-/// <param name="User">Whose messages are sent.</param>
-/// <param name="Url">Where to.</param>
-/// <param name="Secret">What they are signed with.</param>
 /// <param name="SkippedUpTo">Messages in the inbox up to this id were not taken, and are not tried again.</param>
 internal sealed record WebhookRow(string User, string Url, string Secret, long SkippedUpTo = 0)
 {

@@ -20,7 +20,6 @@ internal sealed class LogEraser : IDisposable
     private readonly Timer _timer;
     private int _isDue; // 1 while the timer is set
 
-    /// <param name="open">Opens a connection that may write.</param>
     public LogEraser(Func<SqliteConnection> open)
     {
         _open = open;
@@ -40,23 +39,27 @@ internal sealed class LogEraser : IDisposable
     private void EmptyLog()
     {
         Volatile.Write(ref _isDue, 0); // before the log is emptied: what is deleted meanwhile needs another time
-        if (!TryEmptyLog())
-            Erase();
-    }
-
-    /// <summary>Copies most of the log while the writer goes on. The rest takes a moment, and only then the writer waits.</summary>
-    private bool TryEmptyLog()
-    {
         try
         {
             using var connection = _open();
-            // In milliseconds: a reader that is in the way delays the writer for no longer.
-            connection.Execute("PRAGMA busy_timeout = 100; PRAGMA wal_checkpoint(PASSIVE)");
-            return connection.QueryFirst<long>("PRAGMA wal_checkpoint(TRUNCATE)") == 0;
+            if (TryEmptyLog(connection))
+                return;
         }
         catch (Exception e) when (e is SqliteException or StartException)
         {
-            return false; // storage fails; the writer logs it
+            // Storage fails; the writer logs it.
         }
+
+        Erase();
+    }
+
+    /// <summary>
+    /// Copies most of the log while the writer goes on. The rest takes a moment, and only then the writer waits. Returns false if a reader
+    /// is in the way, which delays the writer for 100 ms at most.
+    /// </summary>
+    public static bool TryEmptyLog(SqliteConnection connection)
+    {
+        connection.Execute("PRAGMA busy_timeout = 100; PRAGMA wal_checkpoint(PASSIVE)");
+        return connection.QueryFirst<long>("PRAGMA wal_checkpoint(TRUNCATE)") == 0;
     }
 }

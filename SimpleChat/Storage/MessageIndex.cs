@@ -25,31 +25,37 @@ internal sealed class MessageIndex
 
     private const int MaxDigits = 20;
 
-    private readonly Statement[] _insert;
-    private readonly Statement _find, _moveMark;
+    private readonly Statement[] _insert, _insertExisting; // by IndexLot.Table; the latter skip messages that are gone
+    private readonly Statement _find, _moveMark, _dataVersion;
 
     private readonly Dictionary<(string Sender, string ClientMessageId), long> _repeats = []; // messages above the mark
     private readonly List<IndexLot.Entry> _open = []; // messages that the open transaction inserted
-    private readonly List<long> _erasing = []; // messages that the open transaction erased
-    private readonly HashSet<long> _erased = []; // messages above the mark that were erased, and must not be indexed
     private readonly ArrayBufferWriter<byte> _ids = new();
     private IndexLot _gathering = new(); // takes new messages
     private IndexLot _going = new(); // is being inserted
     private IndexLot.Place _next; // what to insert next out of _going
     private IndexLot.Place _nextBefore; // what _next was before the open transaction
+    private long _last; // the highest id inserted
+    private long _erasedUpTo; // messages up to this id may have been erased, and must not be indexed then
+    private long _seenVersion; // of what other connections have committed
 
     /// <param name="prepare">Prepares a statement on the writer's connection, which disposes of it.</param>
     public MessageIndex(Func<string, Statement> prepare)
     {
-        _insert =
+        (string Sql, string Id)[] inserts =
         [
-            prepare("INSERT OR REPLACE INTO MessageDB_ByClientMessageId VALUES (?1, ?2, ?3)"),
-            prepare("INSERT OR IGNORE INTO MessageDB_ByUser SELECT ?1, value FROM json_each('[' || ?3 || ']')"),
-            prepare("INSERT OR IGNORE INTO MessageDB_ByConversation SELECT ?1, ?2, value FROM json_each('[' || ?3 || ']')"),
+            ("INSERT OR REPLACE INTO MessageDB_ByClientMessageId SELECT ?1, ?2, ?3", "?3"),
+            ("INSERT OR IGNORE INTO MessageDB_ByUser SELECT ?1, value FROM json_each('[' || ?3 || ']')", "value"),
+            ("INSERT OR IGNORE INTO MessageDB_ByConversation SELECT ?1, ?2, value FROM json_each('[' || ?3 || ']')", "value"),
         ];
+        _insert = Array.ConvertAll(inserts, insert => prepare(insert.Sql));
+        _insertExisting = Array.ConvertAll(inserts,
+            insert => prepare($"{insert.Sql} WHERE EXISTS (SELECT 1 FROM MessageDB WHERE Id = {insert.Id})"));
+        _dataVersion = prepare("PRAGMA data_version"); // https://sqlite.org/pragma.html#pragma_data_version
         _find = prepare("SELECT MessageId FROM MessageDB_ByClientMessageId WHERE Sender = ?1 AND ClientMessageId = ?2");
         _moveMark = prepare("UPDATE MessageDB_Indexed SET UpTo = ?1");
         UnindexedMessages.Index(prepare);
+        LookForErasures();
     }
 
     /// <summary>Puts the two sides of a conversation into the index's order, which is SQLite's BINARY.</summary>
@@ -60,12 +66,13 @@ internal sealed class MessageIndex
     public void Add(Message message, string? clientMessageId)
     {
         _open.Add(new IndexLot.Entry(message.Id, message.From, message.To, clientMessageId));
+        _last = message.Id;
         if (clientMessageId is not null)
             _repeats[(message.From, clientMessageId)] = message.Id;
     }
 
-    /// <summary>Called when the open transaction erased a message, with the index rows that it has so far.</summary>
-    public void Erase(long id) => _erasing.Add(id);
+    /// <summary>Called when messages were erased, with the index rows that they had by then.</summary>
+    public void Erased() => _erasedUpTo = _last;
 
     /// <summary>
     /// Finds the message that <paramref name="sender"/> sent under this clientMessageId, however long ago. Returns its id, or null.
@@ -86,6 +93,7 @@ internal sealed class MessageIndex
     {
         if (_going.Count == 0)
             return;
+        LookForErasures();
         for (var left = IdsPerMessage * (1 + _open.Count); left > 0 && _next.Row < _going.Rows.Count;)
         {
             var row = _going.Rows[_next.Row];
@@ -105,8 +113,6 @@ internal sealed class MessageIndex
         foreach (var entry in _open)
             _gathering.Add(entry);
         _open.Clear();
-        _erased.UnionWith(_erasing);
-        _erasing.Clear();
         _nextBefore = _next;
 
         if (_going.Count > 0 && _next.Row == _going.Rows.Count)
@@ -114,8 +120,6 @@ internal sealed class MessageIndex
             foreach (var name in _going.Names)
                 // Keeps the entry of a later message with the same name; the first was erased then.
                 ((ICollection<KeyValuePair<(string, string), long>>)_repeats).Remove(name);
-            var mark = _going.UpTo;
-            _erased.RemoveWhere(id => id <= mark);
             _going.Clear();
         }
 
@@ -136,25 +140,33 @@ internal sealed class MessageIndex
         }
 
         _open.Clear();
-        _erasing.Clear();
         _next = _nextBefore;
+    }
+
+    /// <summary>Any commit of another connection may have erased messages.</summary>
+    private void LookForErasures()
+    {
+        _dataVersion.Read();
+        var version = _dataVersion.Int64(0);
+        _dataVersion.Reset();
+        if (version != _seenVersion)
+            Erased();
+        _seenVersion = version;
     }
 
     private void Insert(IndexLot.Row row, int first, int count)
     {
-        var insert = _insert[(int)row.Table].Bind(1, row.First);
+        var ids = CollectionsMarshal.AsSpan(row.Ids).Slice(first, count);
+        var insert = (ids[0] <= _erasedUpTo ? _insertExisting : _insert)[(int)row.Table].Bind(1, row.First);
         if (row.Table == IndexLot.Table.ByClientMessageId)
         {
-            if (!IsErased(row.Ids[first]))
-                insert.Bind(2, row.ClientMessageIds[first]).Bind(3, row.Ids[first]).Run();
+            insert.Bind(2, row.ClientMessageIds[first]).Bind(3, ids[0]).Run();
             return;
         }
 
         _ids.ResetWrittenCount();
-        foreach (var id in CollectionsMarshal.AsSpan(row.Ids).Slice(first, count))
+        foreach (var id in ids)
         {
-            if (IsErased(id))
-                continue;
             if (_ids.WrittenCount > 0)
                 _ids.Write(","u8);
             id.TryFormat(_ids.GetSpan(MaxDigits), out var length, default, CultureInfo.InvariantCulture);
@@ -165,6 +177,4 @@ internal sealed class MessageIndex
             insert.Bind(2, row.Second);
         insert.Bind(3, _ids.WrittenSpan).Run();
     }
-
-    private bool IsErased(long id) => _erased.Contains(id) || _erasing.Contains(id);
 }

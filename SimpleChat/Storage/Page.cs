@@ -14,9 +14,7 @@ internal readonly record struct Page(List<Message> Messages, long UpTo)
     /// </summary>
     public const int MaxText = 128 * 1024;
 
-    /// <summary>Takes a page from rows that go up to <paramref name="upTo"/>.</summary>
-    /// <param name="rows">The rows, ids rising.</param>
-    /// <param name="upTo">How far the page goes if it takes all rows.</param>
+    /// <summary>Takes a page from rows whose ids rise. If it takes all of them, it goes up to <paramref name="upTo"/>.</summary>
     public static async ValueTask<Page> OfAsync(IAsyncEnumerable<Message> rows, long upTo)
     {
         var messages = new List<Message>();

@@ -23,18 +23,11 @@ internal sealed partial class Retention(
         if (options.RetainDays == 0)
             return;
         using var hour = new PeriodicTimer(Interval, time);
-        try
+        do
         {
-            do
-            {
-                await EraseAsync(stoppingToken);
-            }
-            while (await hour.WaitForNextTickAsync(stoppingToken));
+            await EraseAsync(stoppingToken);
         }
-        catch (OperationCanceledException)
-        {
-            // The server stops.
-        }
+        while (await hour.WaitForNextTickAsync(stoppingToken)); // throws when the server stops, which the host expects
     }
 
     private async Task EraseAsync(CancellationToken stoppingToken)

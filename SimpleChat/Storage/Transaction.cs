@@ -114,7 +114,7 @@ internal sealed partial class Transaction : ITransaction
     {
         foreach (var id in ids)
             _erase.Bind(1, id).Run();
-        ids.ForEach(_index.Erase); // last, because it cannot be undone if a statement fails
+        _index.Erased();
     }
 
     public bool IsInInbox(string user, long id) => _isInInbox.Bind(1, user).Bind(2, id).Exists();

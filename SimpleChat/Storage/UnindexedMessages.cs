@@ -4,7 +4,6 @@ namespace SimpleChat.Storage;
 internal static class UnindexedMessages
 {
     /// <summary>Indexes all of them at once. Called at the start, and after a fault.</summary>
-    /// <param name="prepare">Prepares a statement on the writer's connection, which disposes of it.</param>
     public static void Index(Func<string, Statement> prepare)
     {
         string[] steps =

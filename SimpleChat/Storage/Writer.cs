@@ -65,10 +65,6 @@ internal sealed partial class Writer : IHostedService, IDisposable
     public ValueTask EnqueueAsync(Write write) => _queue.EnqueueAsync(write);
 
     /// <summary>Enqueues a change, and waits for it. True if it is on disk, false if that is not known.</summary>
-    /// <param name="apply">The change; see <see cref="Write.Apply"/>.</param>
-    /// <param name="cost">Roughly how many row operations it takes.</param>
-    /// <param name="share">The user whose part of the queue it takes; null if it is no user's.</param>
-    /// <param name="committed">Called when the change is on disk; see <see cref="Write.Committed"/>.</param>
     public async Task<bool> WriteAsync(Action<ITransaction> apply, int cost = 1, UserShare? share = null, Action? committed = null)
     {
         var write = new AwaitedWrite(apply, cost, share, committed);

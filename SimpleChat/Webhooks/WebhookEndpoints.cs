@@ -94,14 +94,11 @@ internal static class WebhookEndpoints
 internal sealed record WebhookRequest(string? Url, string? Secret);
 
 /// <summary>The body of an answer.</summary>
-/// <param name="Url">Where messages are POSTed.</param>
 /// <param name="Failure">Why the last call failed, in words; left out if it succeeded.</param>
 /// <param name="DeadLetters">The messages that were not taken; left out if there are none.</param>
 internal sealed record WebhookBody(string Url, string? Failure = null, DeadLettersBody? DeadLetters = null);
 
 /// <summary>The messages that the webhook did not take, and that the server does not try again by itself.</summary>
-/// <param name="Count">How many there are.</param>
-/// <param name="OldestId">The oldest one's id.</param>
 /// <param name="WhatToDo">Says where the messages are, and what the user can do.</param>
 internal sealed record DeadLettersBody(long Count, long OldestId, string WhatToDo);
 

@@ -30,7 +30,6 @@ internal sealed partial class WebhookLine(
     /// <summary>Whether this is the line of that registration, however much was skipped.</summary>
     public bool Carries(WebhookRow row) => (webhook.Url, webhook.Secret) == (row.Url, row.Secret);
 
-    /// <summary>What its user may use of the server.</summary>
     public UserShare Share => _connection.Share;
 
     /// <summary>Completes after <see cref="Stop"/>, if the line was started.</summary>

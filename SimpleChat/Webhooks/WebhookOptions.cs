@@ -66,8 +66,6 @@ internal sealed class WebhookOptions
     }
 
     /// <summary>Whether the server may connect to this address. Called after the name is resolved, with the address that is used.</summary>
-    /// <param name="address">The address.</param>
-    /// <param name="encrypted">Whether the connection uses TLS.</param>
     public bool Allows(IPAddress address, bool encrypted)
     {
         var actual = address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;

@@ -44,13 +44,13 @@ internal sealed class WebhookRegistry(
     /// <summary>Deletes the user's webhook, if there is one.</summary>
     /// <returns>The refusal, or null.</returns>
     public Task<Refusal?> DeleteAsync(UserShare share) =>
-        WriteAsync(share, db => db.DeleteWebhook(share.User, only: null), () => Remove(share.User, line => true));
+        WriteAsync(share, db => db.DeleteWebhook(share.User, only: null), () => Remove(share.User));
 
     /// <summary>Deletes a webhook whose receiver wants no more calls. One that was registered meanwhile stays.</summary>
     /// <returns>The refusal, or null.</returns>
     public Task<Refusal?> EndAsync(WebhookLine line) => WriteAsync(
         line.Share, db => db.DeleteWebhook(line.Webhook.User, line.Webhook),
-        () => Remove(line.Webhook.User, other => other == line));
+        () => Remove(line.Webhook.User, line));
 
     /// <summary>
     /// Skips the user's messages above <paramref name="from"/> up to <paramref name="upTo"/>. Does nothing if the user meanwhile wanted all
@@ -79,7 +79,7 @@ internal sealed class WebhookRegistry(
         {
             if (Of(row.User) is not { } line || !line.Carries(row))
             {
-                Remove(row.User, line => true);
+                Remove(row.User);
                 Start(row);
             }
             else if (row.SkippedUpTo < line.SkippedUpTo)
@@ -92,7 +92,7 @@ internal sealed class WebhookRegistry(
         lock (_gate)
             users = [.. _lines.Keys.Except(rows.Select(row => row.User))];
         foreach (var user in users)
-            Remove(user, line => true);
+            Remove(user);
     }
 
     /// <summary>Ends all lines. The writer ends later, so that it can store their last acks.</summary>
@@ -123,7 +123,7 @@ internal sealed class WebhookRegistry(
             return true;
         }
 
-        var had = Remove(webhook.User, line => true);
+        var had = Remove(webhook.User);
         Start(webhook);
         return had;
     }
@@ -144,13 +144,12 @@ internal sealed class WebhookRegistry(
         }
     }
 
-    /// <summary>Ends the user's line, if <paramref name="isMeant"/> accepts it.</summary>
-    /// <returns>Whether a line was ended.</returns>
-    private bool Remove(string user, Predicate<WebhookLine> isMeant)
+    /// <summary>Ends the user's line; if <paramref name="only"/> is given, only that one. Returns whether a line was ended.</summary>
+    private bool Remove(string user, WebhookLine? only = null)
     {
         lock (_gate)
         {
-            if (!_lines.TryGetValue(user, out var line) || !isMeant(line))
+            if (!_lines.TryGetValue(user, out var line) || line != (only ?? line))
                 return false;
             _lines.Remove(user);
             if (_paces[user].IsIdle)

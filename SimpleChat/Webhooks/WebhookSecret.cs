@@ -26,15 +26,11 @@ internal static class WebhookSecret
     }
 
     /// <summary>Returns the value of <c>webhook-signature</c>: version 1, an HMAC-SHA256 over id, time and body.</summary>
-    /// <param name="secret">The receiver's, well-formed.</param>
     /// <param name="id"><c>webhook-id</c>.</param>
     /// <param name="timestamp"><c>webhook-timestamp</c>: this attempt's time, in seconds since 1970-01-01 UTC.</param>
-    /// <param name="body">The body as it is sent.</param>
     public static string Sign(string secret, string id, string timestamp, ReadOnlySpan<byte> body)
     {
-        using var hmac = IncrementalHash.CreateHMAC(HashAlgorithmName.SHA256, Key(secret)!);
-        hmac.AppendData(Encoding.UTF8.GetBytes($"{id}.{timestamp}."));
-        hmac.AppendData(body);
-        return "v1," + Convert.ToBase64String(hmac.GetCurrentHash());
+        byte[] signed = [.. Encoding.UTF8.GetBytes($"{id}.{timestamp}."), .. body];
+        return "v1," + Convert.ToBase64String(HMACSHA256.HashData(Key(secret)!, signed));
     }
 }

@@ -4,10 +4,7 @@ namespace SimpleChat.Wire;
 /// The answer to a client's frame: <c>sent</c>, <c>error</c> or <c>pong</c>. Many may wait, so it is small and keeps no text.
 /// </summary>
 /// <param name="Id">The stored message's id; 0 without one.</param>
-/// <param name="To">Its recipient.</param>
-/// <param name="SentAt">Its time.</param>
 /// <param name="Refusal">Why it was not done; null if it was.</param>
-/// <param name="ClientMessageId">The sender's own name for the message, if it gave one.</param>
 internal readonly record struct FrameAnswer(long Id, string To, long SentAt, Refusal? Refusal, string? ClientMessageId)
 {
     public static readonly FrameAnswer Pong = new(Id: 0, To: "", SentAt: 0, Refusal: null, ClientMessageId: null);

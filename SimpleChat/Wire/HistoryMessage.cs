@@ -5,5 +5,4 @@ internal readonly record struct HistoryMessage(Message Message, bool Delivered);
 
 /// <summary>A conversation of a user's.</summary>
 /// <param name="With">The other side; the user itself, where it wrote to itself.</param>
-/// <param name="Last">Its last message.</param>
 internal readonly record struct Conversation(string With, HistoryMessage Last);

@@ -26,7 +26,6 @@ internal readonly record struct IncomingFrame(
     /// Reads a client's frame. Property order is free, unknown properties are ignored, of a repeated one the last counts.
     /// Nothing a client can write makes it throw: whatever is wrong comes back as <see cref="IncomingFrame.Refusal"/>.
     /// </summary>
-    /// <param name="json">The whole message, UTF-8.</param>
     /// <param name="lastTo">Whom the client wrote to last. It is most often the same user again, and then no new string is made.</param>
     public static IncomingFrame Read(ReadOnlySpan<byte> json, string lastTo = "") =>
         new Reader(json, lastTo).Read(FrameType.Send, isBody: false);

@@ -3,7 +3,6 @@ namespace SimpleChat.Storage.Files;
 /// <summary>Tells a file from others, and from itself after a change.</summary>
 /// <param name="Device">The device that holds the file, on Linux; 0 elsewhere.</param>
 /// <param name="Inode">The file's number on its device, on Linux; elsewhere its creation time, in ticks.</param>
-/// <param name="Size">Its size, in bytes.</param>
 /// <param name="Modified">When its content was last changed; nanoseconds on Linux, ticks elsewhere.</param>
 internal readonly record struct FileStamp(long Device, long Inode, long Size, long Modified)
 {

@@ -29,8 +29,6 @@ internal sealed class OpenedFiles : IDisposable
     private FileStamp _database; // after the last checkpoint
     private Progress _progress;
 
-    /// <param name="path">The database, with its schema in it.</param>
-    /// <param name="connectionString">Opens the database for reading and writing.</param>
     /// <exception cref="IOException">The files cannot be examined.</exception>
     /// <exception cref="SqliteException">They cannot be opened.</exception>
     public OpenedFiles(string path, string connectionString)
