@@ -55,11 +55,6 @@ internal sealed class PostgresDatabase : IDatabase, IAsyncDisposable
     {
     }
 
-    /// <summary>PostgreSQL's log and its dead rows are the operator's to keep from others.</summary>
-    public void EraseTraces()
-    {
-    }
-
     public ValueTask DisposeAsync() => _readers.DisposeAsync();
 
     /// <summary>Opens a connection that is held for long, and not pooled. It may write.</summary>

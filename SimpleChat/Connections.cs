@@ -5,8 +5,8 @@ using SimpleChat.Wire;
 namespace SimpleChat;
 
 /// <summary>
-/// The map: user id → that user's open connections. In memory, and nowhere else.
-/// The sets are arrays that are never changed, only replaced whole: a lookup needs no lock and never sees a half-made change.
+/// The map: user id → that user's open connections. In memory, and nowhere else. A user's array is never changed, only replaced. So a
+/// lookup needs no lock.
 /// </summary>
 /// <param name="capacity">How many connections the process can hold; null for <c>Chat:MaxConnections</c>.</param>
 internal sealed class Connections(ChatOptions options, int? capacity = null)

@@ -6,9 +6,9 @@ using SimpleChat.Wire;
 namespace SimpleChat;
 
 /// <summary>
-/// Takes out of a <see cref="Connection"/> what its transport is to write: what is queued there or, while it is behind, a page out of the
-/// database. Every connection has one, and its transport calls it. It never waits for anybody: what cannot be read now (storage fails, no
-/// memory for pages, a user in debt) is read later, and the connection is woken for it.
+/// Gets what a transport writes next: what is queued in the <see cref="Connection"/> or, while that is behind, a page out of the database.
+/// Every connection has one drain, and its transport calls it. It never waits. Storage may fail, the room for pages may be full, or the user
+/// may be in debt. Then it reads later, and the connection is woken for it.
 /// </summary>
 internal sealed partial class Drain(Connection connection, IMessageReader reader, PageRoom room, TimeProvider time, ILogger log)
     : IDisposable

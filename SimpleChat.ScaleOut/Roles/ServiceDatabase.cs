@@ -51,9 +51,4 @@ internal sealed class ServiceDatabase : IDatabase
     public void RequireSound()
     {
     }
-
-    /// <summary>There are no traces here.</summary>
-    public void EraseTraces()
-    {
-    }
 }

@@ -9,8 +9,8 @@ namespace SimpleChat.Operations;
 /// <summary>
 /// <c>SimpleChat erase USER</c>: deletes every message that the user sent or received, delivered or not, and the user's webhook. They are
 /// gone from the other side's history too. Their ids are never given out again. They are overwritten in their place
-/// (https://sqlite.org/pragma.html#pragma_secure_delete), and the write-ahead log is emptied. Copies that SQLite left where it moved rows
-/// before may stay in the file's free space until that is used; a backup has no free space.
+/// (https://sqlite.org/pragma.html#pragma_secure_delete), and the write-ahead log is emptied. SQLite may have moved a row before. Then a
+/// copy may stay in the file's free space until that is used. A backup has no free space.
 /// </summary>
 internal static class Erasure
 {
@@ -21,8 +21,8 @@ internal static class Erasure
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(10);
 
     /// <summary>
-    /// How many seconds a transaction waits for its turn. A server under load leaves little time between two of its own, and to wait for it
-    /// is no queue but a look every 150 ms. Nobody waits for an erasure.
+    /// How many seconds a transaction waits for its turn. SQLite has no queue: it looks every 150 ms whether the database is free. A server
+    /// under load leaves little time between two commits. Nobody waits for an erasure.
     /// </summary>
     private const int BusyTimeout = 60;
 

@@ -65,8 +65,8 @@ internal sealed class Database : IDatabase, IDisposable
 
     public ITransaction Reopen() => new Transaction(this);
 
-    /// <summary>Empties the write-ahead log soon. The database no longer has the secret, but the log still has the old pages.</summary>
-    public void EraseTraces() => _eraser.Erase();
+    /// <summary>Empties the write-ahead log soon. Called when the deletion of a secret was committed.</summary>
+    public void EmptyLogSoon() => _eraser.Erase();
 
     /// <summary>
     /// Opens the writer's connection. There is one at a time, on the writer's thread. A commit on it is durable: every pragma is read back.

@@ -21,8 +21,8 @@ internal interface IMessageReader
     IAsyncEnumerable<Message> ReadConcerning(string user, long after, long upTo);
 
     /// <summary>
-    /// Reads what the user sent or received, below <paramref name="before"/>: the newest first, or if <paramref name="after"/> is given,
-    /// the oldest above it first.
+    /// Reads what the user sent or received, below <paramref name="before"/>. The newest comes first. If <paramref name="after"/> is given,
+    /// the oldest above it comes first.
     /// </summary>
     /// <param name="with">The other side of the conversation, or null for all conversations.</param>
     /// <param name="since">Only messages sent at or after this time, in milliseconds since 1970-01-01 UTC. It has no effect if
@@ -54,7 +54,7 @@ internal interface IMessageReader
     }
 
     /// <summary>
-    /// Whether the message was the user's and was sent at this time; or, if the client does not say when, whether the id was given out.
+    /// Whether the message was the user's and was sent at this time. If the client does not say when: whether the id was given out.
     /// </summary>
     ValueTask<bool> IsKnownAsync(string user, Position position);
 
@@ -68,7 +68,7 @@ internal interface IMessageReader
     /// Reads the next few messages above <paramref name="after"/> that were sent before <paramref name="since"/>, in milliseconds since
     /// 1970-01-01 UTC.
     /// </summary>
-    /// <returns>The ids of those that were delivered, and the last id that was looked at; null if no message is old enough.</returns>
+    /// <returns>The ids of the delivered ones, and the last id that was read; null if no message is old enough.</returns>
     ValueTask<(List<long> Delivered, long UpTo)?> ReadOldAsync(long since, long after, int limit);
 
     /// <summary>Reads all webhooks. They are few.</summary>

@@ -41,7 +41,7 @@ internal interface ITransaction : IDisposable
     /// <summary>Commits. When it returns, everything since <see cref="Begin"/> is on disk, and every result is there.</summary>
     void Commit();
 
-    /// <summary>Undoes everything since <see cref="Begin"/>, as far as it is not undone already.</summary>
+    /// <summary>Undoes everything since <see cref="Begin"/>. Not called after <see cref="Commit"/>.</summary>
     void Rollback();
 
     /// <summary>Whether the message waits in the user's inbox. Asked outside a transaction, after a fault.</summary>
@@ -66,9 +66,6 @@ internal interface IDatabase
 
     /// <summary>Throws if storage has a fault that only a look can show. Called on the writer's thread while nobody writes.</summary>
     void RequireSound();
-
-    /// <summary>Called when a secret was deleted: the database should keep no copy of it for long. Does not wait.</summary>
-    void EraseTraces();
 }
 
 /// <summary>A message that is to be stored, and then what became of it.</summary>

@@ -34,7 +34,6 @@ internal sealed class MessageIndex
     private IndexLot _gathering = new(); // takes new messages
     private IndexLot _going = new(); // is being inserted
     private IndexLot.Place _next; // what to insert next out of _going
-    private IndexLot.Place _nextBefore; // what _next was before the open transaction
     private long _last; // the highest id inserted
     private long _erasedUpTo; // messages up to this id may have been erased, and must not be indexed then
     private long _seenVersion; // of what other connections have committed
@@ -88,7 +87,7 @@ internal sealed class MessageIndex
         return id;
     }
 
-    /// <summary>Called just before a commit: inserts the lot's next rows within its transaction.</summary>
+    /// <summary>Called just before a commit: inserts the lot's next rows. After a failure this index is of no use any more.</summary>
     public void Advance()
     {
         if (_going.Count == 0)
@@ -113,7 +112,6 @@ internal sealed class MessageIndex
         foreach (var entry in _open)
             _gathering.Add(entry);
         _open.Clear();
-        _nextBefore = _next;
 
         if (_going.Count > 0 && _next.Row == _going.Rows.Count)
         {
@@ -126,11 +124,11 @@ internal sealed class MessageIndex
         if (_going.Count == 0 && _gathering.Count >= LotSize)
         {
             (_gathering, _going) = (_going, _gathering);
-            (_next, _nextBefore) = (default, default);
+            _next = default;
         }
     }
 
-    /// <summary>Called when the transaction is undone.</summary>
+    /// <summary>Called when the transaction is undone, before <see cref="Advance"/>.</summary>
     public void RolledBack()
     {
         foreach (var entry in _open)
@@ -140,7 +138,6 @@ internal sealed class MessageIndex
         }
 
         _open.Clear();
-        _next = _nextBefore;
     }
 
     /// <summary>Any commit of another connection may have erased messages.</summary>

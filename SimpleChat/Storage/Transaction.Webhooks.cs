@@ -21,9 +21,10 @@ internal sealed partial class Transaction
             WHERE User = ?1 AND Url = ?2 AND Secret = ?3 AND SkippedUpTo = {row.SkippedUpTo}
             """), row.User, row.Url, row.Secret);
 
-    /// <summary>Overwrites in the file what it deletes or replaces, because that is a secret.</summary>
+    /// <summary>Overwrites in the file what it deletes or replaces, because that is a secret. The log still has it for a while.</summary>
     private void ExecuteSecretly(string sql, params ReadOnlySpan<string> values)
     {
+        _hasErased = true;
         Execute("PRAGMA secure_delete = ON"); // https://sqlite.org/pragma.html#pragma_secure_delete
         Execute(sql, values);
         Execute("PRAGMA secure_delete = OFF"); // inbox rows are not secret, and are deleted faster without it

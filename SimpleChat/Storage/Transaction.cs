@@ -15,6 +15,7 @@ internal sealed partial class Transaction : ITransaction
     private readonly Statement _begin, _commit, _rollback, _find, _insertMessage, _insertInbox, _remove, _isInInbox, _erase, _last, _touch;
     private readonly MessageIndex _index;
     private long _lastSentAt;
+    private bool _hasErased; // secrets, in the open transaction
 
     public Transaction(Database database)
     {
@@ -58,12 +59,14 @@ internal sealed partial class Transaction : ITransaction
         _commit.Run();
         _database.RequireSound();
         _index.Committed();
+        if (_hasErased)
+            _database.EmptyLogSoon();
+        _hasErased = false;
     }
 
     public void Rollback()
     {
-        if (raw.sqlite3_get_autocommit(_connection.Handle) == 0)
-            _rollback.Run();
+        _rollback.Run();
         _index.RolledBack();
         ReadLast();
     }

@@ -10,7 +10,8 @@ namespace SimpleChat.Storage;
 /// commit order. This is group commit: a durable commit costs the same for one message as for a hundred. There is no timer and no batch
 /// size to tune. While one batch goes to disk, the next one gathers.
 /// </summary>
-internal sealed partial class Writer : IHostedService, IDisposable
+internal sealed partial class Writer(IDatabase database, Metrics metrics, Traces traces, TimeProvider time, ILogger<Writer> log)
+    : IHostedService, IDisposable
 {
     /// <summary>How long the writer pauses after a failed commit.</summary>
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
@@ -18,33 +19,18 @@ internal sealed partial class Writer : IHostedService, IDisposable
     /// <summary>How often the writer checks the files while nobody writes. So a fault is noticed before somebody sends a message.</summary>
     private static readonly TimeSpan Look = TimeSpan.FromSeconds(1);
 
-    private readonly IDatabase _database;
-    private readonly Metrics _metrics;
-    private readonly Traces _traces;
-    private readonly ILogger<Writer> _log;
-    private readonly WriteQueue _queue;
-    private readonly Thread _thread;
-    private readonly ITimer _watchdog;
+    /// <summary>How often the watchdog looks for writes that have waited too long.</summary>
+    private static readonly TimeSpan Watch = TimeSpan.FromMilliseconds(250);
+
+    private readonly WriteQueue _queue = new(time, log);
     private readonly TaskCompletionSource _done = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private ITimer? _watchdog; // refuses late writes even while the writer's thread waits for the disk
 
     // Used by the writer's thread alone.
     private readonly HashSet<Write> _refused = []; // writes of the batch that the database refused
     private readonly Queue<Write> _unsure = []; // their commit failed, but they may be on disk
     private ITransaction? _transaction;
     private long _lastCommitted;
-
-    public Writer(IDatabase database, Metrics metrics, Traces traces, TimeProvider time, ILogger<Writer> log)
-    {
-        _database = database;
-        _metrics = metrics;
-        _traces = traces;
-        _log = log;
-        _queue = new WriteQueue(time, log);
-        _thread = new Thread(Run) { IsBackground = true, Name = "SimpleChat writer" };
-        // Refuses writes that have waited too long, even while the writer's thread waits for the disk.
-        _watchdog = time.CreateTimer(_ => Refuse(_queue.FailIfOverdue()), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
-        metrics.ObserveWaiting(() => _queue.Count);
-    }
 
     /// <summary>
     /// The highest id committed. It is set before the messages are offered to connections. So a connection that joins the map and then
@@ -76,10 +62,11 @@ internal sealed partial class Writer : IHostedService, IDisposable
     /// <exception cref="StartException">The database cannot be served.</exception>
     public Task StartAsync(CancellationToken cancellationToken)
     {
-        _transaction = _database.Open();
+        _transaction = database.Open();
         _lastCommitted = _transaction.LastId;
-        _thread.Start();
-        _watchdog.Change(TimeSpan.FromMilliseconds(250), TimeSpan.FromMilliseconds(250));
+        metrics.ObserveWaiting(() => _queue.Count);
+        new Thread(Run) { IsBackground = true, Name = "SimpleChat writer" }.Start();
+        _watchdog = time.CreateTimer(_ => Refuse(_queue.FailIfOverdue()), null, Watch, Watch);
         return Task.CompletedTask;
     }
 
@@ -87,11 +74,11 @@ internal sealed partial class Writer : IHostedService, IDisposable
     public async Task StopAsync(CancellationToken cancellationToken)
     {
         _queue.Stop();
-        if ((_thread.ThreadState & System.Threading.ThreadState.Unstarted) == 0)
+        if (_watchdog is not null) // it was started
             await _done.Task.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
-    public void Dispose() => _watchdog.Dispose();
+    public void Dispose() => _watchdog?.Dispose();
 
     private void Run()
     {
@@ -107,7 +94,7 @@ internal sealed partial class Writer : IHostedService, IDisposable
         }
         catch (Exception e) when (StorageFault.Is(e))
         {
-            Log.LastCheckpointFailed(_log, StorageFault.Explain(e));
+            Log.LastCheckpointFailed(log, StorageFault.Explain(e));
         }
         finally
         {
@@ -126,11 +113,11 @@ internal sealed partial class Writer : IHostedService, IDisposable
             _transaction ??= Reopen();
             if (batch.Count == 0 && Fault is null)
             {
-                _database.RequireSound();
+                database.RequireSound();
                 return true;
             }
 
-            trace = _traces.BeginCommit(batch.Count);
+            trace = traces.BeginCommit(batch.Count);
             Apply(batch, _transaction);
             if (batch.Count == 0)
                 _transaction.Touch();
@@ -144,7 +131,7 @@ internal sealed partial class Writer : IHostedService, IDisposable
         }
 
         trace?.Committed();
-        _metrics.Commit(batch.Count, Stopwatch.GetElapsedTime(started));
+        metrics.Commit(batch.Count, Stopwatch.GetElapsedTime(started));
         _queue.Succeed();
         Volatile.Write(ref _lastCommitted, _transaction.LastId);
         foreach (var write in batch)
@@ -175,7 +162,7 @@ internal sealed partial class Writer : IHostedService, IDisposable
             }
             catch (Exception e) when (!transaction.IsStorageFault(e))
             {
-                Log.WriteRefused(_log, e);
+                Log.WriteRefused(log, e);
                 _refused.Add(batch[i]);
                 transaction.Rollback();
                 transaction.Begin();
@@ -198,7 +185,7 @@ internal sealed partial class Writer : IHostedService, IDisposable
     /// <summary>Opens a new connection after a fault.</summary>
     private ITransaction Reopen()
     {
-        var transaction = _database.Reopen();
+        var transaction = database.Reopen();
         try
         {
             Volatile.Write(ref _lastCommitted, transaction.LastId);
@@ -232,7 +219,7 @@ internal sealed partial class Writer : IHostedService, IDisposable
         }
         catch (Exception e)
         {
-            Log.AnswerFailed(_log, e);
+            Log.AnswerFailed(log, e);
         }
     }
 

@@ -12,7 +12,7 @@ internal static class WebhookEndpoints
 {
     public static void Register(IServiceCollection services)
     {
-        WebhookOptions.Register(services);
+        Section.Register<WebhookOptions>(services, "Webhooks", webhooks => webhooks.Complaints());
         services.AddSingleton<WebhookCaller>();
         services.AddSingleton<WebhookTurn>(stop => Task.CompletedTask);
         services.AddSingleton<WebhookRegistry>();

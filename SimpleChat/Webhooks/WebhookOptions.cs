@@ -1,6 +1,5 @@
 using System.Net;
 using System.Net.Sockets;
-using SimpleChat.Settings;
 
 namespace SimpleChat.Webhooks;
 
@@ -111,10 +110,6 @@ internal sealed class WebhookOptions
         ["Webhooks:AllowedNetworks:0"] = "127.0.0.0/8",
         ["Webhooks:AllowedNetworks:1"] = "::1/128",
     };
-
-    /// <summary>Registers the section as <see cref="WebhookOptions"/>.</summary>
-    public static void Register(IServiceCollection services) =>
-        Section.Register<WebhookOptions>(services, "Webhooks", webhooks => webhooks.Complaints());
 
     private static bool Matches(string pattern, string host) => pattern.StartsWith("*.", StringComparison.Ordinal)
         ? host.EndsWith(pattern[1..], StringComparison.OrdinalIgnoreCase)

@@ -12,7 +12,7 @@ internal delegate Task WebhookTurn(CancellationToken stop);
 /// queue, and take effect in commit order.
 /// </summary>
 internal sealed class WebhookRegistry(
-    IDatabase database, Writer writer, UserShares shares, WebhookCaller caller, Chat chat, IMessageReader reader,
+    Writer writer, UserShares shares, WebhookCaller caller, Chat chat, IMessageReader reader,
     WebhookTurn turn, WebhookOptions options, TimeProvider time, ILogger<WebhookLine> log) : IHostedService
 {
     private static readonly Refusal NotStored = Refusal.StorageUnavailable with { Message = "Not known to be stored. Repeat it." };
@@ -155,10 +155,8 @@ internal sealed class WebhookRegistry(
             if (_paces[user].IsIdle)
                 _paces.Remove(user);
             line.Stop();
+            return true;
         }
-
-        database.EraseTraces();
-        return true;
     }
 
     private async Task<Refusal?> WriteAsync(UserShare share, Action<ITransaction> write, Action committed) =>

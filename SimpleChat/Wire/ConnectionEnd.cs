@@ -3,8 +3,8 @@ using System.Net.WebSockets;
 namespace SimpleChat.Wire;
 
 /// <summary>
-/// Why a connection ended, and what the peer is told: a close code of RFC 6455, section 7.4.1, or none if no frame can reach it any
-/// more. The list is complete. An ending that is not in it is a fault of the server's.
+/// Why a connection ended, and what the peer is told. That is a close code (RFC 6455, section 7.4.1), or nothing if no frame can reach it
+/// any more. The list is complete. An ending that is not in it is a fault of the server's.
 /// </summary>
 /// <param name="Name">The ending's name in logs and metrics.</param>
 /// <param name="Status">The close code sent; null if the connection is cut without one.</param>

@@ -9,7 +9,7 @@ namespace SimpleChat.Wire;
 /// <summary>
 /// Writes the server's frames. Each is one JSON object, with <c>type</c> first. It is written into a buffer, which the next frame
 /// overwrites. A writer is taken from the <see cref="Pool"/> for as long as there is something to write. Most characters outside ASCII
-/// are written as they are, without \u escapes, because the server never pastes a frame into HTML.
+/// are written without \u escapes, because the server never pastes a frame into HTML.
 /// </summary>
 internal sealed class FrameWriter : IResettable, IDisposable
 {
