@@ -7,8 +7,8 @@ namespace SimpleChat;
 
 /// <summary>
 /// Gets what a transport writes next: what is queued in the <see cref="Connection"/> or, while that is behind, a page out of the database.
-/// Every connection has one drain, and its transport calls it. It never waits. Storage may fail, the room for pages may be full, or the user
-/// may be in debt. Then it reads later, and the connection is woken for it.
+/// Every connection has one drain, and its transport calls it. It never waits. Storage may fail, the room for pages may be full, or the
+/// user may be in debt. Then it reads later, and the connection is woken for it.
 /// </summary>
 internal sealed partial class Drain(Connection connection, IMessageReader reader, PageRoom room, TimeProvider time, ILogger log)
     : IDisposable

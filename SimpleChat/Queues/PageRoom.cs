@@ -4,9 +4,9 @@ using SimpleChat.Settings;
 namespace SimpleChat.Queues;
 
 /// <summary>
-/// Limits how many pages are in memory. A page is much text that a connection holds until it is written. A peer that takes nothing keeps its
-/// page, and many of those must not fill the memory. So connections wait for each other. One user's connections get a part of the room, so
-/// that they wait for themselves first.
+/// Limits how many pages are in memory. A page is much text that a connection holds until it is written. A peer that takes nothing keeps
+/// its page, and many of those must not fill the memory. So connections wait for each other. One user's connections get a part of the room,
+/// so that they wait for themselves first.
 /// </summary>
 internal sealed class PageRoom(int pages) : IDisposable
 {
@@ -14,8 +14,8 @@ internal sealed class PageRoom(int pages) : IDisposable
     private const int PartOfMemory = 8, PartOfRoom = 4;
 
     /// <summary>
-    /// How often a page's largest frame is in memory while its peer takes nothing. It is where it was written, in the WebSocket's buffer, and
-    /// in two batches on their way. Each is as large as a text in which every character takes six bytes of JSON.
+    /// How often a page's largest frame is in memory while its peer takes nothing. It is where it was written, in the WebSocket's buffer,
+    /// and in two batches on their way. Each is as large as a text in which every character takes six bytes of JSON.
     /// </summary>
     private const int Frames = 4, LargestEscape = 6;
 

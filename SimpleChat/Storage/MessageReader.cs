@@ -90,8 +90,9 @@ internal sealed partial class MessageReader(Database database) : IMessageReader
     }
 
     /// <summary>
-    /// Reads what the user sent or received, in id order. If <paramref name="with"/> is given, it reads only that conversation. Up to the index's mark it uses an index; above it, it searches MessageDB itself. The caller has a transaction open, so
-    /// that both parts see the same moment.
+    /// Reads what the user sent or received, in id order. If <paramref name="with"/> is given, it reads only that conversation. Up to the
+    /// index's mark it uses an index; above it, it searches MessageDB itself. The caller has a transaction open, so that both parts see the
+    /// same moment.
     /// </summary>
     private static IEnumerable<Statement> Read(
         SqliteConnection connection, string user, string? with, long after, long upTo, bool newestFirst, string columns)

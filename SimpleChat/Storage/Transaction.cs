@@ -4,9 +4,7 @@ using SQLitePCL;
 
 namespace SimpleChat.Storage;
 
-/// <summary>
-/// All SQL that writes: the writer's connection to SQLite, and its statements, which are prepared once.
-/// </summary>
+/// <summary>All SQL that writes: the writer's connection to SQLite, and its statements, which are prepared once.</summary>
 internal sealed partial class Transaction : ITransaction
 {
     private readonly Database _database;

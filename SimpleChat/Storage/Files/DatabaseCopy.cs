@@ -6,9 +6,8 @@ using SQLitePCL;
 namespace SimpleChat.Storage.Files;
 
 /// <summary>
-/// Writes a sound copy of a database, also while a server uses it (<c>VACUUM INTO</c>,
-/// https://sqlite.org/lang_vacuum.html#vacuuminto). It has everything that was committed at one moment, and nothing later. A plain
-/// <c>cp</c> of the file would miss what is in its log.
+/// Writes a sound copy of a database, also while a server uses it (<c>VACUUM INTO</c>, https://sqlite.org/lang_vacuum.html#vacuuminto). It
+/// has everything that was committed at one moment, and nothing later. A plain <c>cp</c> of the file would miss what is in its log.
 /// </summary>
 internal static class DatabaseCopy
 {
