@@ -48,7 +48,7 @@ internal sealed class Send(Chat chat, UserShare sender, Draft draft, IReply repl
 
     public override void Committed()
     {
-        var message = _pending.Message; // null: not stored, because alice had her answer
+        var message = _pending.Message; // null: not stored, because alice was answered before
         var isSame = message?.To == draft.To && message.Text.AsSpan().SequenceEqual(draft.Text);
         Answer(message is null ? Refusal.StorageUnavailable : isSame ? null : Refusal.ClientMessageIdReused);
         if (message is null || IsRepeat)

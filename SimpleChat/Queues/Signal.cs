@@ -18,7 +18,7 @@ internal sealed class Signal : IValueTaskSource
     {
         if (Interlocked.Exchange(ref _state, Kept) != Waiting)
             return;
-        Volatile.Write(ref _state, Idle); // a wake that came since is this one: the waiter has not looked yet
+        Volatile.Write(ref _state, Idle); // a second wake until now changes nothing: the waiter has not looked yet
         _source.SetResult(true);
     }
 

@@ -21,7 +21,7 @@ internal abstract class Write
     /// <summary>Roughly how many row operations it takes.</summary>
     public virtual int Cost => 1;
 
-    /// <summary>Whether somebody was told how it went: see <see cref="TryAnswer"/>.</summary>
+    /// <summary>Whether the sender was answered: see <see cref="TryAnswer"/>.</summary>
     protected bool IsAnswered => Volatile.Read(ref _answered) != 0;
 
     /// <summary>
@@ -44,12 +44,12 @@ internal abstract class Write
     {
     }
 
-    /// <summary>Writes down what rode in a commit, before it is answered. Called only while somebody listens.</summary>
+    /// <summary>Adds the write to the commit's trace. Called before it is answered, and only while somebody listens.</summary>
     public virtual void Trace(CommitTrace commit)
     {
     }
 
-    /// <summary>Whoever is told how it went is told once: this is true the first time, and false afterwards.</summary>
+    /// <summary>Returns true the first time, and false afterwards. So the sender is answered once.</summary>
     protected bool TryAnswer() => Interlocked.Exchange(ref _answered, 1) == 0;
 }
 

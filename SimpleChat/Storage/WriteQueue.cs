@@ -27,7 +27,7 @@ internal sealed partial class WriteQueue(TimeProvider time, ILogger log)
     // Guarded by _gate. Without it, the writer's thread may read _batch, and anybody may read _fault.
     private List<Write> _waiting = [];
     private List<Write> _batch = [];
-    private bool _isCommitted; // the batch: whatever it took, its disk has answered
+    private bool _isCommitted; // the batch is on disk, so it is not overdue
     private int _waitingCost;
     private TaskCompletionSource? _room;
     private bool _stopping;

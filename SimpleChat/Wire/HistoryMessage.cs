@@ -4,5 +4,5 @@ namespace SimpleChat.Wire;
 internal readonly record struct HistoryMessage(Message Message, bool Delivered);
 
 /// <summary>A conversation of a user's.</summary>
-/// <param name="With">The other side; the user itself, where it wrote to itself.</param>
+/// <param name="With">The other side. It is the user itself for messages to oneself.</param>
 internal readonly record struct Conversation(string With, HistoryMessage Last);

@@ -88,7 +88,7 @@ internal readonly record struct IncomingFrame(
             return _json.TokenType == JsonTokenType.String;
         }
 
-        /// <summary>The text as UTF-8, or null for anything else, a string with lone surrogates included.</summary>
+        /// <summary>Reads the text as UTF-8. It is null for anything else, also for a string with lone surrogates.</summary>
         private void ReadText()
         {
             _text = null;
@@ -105,9 +105,7 @@ internal readonly record struct IncomingFrame(
             }
         }
 
-        /// <summary>
-        /// A string, which may be one that is there already, or null for anything else, a string with lone surrogates included.
-        /// </summary>
+        /// <summary>Reads a string; <paramref name="known"/> itself, if it is the same. Null for anything else, as in the text.</summary>
         private string? ReadString(string known = "")
         {
             if (!ReadsString())
@@ -164,7 +162,7 @@ internal readonly record struct IncomingFrame(
             var good = true;
             while (_json.Read() && !(_json.TokenType == JsonTokenType.EndArray && _json.CurrentDepth == depth))
             {
-                // 41.0 is 41 (RFC 8259, section 6: a reader may take every number for a double, in which ids are exact)
+                // 41.0 is 41: a reader may take every number for a double (RFC 8259, section 6), and in a double ids are exact
                 double id = 0;
                 good = good && ids.Count < MaxAckIds && _json.TokenType == JsonTokenType.Number && _json.TryGetDouble(out id)
                     && id is > 0 and <= MaxId && id == Math.Truncate(id);
