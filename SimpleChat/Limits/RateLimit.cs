@@ -10,7 +10,6 @@ internal interface IRateLimit
     bool IsFull { get; }
 }
 
-/// <summary>Makes the limit of a user.</summary>
 internal delegate IRateLimit RateLimitOf(string user);
 
 /// <summary>An allowance in this process's memory: so many messages per second, with bursts of twice that.</summary>

@@ -7,7 +7,6 @@ internal struct TokenBucket(double perSecond, double burst, long createdAt)
     private double _tokens = burst;
     private long _filledAt = createdAt;
 
-    /// <summary>Takes one token, if there is one.</summary>
     public bool TryTake(TimeProvider time)
     {
         Fill(time);

@@ -104,7 +104,6 @@ internal sealed class UserShare
         }
     }
 
-    /// <summary>Called when a request of this user has ended.</summary>
     public void EndRequest()
     {
         lock (_gate)

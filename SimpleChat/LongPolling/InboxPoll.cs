@@ -68,7 +68,6 @@ internal static class InboxPoll
         return untilExpiry is { } left && left < patience ? left > TimeSpan.Zero ? left : TimeSpan.Zero : patience;
     }
 
-    /// <summary>The oldest undelivered messages to the user.</summary>
     private static Task<PageBody> ReadAsync(HttpContext context, CurrentUser user, IMessageReader reader) => PageBody.OfAsync(
         "messages", reader.ReadInbox(user.Id, after: 0, upTo: long.MaxValue), Page.Size,
         (frames, message) => frames.Body(message),

@@ -10,7 +10,6 @@ namespace SimpleChat.Operations;
 /// </summary>
 internal static class Backup
 {
-    /// <summary>Makes the copy.</summary>
     /// <returns>What to tell the operator.</returns>
     /// <exception cref="Settings.StartException">It cannot be made.</exception>
     public static string Make(DatabaseAddress address, string target)

@@ -29,7 +29,6 @@ internal static class Erasure
     /// <summary>Before the log is emptied again, if a reader was in the way.</summary>
     private static readonly TimeSpan ReaderPause = TimeSpan.FromMilliseconds(100);
 
-    /// <summary>Erases what there is of the user.</summary>
     /// <returns>What to tell the operator.</returns>
     /// <exception cref="StartException">It is no user id, or the database is another version's.</exception>
     public static async Task<string> EraseAsync(DatabaseAddress address, string user)

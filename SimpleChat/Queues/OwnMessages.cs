@@ -14,7 +14,6 @@ internal sealed class OwnMessages
     private readonly List<IdRange> _spans = [];
     private bool _isOpen; // the last span may grow
 
-    /// <summary>The highest id.</summary>
     public long Last => _spans[^1].Last;
 
     /// <summary>Adds an id, higher than all before.</summary>

@@ -37,7 +37,6 @@ internal sealed class Database : IDatabase, IDisposable
         _eraser = new LogEraser(OpenForWriting);
     }
 
-    /// <summary>The file's full path.</summary>
     public string Path => _address.Path;
 
     /// <summary>

@@ -84,7 +84,6 @@ internal sealed class Statement : IDisposable
     /// <summary>The number in a column of the row; columns are counted from 0.</summary>
     public long Int64(int column) => raw.sqlite3_column_int64(_statement, column);
 
-    /// <summary>The text in a column of the row; columns are counted from 0.</summary>
     public string Text(int column) => Encoding.UTF8.GetString(Utf8(column));
 
     /// <summary>The text in a column of the row, as it is stored. The span is valid until the next step.</summary>

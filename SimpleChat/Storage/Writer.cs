@@ -182,7 +182,6 @@ internal sealed partial class Writer(IDatabase database, Metrics metrics, Traces
         Refuse([.. batch, .. _queue.Fail(StorageFault.Explain(e))]);
     }
 
-    /// <summary>Opens a new connection after a fault.</summary>
     private ITransaction Reopen()
     {
         var transaction = database.Reopen();

@@ -24,7 +24,6 @@ internal readonly record struct WebhookAnswer(
     /// </summary>
     public bool IsRefusal => (int?)Status is >= 400 and < 500 and not (408 or 410 or 425 or 429);
 
-    /// <summary>Reads the answer's status and headers.</summary>
     public static WebhookAnswer Of(HttpResponseMessage response, DateTimeOffset now) => response.IsSuccessStatusCode
         ? default
         : new WebhookAnswer($"It answered {(int)response.StatusCode}.", null, response.StatusCode, ReadRetryAfter(response, now));

@@ -147,7 +147,6 @@ internal sealed class WebhookCaller : IDisposable
     private static async Task<IPAddress[]> ResolveAsync(string host, CancellationToken cancel) =>
         IPAddress.TryParse(host, out var literal) ? [literal] : await Dns.GetHostAddressesAsync(host, cancel);
 
-    /// <summary>The ports on which this server listens.</summary>
     private IEnumerable<int> OwnPorts =>
         _server.Features.Get<IServerAddressesFeature>()?.Addresses.Select(address => BindingAddress.Parse(address).Port) ?? [];
 

@@ -26,7 +26,6 @@ internal sealed class WebhookOptions
     /// <summary>The pause after a first failure. It doubles with every further one. Up to half of it is left out, at random.</summary>
     public TimeSpan FirstRetry { get; init; } = TimeSpan.FromSeconds(1);
 
-    /// <summary>The longest pause between two calls.</summary>
     public TimeSpan LongestRetry { get; init; } = TimeSpan.FromMinutes(5);
 
     /// <summary>
@@ -48,7 +47,6 @@ internal sealed class WebhookOptions
 
     private static readonly IPNetwork PublicIpv6 = IPNetwork.Parse("2000::/3");
 
-    /// <summary>The longest URL, in characters.</summary>
     private const int MaxUrlLength = 2048;
 
     /// <summary>Says why this URL may not be called; null if it may.</summary>

@@ -25,7 +25,6 @@ internal sealed class WebhookRegistry(
     private readonly Dictionary<string, WebhookPace> _paces = new(StringComparer.Ordinal);
     private bool _stopping;
 
-    /// <summary>Returns the user's line; null if there is none.</summary>
     public WebhookLine? Of(string user)
     {
         lock (_gate)
@@ -42,12 +41,10 @@ internal sealed class WebhookRegistry(
     }
 
     /// <summary>Deletes the user's webhook, if there is one.</summary>
-    /// <returns>The refusal, or null.</returns>
     public Task<Refusal?> DeleteAsync(UserShare share) =>
         WriteAsync(share, db => db.DeleteWebhook(share.User, only: null), () => Remove(share.User));
 
     /// <summary>Deletes a webhook whose receiver wants no more calls. One that was registered meanwhile stays.</summary>
-    /// <returns>The refusal, or null.</returns>
     public Task<Refusal?> EndAsync(WebhookLine line) => WriteAsync(
         line.Share, db => db.DeleteWebhook(line.Webhook.User, line.Webhook),
         () => Remove(line.Webhook.User, line));
@@ -56,7 +53,6 @@ internal sealed class WebhookRegistry(
     /// Skips the user's messages above <paramref name="from"/> up to <paramref name="upTo"/>. Does nothing if the user meanwhile wanted all
     /// tried again.
     /// </summary>
-    /// <returns>The refusal, or null.</returns>
     public Task<Refusal?> SkipAsync(WebhookLine line, long from, long upTo) => WriteAsync(
         line.Share, db => db.SkipWebhook(line.Webhook with { SkippedUpTo = from }, upTo), () => line.Skipped(from, upTo));
 
@@ -65,13 +61,9 @@ internal sealed class WebhookRegistry(
         reader.CountInboxAsync(line.Webhook.User, line.SkippedUpTo);
 
     /// <summary>Starts a line for every registered webhook. The database is open by now.</summary>
-    public async Task StartAsync(CancellationToken cancellationToken)
-    {
-        foreach (var row in await reader.ReadWebhooksAsync())
-            Start(row);
-    }
+    public Task StartAsync(CancellationToken cancellationToken) => RefreshAsync();
 
-    /// <summary>Follows what other servers have changed in the table.</summary>
+    /// <summary>Follows what the table says. Other servers may have changed it.</summary>
     public async Task RefreshAsync()
     {
         var rows = await reader.ReadWebhooksAsync();

@@ -12,6 +12,5 @@ internal readonly record struct FrameAnswer(long Id, string To, long SentAt, Ref
     public static FrameAnswer Sent(Message message, string? clientMessageId) =>
         new(message.Id, message.To, message.SentAt, Refusal: null, clientMessageId);
 
-    /// <summary><c>error</c>.</summary>
     public static FrameAnswer Refused(Refusal refusal, string? clientMessageId) => new(Id: 0, To: "", SentAt: 0, refusal, clientMessageId);
 }

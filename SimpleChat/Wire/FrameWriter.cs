@@ -13,7 +13,6 @@ namespace SimpleChat.Wire;
 /// </summary>
 internal sealed class FrameWriter : IResettable, IDisposable
 {
-    /// <summary>The writers that nobody uses now.</summary>
     public static readonly ObjectPool<FrameWriter> Pool = ObjectPool.Create<FrameWriter>();
 
     /// <summary>A time on the wire: UTC with milliseconds (RFC 3339).</summary>
@@ -97,7 +96,6 @@ internal sealed class FrameWriter : IResettable, IDisposable
         return End();
     }
 
-    /// <summary>A message in a page of history.</summary>
     public ReadOnlyMemory<byte> Body(HistoryMessage row)
     {
         Begin();

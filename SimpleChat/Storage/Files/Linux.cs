@@ -98,7 +98,6 @@ internal static class Linux
             throw new IOException($"The folder {path} cannot be written to disk: {Explain(error)}.");
     }
 
-    /// <summary>Explains an error in the operating system's words.</summary>
     public static string Explain(int error) => Marshal.GetPInvokeErrorMessage(error);
 
 #pragma warning disable IDE1006, SYSLIB1054 // these are libc's names
