@@ -32,8 +32,9 @@ internal sealed class Crowd : IDisposable
             ports[number % ports.Length], number, crowd, new SendFrame(number, to, clientMessageIds), window));
 
     /// <summary>The same users of the SignalR servers.</summary>
-    public static Crowd PeerPairs(int[] ports, int pairs, int window) => Pairs(pairs, null, (crowd, number, to) =>
-        new PeerUser(ports[number % ports.Length], number, crowd, SendFrame.Invocation(number, to), window));
+    public static Crowd PeerPairs(int[] ports, int pairs, int window, Latencies? latencies = null) =>
+        Pairs(pairs, latencies, (crowd, number, to) => new PeerUser(
+            ports[number % ports.Length], number, crowd, SendFrame.Invocation(number, to), window));
 
     /// <summary>User 0 writes to user 1, who writes nothing.</summary>
     public static Crowd OneSender(int port, int window)

@@ -13,38 +13,56 @@ internal static partial class Latency
     /// <summary>What one round came to: half, 99 and 99.9 of a hundred messages took at most so many milliseconds.</summary>
     internal sealed record Result(double Half, double Most, double Worst, long Count, Load Load);
 
-    public static void Measure(Run run) => Measure(run, "latency", "latency", PerSecond, (Half: 1, Most: 5), round =>
+    public static void Measure(Run run) => Measure(run, "latency", "latency", PerSecond, (Half: 1, Most: 5), () =>
     {
         using var server = run.StartServer();
-        return round([server]);
+        using var crowd = Pairs([server]);
+        return Round(run.Options, crowd, [server], PerSecond);
     });
 
-    /// <summary>Between 100 pairs, of whom each has the next server.</summary>
+    /// <summary>100 pairs of users, of whom each has the next server.</summary>
+    public static Crowd Pairs(ServerProcess[] servers) =>
+        Crowd.Pairs([.. servers.Select(server => server.Port)], PairCount, window: 0, latencies: new Latencies());
+
+    /// <summary>The same users of the SignalR servers.</summary>
+    public static Crowd PeerPairs(ServerProcess[] servers) =>
+        Crowd.PeerPairs([.. servers.Select(server => server.Port)], PairCount, window: 0, latencies: new Latencies());
+
+    /// <summary>Runs the rounds, and reports them.</summary>
     /// <param name="run">The run.</param>
     /// <param name="mode">Which mode it is.</param>
     /// <param name="name">What is measured.</param>
     /// <param name="perSecond">Messages per second.</param>
-    /// <param name="goals">Milliseconds that half and 99 of a hundred should take at most.</param>
-    /// <param name="withServers">Calls what it is given with servers that run, stops them, and returns what that returned.</param>
-    public static void Measure(
-        Run run, string mode, string name, int perSecond, (double Half, double Most) goals,
-        Func<Func<ServerProcess[], Result>, Result> withServers)
+    /// <param name="goals">Milliseconds that half and 99 of a hundred should take at most; null if it is there to compare with.</param>
+    /// <param name="round">Runs one.</param>
+    /// <returns>The medians of what half and 99 of a hundred took.</returns>
+    public static (double Half, double Most) Measure(
+        Run run, string mode, string name, int perSecond, (double Half, double Most)? goals, Func<Result> round)
     {
         var what = $"{name} at {perSecond:N0} messages/s";
-        var rounds = run.Rounds(what, () => withServers(servers => Round(run.Options, servers, perSecond)));
+        var rounds = run.Rounds(what, round);
         var load = Load.Worst(rounds.Select(round => round.Load));
         var (worst, count) = (Line.MedianOf(rounds.Select(round => round.Worst)), rounds.Sum(round => round.Count));
-        Report(what + ", p50", round => round.Half, goals.Half, "from the intended send time to the arrival at the recipient");
-        Report(what + ", p99", round => round.Most, goals.Most, $"p99.9: {worst:0.00} ms; {count:N0} messages in all");
+        return (
+            Report(what + ", p50", round => round.Half, goals?.Half, "from the intended send time to the arrival at the recipient"),
+            Report(what + ", p99", round => round.Most, goals?.Most, $"p99.9: {worst:0.00} ms; {count:N0} messages in all"));
 
-        void Report(string line, Func<Result, double> figure, double goal, string note) =>
-            run.Report.Add(new Line(mode, line, "ms", [.. rounds.Select(figure)], Load: load, Note: note).AtMost(goal));
+        double Report(string line, Func<Result, double> figure, double? goal, string note)
+        {
+            var row = new Line(mode, line, "ms", [.. rounds.Select(figure)], Load: load, Note: note);
+            return run.Report.Add(goal is { } most ? row.AtMost(most) : row).Median;
+        }
     }
 
-    private static Result Round(Options options, ServerProcess[] servers, int perSecond)
+    /// <summary>Runs one round.</summary>
+    /// <param name="options">How long.</param>
+    /// <param name="crowd">Who writes to one another, each at the same rate.</param>
+    /// <param name="servers">Whose load is measured.</param>
+    /// <param name="perSecond">Messages per second.</param>
+    /// <param name="receipts">Whether the servers send them.</param>
+    public static Result Round(Options options, Crowd crowd, ServerProcess[] servers, int perSecond, bool receipts = true)
     {
-        var latencies = new Latencies();
-        using var crowd = Crowd.Pairs([.. servers.Select(server => server.Port)], PairCount, window: 0, latencies: latencies);
+        var latencies = crowd.Latencies!;
         var start = SendFrame.Now + 1_000;
         latencies.CountFrom(start + (long)options.Warmup.TotalMicroseconds);
         var warmup = (long)(options.Warmup.TotalSeconds * perSecond);
@@ -62,7 +80,7 @@ internal static partial class Latency
         }
 
         var used = load();
-        crowd.Settle(receipts: true);
+        crowd.Settle(receipts);
         return new Result(latencies.Percentile(0.5), latencies.Percentile(0.99), latencies.Percentile(0.999), latencies.Count, used);
     }
 

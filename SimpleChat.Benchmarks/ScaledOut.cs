@@ -34,12 +34,30 @@ internal static class ScaledOut
         }
     }
 
-    /// <summary>From the intended send time at one node to the arrival at the other.</summary>
+    /// <summary>
+    /// From the intended send time at one node to the arrival at the other. SignalR gets half of the rate: at the whole it is at its limit.
+    /// </summary>
     public static void Latency(Run run)
     {
+        const string mode = "nodes-latency";
         using var engines = Start(run, Place.AllCores);
-        Benchmarks.Latency.Measure(run, "nodes-latency", "push to the other node", PerSecond, (Half: 3, Most: 15),
-            round => WithNodes(run, engines, 2, Place.AllCores, (servers, _) => round(servers)));
+        var nodes = Benchmarks.Latency.Measure(run, mode, "push to the other node", PerSecond, (Half: 3, Most: 15), () =>
+            WithNodes(run, engines, 2, Place.AllCores, (servers, _) =>
+            {
+                using var crowd = Benchmarks.Latency.Pairs(servers);
+                return Benchmarks.Latency.Round(run.Options, crowd, servers, PerSecond);
+            }));
+        var peer = Benchmarks.Latency.Measure(run, mode, "  SignalR, Redis backplane, two servers", PerSecond / 2, null, () =>
+            WithPeers(engines, servers =>
+            {
+                using var crowd = Benchmarks.Latency.PeerPairs(servers);
+                return Benchmarks.Latency.Round(run.Options, crowd, servers, PerSecond / 2, receipts: false);
+            }));
+        Compare("p50", nodes.Half / peer.Half, 3 / 0.8);
+        Compare("p99", nodes.Most / peer.Most, 15 / 3.8);
+
+        void Compare(string what, double times, double goal) => run.Report.Add(
+            new Line(mode, $"  push to the other node, in terms of SignalR, {what}", "times", [times]).AtMost(goal));
     }
 
     /// <summary>
@@ -135,13 +153,16 @@ internal static class ScaledOut
         return Benchmarks.Throughput.Measure(servers, crowd, run.Options, receipts: true);
     }
 
-    private static Throughput.Result Peers(Run run, Engines engines) => With(
-        engines, PeerServer.Schema, 2, (postgres, redis) => ServerProcess.Peer(postgres, redis), (servers, _) =>
-        {
-            using var crowd = Crowd.PeerPairs(
-                [.. servers.Select(server => server.Port)], Benchmarks.Throughput.PairCount, Benchmarks.Throughput.Window);
-            return Benchmarks.Throughput.Measure(servers, crowd, run.Options, receipts: false);
-        });
+    private static Throughput.Result Peers(Run run, Engines engines) => WithPeers(engines, servers =>
+    {
+        using var crowd = Crowd.PeerPairs(
+            [.. servers.Select(server => server.Port)], Benchmarks.Throughput.PairCount, Benchmarks.Throughput.Window);
+        return Benchmarks.Throughput.Measure(servers, crowd, run.Options, receipts: false);
+    });
+
+    /// <summary>Starts two SignalR servers on a database of their own, and stops them.</summary>
+    private static T WithPeers<T>(Engines engines, Func<ServerProcess[], T> use) => With(
+        engines, PeerServer.Schema, 2, (postgres, redis) => ServerProcess.Peer(postgres, redis), (servers, _) => use(servers));
 
     /// <summary>Starts nodes on a database of their own, and stops them.</summary>
     /// <param name="run">The run.</param>
