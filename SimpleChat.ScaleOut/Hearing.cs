@@ -35,7 +35,8 @@ internal sealed class Hearing(CommitChain chain, Deliveries deliveries, Action<s
         {
             last = _numbers.GetValueOrDefault(announcement.Publisher);
             _numbers[announcement.Publisher] = announcement.After <= last ? Math.Max(last, announcement.Number) : last;
-            _deaf = _silent.Remove(announcement.Publisher) && _silent.Count == 0 ? 0 : _deaf;
+            if (_silent.Remove(announcement.Publisher) && _silent.Count == 0)
+                _deaf = 0;
         }
 
         foreach (var commit in announcement.Commits)
