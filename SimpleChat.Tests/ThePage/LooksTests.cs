@@ -254,6 +254,38 @@ public sealed class LooksTests(PageFixture fixture) : IAsyncLifetime
     }
 
     [BrowserFact]
+    public async Task A_comparison_survives_a_server_that_refuses_for_a_while_and_does_not_hammer_it()
+    {
+        var page = await fixture.OpenAsync(_alice);
+        var unavailable = new RouteFulfillOptions { Status = 503 };
+        int polls = 0, streams = 0;
+        await page.RouteAsync("**/inbox?user=*.compare", route => route.FulfillAsync(unavailable), new() { Times = 1 });
+        await page.RouteAsync("**/inbox/stream?**", route =>
+            Interlocked.Increment(ref streams) == 1 ? route.FulfillAsync(unavailable) : route.ContinueAsync());
+        await page.RouteAsync("**/inbox?*wait=*", route =>
+        {
+            Interlocked.Increment(ref polls);
+            return route.ContinueAsync();
+        });
+        await page.Locator("#compare-toggle").ClickAsync();
+        await Expect(page.Locator("#compare-status")).ToHaveTextAsync(
+            "The inbox could not be emptied: the server answered 503. Send a message to try again.");
+
+        await page.Locator("#compare-interval").SelectOptionAsync("1000");
+        await page.Locator("#compare-one").ClickAsync();
+        await Expect(page.Locator("#compare-status")).ToHaveTextAsync("All four have message 1.");
+        Assert.Equal(2, streams); // the refused one was begun again
+
+        // What others write there is acknowledged by nobody. The long poll is answered at once then, and asks once a second.
+        var before = Volatile.Read(ref polls);
+        await fixture.User($"{_alice}.another").SendAsync($"{_alice}.compare", "not of the comparison");
+        await page.Locator("#compare-seconds").SelectOptionAsync("5");
+        await page.Locator("#compare-idle").ClickAsync();
+        await Expect(page.Locator("#compare-status")).ToHaveTextAsync(new Regex("^Idle for 5 s"));
+        Assert.InRange(Volatile.Read(ref polls) - before, 2, 12);
+    }
+
+    [BrowserFact]
     public async Task Notifications_are_asked_for_by_a_button_and_come_when_nobody_looks()
     {
         var context = await fixture.ContextAsync();

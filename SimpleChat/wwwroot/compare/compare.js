@@ -15,7 +15,8 @@ export class Comparison {
   #user; // who sends to themselves, and reads
   #ways = [];
   #round = null; // {text, started, id, missing, arrived: way → delay, done, finish}
-  #isSending = false;
+  #sending = null; // the loop that sends, until it is stopped
+  #idle = null; // the countdown, until it ends or another one begins
   #count = 0;
   #run = 0; // which of the runs this is: what an earlier one still waits for does not count
   #starting = Promise.resolve(); // whoever clicks before the ways are there waits for this
@@ -39,8 +40,8 @@ export class Comparison {
     try {
       for (let messages = await this.#inbox(); messages.length > 0; messages = await this.#inbox())
         await this.#acknowledge(messages.map(message => message.id));
-    } catch {
-      return this.#say("No connection to the server.");
+    } catch (error) {
+      return this.#say(`The inbox could not be emptied: ${error.message}. Send a message to try again.`);
     }
 
     if (run !== this.#run)
@@ -66,9 +67,18 @@ export class Comparison {
     this.#round?.finish();
   }
 
+  /** Waits until the ways are there. If the server could not be reached at the start, it is tried again. */
+  async #ready() {
+    await this.#starting;
+    if (this.#ways.length === 0 && this.isRunning) {
+      this.start();
+      await this.#starting;
+    }
+  }
+
   async #sendOne() {
     if (this.#ways.length === 0)
-      await this.#starting;
+      await this.#ready();
     if (this.#round || this.#ways.length === 0)
       return;
     let finish;
@@ -79,10 +89,7 @@ export class Comparison {
     this.#say(`Message ${this.#count} is on its way…`);
     const late = setTimeout(finish, GIVE_UP_AFTER);
     try {
-      const response = await this.#post("/messages", { to: this.#user.user, text });
-      if (response.status !== 201)
-        throw new Error(`the server answered ${response.status}`);
-      round.id = (await response.json()).id;
+      round.id = (await this.#request("/messages", { to: this.#user.user, text })).id;
       await Promise.race([this.#allHaveIt(round), done]);
       await this.#acknowledge([round.id]);
       const missing = [...round.missing].map(way => way.name);
@@ -90,7 +97,7 @@ export class Comparison {
         ? `All four have message ${this.#count}.`
         : `Message ${this.#count} did not come over: ${missing.join(", ")}.`);
     } catch (error) {
-      this.#say(`It could not be sent: ${error.message}`);
+      this.#say(`Message ${this.#count} failed: ${error.message}.`);
       await pause(1000);
     } finally {
       clearTimeout(late);
@@ -108,11 +115,11 @@ export class Comparison {
   }
 
   async #toggleSending() {
-    if (this.#isSending)
+    if (this.#sending)
       return this.#stopSending();
-    this.#isSending = true;
+    const loop = this.#sending = {};
     $("compare-many").setAttribute("aria-pressed", "true");
-    while (this.#isSending) {
+    while (this.#sending === loop) {
       await this.#sendOne();
       await pause(300 + 1200 * Math.random());
     }
@@ -121,21 +128,24 @@ export class Comparison {
   }
 
   #stopSending() {
-    this.#isSending = false;
+    this.#sending = null;
     $("compare-many").setAttribute("aria-pressed", "false");
   }
 
   /** Sends nothing for a while, and shows what that costs: most of a chat's time is like that. */
   async #beIdle() {
     this.#stopSending();
-    await this.#starting;
+    const countdown = this.#idle = {};
+    await this.#ready();
     await this.#round?.done;
+    if (this.#ways.length === 0)
+      return;
     const [run, seconds] = [this.#run, Number($("compare-seconds").value)];
     const before = this.#ways.map(({ requests, bytes }) => ({ requests, bytes }));
     for (let left = seconds; left > 0; left--) {
       this.#say(`Idle: ${left} s to go.`);
       await pause(1000);
-      if (run !== this.#run || this.#round)
+      if (run !== this.#run || this.#round || this.#idle !== countdown)
         return;
     }
 
@@ -159,17 +169,21 @@ export class Comparison {
   }
 
   async #inbox() {
-    const response = await fetch(here(this.#user.url("/inbox")), { headers: this.#user.headers, cache: "no-store" });
-    return response.ok ? (await response.json()).messages : [];
+    return (await this.#request("/inbox")).messages;
   }
 
   #acknowledge(ids) {
-    return this.#post("/inbox/ack", { ids });
+    return this.#request("/inbox/ack", { ids });
   }
 
-  #post(path, body) {
-    const headers = { ...this.#user.headers, "Content-Type": "application/json" };
-    return fetch(here(this.#user.url(path)), { method: "POST", headers, body: JSON.stringify(body) });
+  /** Asks with GET, or hands in a body with POST. Throws if the server refuses, or cannot be reached. */
+  async #request(path, body) {
+    const post = body && { method: "POST", body: JSON.stringify(body) };
+    const headers = { ...this.#user.headers, ...(body ? { "Content-Type": "application/json" } : {}) };
+    const response = await fetch(here(this.#user.url(path)), { ...post, headers, cache: "no-store" });
+    if (!response.ok)
+      throw new Error(`the server answered ${response.status}`);
+    return response.status === 204 ? undefined : response.json();
   }
 
   #setInterval() {

@@ -101,11 +101,15 @@ export class LongPolling extends Way {
   }
 
   async run() {
-    while (this.isRunning) {
+    for (let last = 0; this.isRunning;) {
       try {
         const messages = await this.poll(LONG_POLL);
-        if (messages.length > 0)
-          await this.acknowledged();
+        if (messages.length === 0)
+          continue;
+        await this.acknowledged();
+        if (messages.at(-1).id === last)
+          await pause(1000); // nobody acknowledges this one, and the server answers at once while it is there
+        last = messages.at(-1).id;
       } catch {
         await pause(1000);
       }
@@ -122,6 +126,10 @@ export class ServerSentEvents extends Way {
     const url = this.reader.openUrl("/inbox/stream");
     this.source = new EventSource(here(url));
     const head = `GET ${url} HTTP/1.1\r\nHTTP/1.1 200 OK\r\n\r\nretry: 1000\n\n`;
+    this.source.addEventListener("error", () => { // after a refusal the browser does not try again
+      if (this.source.readyState === EventSource.CLOSED)
+        setTimeout(() => this.isRunning && this.run(), 1000);
+    });
     this.source.addEventListener("open", () => this.count({ requests: 1, bytes: utf8Length(head) }));
     this.source.addEventListener("message", event => {
       this.count({ bytes: utf8Length(`event: message\ndata: ${event.data}\nid: ${event.lastEventId}\n\n`) });
