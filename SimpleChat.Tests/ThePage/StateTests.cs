@@ -186,6 +186,31 @@ public sealed class StateTests(PageFixture fixture) : IAsyncLifetime
     }
 
     [BrowserFact]
+    public async Task An_answer_about_presence_that_comes_late_does_not_undo_what_was_heard_since()
+    {
+        var page = await fixture.OpenAsync(_alice, _bob);
+        await Expect(page.Locator("#presence")).ToHaveTextAsync("away");
+        await Expect(page.Locator("#status")).ToHaveTextAsync("Connected by WebSocket.");
+        var (asked, heard) = (new TaskCompletionSource(), new TaskCompletionSource());
+        await page.RouteAsync("**/presence?**", async route =>
+        {
+            asked.SetResult();
+            await heard.Task;
+            await route.ContinueAsync();
+        }, new() { Times = 1 });
+        var answered = page.WaitForResponseAsync("**/presence?**");
+        await page.Locator("#text").FillAsync("are you there?");
+        await page.Locator("#text").PressAsync("Enter"); // asks
+        await asked.Task.OrFail("the question");
+        await fixture.User(_bob).SendAsync(_alice, "I am"); // over HTTP: the server calls him away
+        await Expect(page.Locator("#presence")).ToHaveTextAsync("online");
+        heard.SetResult();
+        await (await answered).FinishedAsync();
+        await page.EvaluateAsync("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))");
+        await Expect(page.Locator("#presence")).ToHaveTextAsync("online");
+    }
+
+    [BrowserFact]
     public async Task An_Enter_that_ends_a_composition_sends_nothing()
     {
         var page = await fixture.OpenAsync(_alice, _bob);

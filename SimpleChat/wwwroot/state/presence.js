@@ -21,30 +21,37 @@ export class Presence {
 
   /** Somebody has just written, or taken a message. */
   isThere(other) {
-    this.#note(other, true);
+    this.#note(other, { isOnline: true, at: performance.now() });
   }
 
   /** Asks the server. Resolves to {isOnline, at}; to undefined if no answer came. */
   async ask(other) {
+    const at = performance.now(); // the answer is as old as the question: what is heard meanwhile is newer
     try {
       const answer = await request(this.#identity, "GET", `/users/${encodeURIComponent(other)}/presence`);
-      if (answer.status === 200)
-        return this.#note(other, answer.body.online);
+      if (answer.status === 200) {
+        const answered = { isOnline: answer.body.online, at };
+        this.#note(other, answered);
+        return answered;
+      }
     } catch {
       // No answer: nothing is known.
     }
 
-    this.#known.delete(other);
-    this.#changed();
+    this.#note(other, { at });
     return undefined;
   }
 
-  #note(other, isOnline) {
-    const known = { isOnline, at: performance.now() };
-    const isNews = this.#known.get(other)?.isOnline !== isOnline;
-    this.#known.set(other, known);
-    if (isNews)
+  /** Keeps what was known of somebody at some time, unless something newer is known. Without isOnline nothing was. */
+  #note(other, known) {
+    const before = this.#known.get(other);
+    if (before?.at > known.at)
+      return;
+    if (known.isOnline === undefined)
+      this.#known.delete(other);
+    else
+      this.#known.set(other, known);
+    if (before?.isOnline !== known.isOnline)
       this.#changed();
-    return known;
   }
 }
