@@ -41,15 +41,18 @@ internal sealed class MessageIndex
     /// <param name="prepare">Prepares a statement on the writer's connection, which disposes of it.</param>
     public MessageIndex(Func<string, Statement> prepare)
     {
-        (string Sql, string Id)[] inserts =
+        const string ByName = "INSERT OR REPLACE INTO MessageDB_ByClientMessageId";
+        const string Ids = "FROM json_each('[' || ?3 || ']')";
+        const string ByUser = $"INSERT OR IGNORE INTO MessageDB_ByUser SELECT ?1, value {Ids}";
+        const string ByConversation = $"INSERT OR IGNORE INTO MessageDB_ByConversation SELECT ?1, ?2, value {Ids}";
+        const string IfThere = "WHERE EXISTS (SELECT 1 FROM MessageDB WHERE Id =";
+        // VALUES where that will do: for a SELECT, SQLite prepares to undo several rows.
+        _insert = [prepare($"{ByName} VALUES (?1, ?2, ?3)"), prepare(ByUser), prepare(ByConversation)];
+        _insertExisting =
         [
-            ("INSERT OR REPLACE INTO MessageDB_ByClientMessageId SELECT ?1, ?2, ?3", "?3"),
-            ("INSERT OR IGNORE INTO MessageDB_ByUser SELECT ?1, value FROM json_each('[' || ?3 || ']')", "value"),
-            ("INSERT OR IGNORE INTO MessageDB_ByConversation SELECT ?1, ?2, value FROM json_each('[' || ?3 || ']')", "value"),
+            prepare($"{ByName} SELECT ?1, ?2, ?3 {IfThere} ?3)"), prepare($"{ByUser} {IfThere} value)"),
+            prepare($"{ByConversation} {IfThere} value)"),
         ];
-        _insert = Array.ConvertAll(inserts, insert => prepare(insert.Sql));
-        _insertExisting = Array.ConvertAll(inserts,
-            insert => prepare($"{insert.Sql} WHERE EXISTS (SELECT 1 FROM MessageDB WHERE Id = {insert.Id})"));
         _dataVersion = prepare("PRAGMA data_version"); // https://sqlite.org/pragma.html#pragma_data_version
         _find = prepare("SELECT MessageId FROM MessageDB_ByClientMessageId WHERE Sender = ?1 AND ClientMessageId = ?2");
         _moveMark = prepare("UPDATE MessageDB_Indexed SET UpTo = ?1");
