@@ -21,23 +21,16 @@ internal sealed class Sending(WebSocketLine line, OutgoingBatch? batch, Socket? 
     /// <summary>Writes until the connection ends and every frame that was read is answered.</summary>
     public async Task RunAsync()
     {
-        try
+        await GreetAsync();
+        using var drain = line.Services.Chat.DrainOf(line.Connection);
+        while (true)
         {
-            await GreetAsync();
-            using var drain = line.Services.Chat.DrainOf(line.Connection);
-            while (true)
-            {
-                var end = line.Connection.Ending; // asked first, so that what waited at the end still goes out
-                await SendAsync(line.Answers.Take(out var count), count, drain.Next());
-                if (end is not null && (end.Status is null || line.Answers.AreWritten))
-                    return;
-                if (!drain.HasMore)
-                    await line.Connection.Signal.WaitAsync();
-            }
-        }
-        catch (Exception e)
-        {
-            line.Fail(e);
+            var end = line.Connection.Ending; // asked first, so that what waited at the end still goes out
+            await SendAsync(line.Answers.Take(out var count), count, drain.Next());
+            if (end is not null && (end.Status is null || line.Answers.AreWritten))
+                return;
+            if (!drain.HasMore)
+                await line.Connection.Signal.WaitAsync();
         }
     }
 

@@ -60,8 +60,19 @@ internal sealed partial class WebSocketLine : IDisposable
     {
         Log.Opened(Services.Log, Connection.User, Socket.SubProtocol ?? "none");
         var receiving = _receiving.RunAsync();
-        await _sending.RunAsync();
+        Exception? failure = null;
+        try
+        {
+            await _sending.RunAsync();
+        }
+        catch (Exception e)
+        {
+            failure = e;
+        }
+
         Answers.End();
+        if (failure is not null)
+            await FailAsync(failure, receiving);
         Services.Chat.Leave(Connection); // before the peer can know that it is closed
         await CloseAsync(Connection.Ending!, receiving);
         Socket.Abort(); // does nothing to a socket that is closed
@@ -69,6 +80,22 @@ internal sealed partial class WebSocketLine : IDisposable
         if (Connection.Ending!.IsRefusal)
             Services.Refusals.Refused(Connection.Ending.Name, Connection.User);
         Log.Ended(Services.Log, Connection.User, Connection.Ending.Name);
+    }
+
+    /// <summary>
+    /// Writing failed. Where that only says that the line is dead, the receiver says why first. It may just have found a broken frame, for
+    /// which the framework sends a close frame and then lets nobody else write.
+    /// </summary>
+    private async Task FailAsync(Exception e, Task receiving)
+    {
+        if (IsPeerGone(e))
+        {
+            if (Socket.State == WebSocketState.Open)
+                Socket.Abort(); // no close frame is on its way: the receiver need not wait for the peer
+            await receiving.WaitAsync(CloseTimeout, Services.Time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
+        Fail(e);
     }
 
     /// <summary>Reading or writing failed. The connection ends, and the end has a name.</summary>
