@@ -1,4 +1,7 @@
+using System.Reflection;
+using System.Text;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 
 namespace SimpleChat.Tests;
 
@@ -15,7 +18,7 @@ public sealed class NodeFactAttribute : FactAttribute
 }
 
 /// <summary>What the server says about itself for programs: <c>/asyncapi.json</c> and <c>/openapi/v1.json</c>.</summary>
-public sealed class DescriptionTests
+public sealed partial class DescriptionTests
 {
     internal static string Folder { get; } = Path.Combine(ArchitectureTests.Root, "SimpleChat.Tests");
 
@@ -45,12 +48,6 @@ public sealed class DescriptionTests
                 "delivered: type id to", "error: type code message clientMessageId?", "pong: type",
             ],
             shapes);
-        var codes = messages.GetProperty("error").GetProperty("payload").GetProperty("properties").GetProperty("code").GetProperty("enum");
-        Assert.All(
-            [Refusal.InvalidJson, Refusal.UnknownType, Refusal.InvalidRecipient, Refusal.InvalidText, Refusal.InvalidClientMessageId,
-                Refusal.ClientMessageIdReused, Refusal.InvalidAck, Refusal.RateLimited, Refusal.StorageUnavailable],
-            refusal => Assert.Contains(refusal.Code, codes.EnumerateArray().Select(code => code.GetString())));
-
         static string Shape(JsonElement payload)
         {
             var required = payload.TryGetProperty("required", out var list) ? list.EnumerateArray().Select(name => name.GetString()) : [];
@@ -58,4 +55,93 @@ public sealed class DescriptionTests
                 .Select(property => property.Name + (required.Contains(property.Name) ? "" : "?")));
         }
     }
+
+    [Fact]
+    public void Each_frame_that_the_server_writes_has_every_property_that_is_described_for_it_and_no_other()
+    {
+        using var frames = new FrameWriter();
+        var message = new Message(1, "alice", "bob", "hi"u8.ToArray(), SentAt: 0);
+        foreach (var (type, json) in new[]
+        {
+            ("connected", Written(frames.Connected("alice", 1024))), ("sent", Written(frames.Answer(FrameAnswer.Sent(message, "1")))),
+            ("message", Written(frames.Message(message))), ("delivered", Written(frames.Delivered(new Receipt(1, "alice", "bob")))),
+            ("error", Written(frames.Answer(FrameAnswer.Refused(Refusal.InvalidText, "1")))), ("pong", Written(frames.Answer(FrameAnswer.Pong))),
+        })
+        {
+            WireSchema.Check(json);
+            Assert.Equal((type, new Frame(Properties(type)).Properties), (json.Type, json.Properties));
+        }
+
+        static Frame Written(ReadOnlyMemory<byte> frame) => Frame.Parse(Encoding.UTF8.GetString(frame.Span));
+    }
+
+    [Theory]
+    [InlineData("send")]
+    [InlineData("ack")]
+    [InlineData("ping")]
+    public void Each_property_that_is_described_for_a_client_s_frame_is_read_and_held_to_its_type(string type)
+    {
+        var frame = Properties(type).EnumerateObject().ToDictionary(property => property.Name, property => property.Name switch
+        {
+            "type" => type,
+            "ids" => new[] { 1 },
+            _ => (object)"bob",
+        });
+        Assert.Null(Refusal(frame));
+        foreach (var property in frame.Keys)
+            Assert.NotNull(Refusal(new(frame) { [property] = true }));
+        Assert.Null(Refusal(new(frame) { ["unknown"] = true }));
+
+        static Refusal? Refusal(Dictionary<string, object> frame) => IncomingFrame.Read(JsonSerializer.SerializeToUtf8Bytes(frame)).Refusal;
+    }
+
+    [Fact]
+    public void The_limits_and_the_codes_that_are_described_are_the_server_s_own()
+    {
+        var name = Properties("send").GetProperty("clientMessageId");
+        Assert.Equal(IncomingFrame.MaxClientMessageIdLength, name.GetProperty("maxLength").GetInt32());
+        Assert.Equal(IncomingFrame.MaxAckIds, Properties("ack").GetProperty("ids").GetProperty("maxItems").GetInt32());
+        Assert.Equal(IncomingFrame.MaxId, Properties("message").GetProperty("id").GetProperty("maximum").GetInt64());
+        var user = new Regex(Properties("send").GetProperty("to").GetProperty("pattern").GetString()!);
+        string[] ids = ["", .. Enumerable.Range(1, 127).Select(c => $"a{(char)c}b"), new('a', UserId.MaxLength), new('a', UserId.MaxLength + 1)];
+        Assert.All(ids, id => Assert.Equal(UserId.IsValid(id), user.IsMatch(id)));
+        var refusals = typeof(Refusal).GetFields(BindingFlags.Public | BindingFlags.Static).Select(field => (Refusal)field.GetValue(null)!);
+        Assert.Equal(
+            refusals.Select(refusal => refusal.Code).Where(code => code is not (null or "unknown_position")).ToHashSet(), // that one is HTTP's
+            Properties("error").GetProperty("code").GetProperty("enum").EnumerateArray().Select(code => code.GetString()).ToHashSet());
+    }
+
+    [Fact]
+    public async Task Each_name_that_the_server_reads_or_writes_as_JSON_is_described()
+    {
+        await using var server = await new ChatServer { InMemory = true }.StartAsync();
+        var described = new HashSet<string>();
+        foreach (var path in new[] { "/asyncapi.json", "/openapi/v1.json" })
+            Collect(Frame.Parse(await server.Http.GetStringAsync(path)).Json);
+        var names = new[] { "FrameWriter.cs", "IncomingFrame.cs" }
+            .SelectMany(file => Name().Matches(File.ReadAllText(Path.Combine(ArchitectureTests.Root, "SimpleChat", "Wire", file))))
+            .Select(match => match.Groups[1].Value).ToHashSet();
+        Assert.Contains("clientMessageId", names);
+        Assert.Subset(described, names);
+
+        void Collect(JsonElement json)
+        {
+            if (json.ValueKind == JsonValueKind.Array)
+                json.EnumerateArray().ToList().ForEach(Collect);
+            if (json.ValueKind != JsonValueKind.Object)
+                return;
+            foreach (var property in json.EnumerateObject())
+            {
+                if (property.Name is "properties" or "messages" && property.Value.ValueKind == JsonValueKind.Object)
+                    described.UnionWith(property.Value.EnumerateObject().Select(described => described.Name));
+                Collect(property.Value);
+            }
+        }
+    }
+
+    private static JsonElement Properties(string frame) =>
+        WireSchema.Messages.GetProperty(frame).GetProperty("payload").GetProperty("properties");
+
+    [GeneratedRegex("\"(\\w+)\"u8")]
+    private static partial Regex Name();
 }

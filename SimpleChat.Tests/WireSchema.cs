@@ -9,8 +9,8 @@ namespace SimpleChat.Tests;
 /// </summary>
 internal static class WireSchema
 {
-    private static readonly JsonElement Messages =
-        JsonSerializer.SerializeToElement(WireDescription.Describe()).GetProperty("components").GetProperty("messages");
+    /// <summary>The frames by their types, as the description in the program has them.</summary>
+    public static JsonElement Messages { get; } = Read().GetProperty("components").GetProperty("messages");
 
     /// <summary>Checks a frame that the server sent.</summary>
     public static void Check(Frame frame)
@@ -66,5 +66,12 @@ internal static class WireSchema
             default:
                 throw new NotSupportedException($"{where}: the keyword {keyword.Name} of {schema}");
         }
+    }
+
+    private static JsonElement Read()
+    {
+        using var file = typeof(Chat).Assembly.GetManifestResourceStream("SimpleChat.wwwroot.asyncapi.json")!;
+        using var document = JsonDocument.Parse(file);
+        return document.RootElement.Clone();
     }
 }

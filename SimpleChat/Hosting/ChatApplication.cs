@@ -102,7 +102,6 @@ internal static class ChatApplication
         WebhookEndpoints.Map(app);
         HealthEndpoints.Map(app);
         ApiDescription.Map(app);
-        WireDescription.Map(app);
         Telemetry.Map(app);
     }
 

@@ -42,6 +42,5 @@ internal static class Defaults
         sources.Insert(0, new MemoryConfigurationSource { InitialData = Everywhere });
         if (builder.Environment.IsDevelopment())
             sources.Insert(1, new MemoryConfigurationSource { InitialData = InDevelopment.Concat(wings) });
-        builder.WebHost.UseStaticWebAssets(); // the page of a build that was not published is still in the project's folder
     }
 }

@@ -1,8 +1,11 @@
+using Microsoft.Extensions.FileProviders;
+
 namespace SimpleChat.Http;
 
 /// <summary>
-/// Serves the web client: the files in <c>wwwroot</c>, at <c>/</c>. Its pages load nothing from another host, and run only the scripts in
-/// these files. So what a user wrote cannot become a script (https://www.w3.org/TR/CSP3).
+/// Serves the files in <c>wwwroot</c>, which are part of the program: the web client at <c>/</c>, and <c>/asyncapi.json</c>, which describes
+/// the WebSocket and its frames (https://www.asyncapi.com/docs/reference/specification/v3.0.0). The client's page loads nothing from another
+/// host, and runs only the scripts in these files. So what a user wrote cannot become a script (https://www.w3.org/TR/CSP3).
 /// </summary>
 internal static class WebClient
 {
@@ -12,7 +15,7 @@ internal static class WebClient
 
     public static void Serve(IApplicationBuilder app)
     {
-        var files = new PageFiles(app.ApplicationServices.GetRequiredService<IWebHostEnvironment>().WebRootFileProvider);
+        var files = new EmbeddedFileProvider(typeof(WebClient).Assembly, "SimpleChat.wwwroot");
         app.UseDefaultFiles(new DefaultFilesOptions { FileProvider = files });
         app.UseStaticFiles(new StaticFileOptions
         {
