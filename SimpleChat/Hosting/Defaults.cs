@@ -34,7 +34,6 @@ internal static class Defaults
     public static string[] Arguments => [$"--{HostDefaults.ContentRootKey}={AppContext.BaseDirectory}"];
 
     /// <summary>Adds the defaults below all other sources of settings.</summary>
-    /// <param name="builder">The host's builder.</param>
     /// <param name="wings">The Development defaults of the optional parts, such as webhooks.</param>
     public static void Add(WebApplicationBuilder builder, IEnumerable<KeyValuePair<string, string?>> wings)
     {

@@ -8,8 +8,6 @@ namespace SimpleChat.Hosting;
 internal static class Server
 {
     /// <summary>Starts the server and runs it until it is told to stop.</summary>
-    /// <param name="args">The command line.</param>
-    /// <param name="add">Adds its services.</param>
     /// <param name="errors">Where the line goes that says why it could not; null for standard error.</param>
     /// <param name="use">Adds what it serves; null for the chat.</param>
     /// <returns>0, or 1 after one line that says why it could not start or go on.</returns>

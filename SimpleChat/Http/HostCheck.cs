@@ -20,7 +20,6 @@ internal sealed class HostCheck
 
     private readonly IList<Microsoft.Extensions.Primitives.StringSegment>? _names;
 
-    /// <param name="configuration">Holds the names.</param>
     /// <param name="environment">In Development there must be names, because any caller may then be any user.</param>
     /// <exception cref="StartException">A value makes no sense.</exception>
     public HostCheck(IConfiguration configuration, IHostEnvironment environment)

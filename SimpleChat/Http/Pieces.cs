@@ -6,7 +6,6 @@ namespace SimpleChat.Http;
 /// <summary>
 /// An answer's body, passed on in small pieces: one that nobody reads costs little more than what Kestrel holds for a connection.
 /// </summary>
-/// <param name="output">Where it goes.</param>
 /// <param name="flush">Waits until a piece has gone out.</param>
 internal sealed class Pieces(PipeWriter output, Func<ValueTask> flush)
 {

@@ -8,7 +8,6 @@ namespace SimpleChat.Http;
 /// Answers a refusal over HTTP: a ProblemDetails body (RFC 9457) with the contract's <c>code</c>. It has <c>Retry-After</c> if trying again
 /// may help.
 /// </summary>
-/// <param name="error">What is refused, and why.</param>
 /// <param name="user">The user, if <see cref="CurrentUser.Identify"/> did not set it; null if there is none.</param>
 internal sealed partial class RefusalResult(Refusal error, string? user = null) : IResult
 {

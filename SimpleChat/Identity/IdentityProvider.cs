@@ -112,7 +112,6 @@ internal sealed partial class IdentityProvider(JwtBearerOptions bearer, TimeProv
     }
 
     /// <summary>Waits, and then fetches the keys.</summary>
-    /// <returns>Whether the provider gave its keys.</returns>
     private async Task<bool> FetchAsync(TimeSpan rest)
     {
         await Task.Delay(rest, time).ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
@@ -143,7 +142,6 @@ internal sealed partial class IdentityProvider(JwtBearerOptions bearer, TimeProv
 
     /// <summary>One fetch of the keys. Everybody who needs them waits for the same one.</summary>
     /// <param name="Start">The earliest time at which it begins: a timestamp.</param>
-    /// <param name="Succeeded">Whether the provider gave its keys.</param>
     private sealed record Fetch(long Start, Task<bool> Succeeded);
 
     private static partial class Log

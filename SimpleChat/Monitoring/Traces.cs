@@ -35,10 +35,6 @@ internal sealed class Traces(TimeProvider time)
         Source.StartActivity(name, kind, parent, links: link is null ? null : [new ActivityLink(link.Context)], startTime: At(at));
 
     /// <summary>Adds a span to the trace of a message.</summary>
-    /// <param name="name">What was done.</param>
-    /// <param name="message">The message's trace.</param>
-    /// <param name="from">When it began.</param>
-    /// <param name="to">When it was done.</param>
     /// <param name="link">A span of another trace that it was part of; null if there is none.</param>
     public void Add(string name, ActivityContext message, long from, long to, Activity? link = null)
     {
@@ -87,7 +83,6 @@ internal sealed class CommitTrace
     /// takes the trace along. It was the first with its name: a repeat has no trace.
     /// </summary>
     /// <param name="id">Its id; 0 if none was stored.</param>
-    /// <param name="received">When it was received.</param>
     public void Message(long id, long received)
     {
         if (id == 0)
@@ -119,7 +114,6 @@ internal sealed class CommitTrace
     }
 
     /// <summary>Messages have left their recipient's inbox.</summary>
-    /// <param name="ids">Their ids.</param>
     /// <param name="acknowledged">When the recipient had them.</param>
     public void Delivered(IEnumerable<long> ids, long acknowledged)
     {

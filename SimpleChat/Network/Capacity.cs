@@ -39,9 +39,6 @@ internal sealed partial record Capacity(int? Limit, int Strangers, int Users, in
         : new Capacity(null, MostStrangers, int.MaxValue, options.MaxConnections);
 
     /// <summary>Divides the descriptors of a process.</summary>
-    /// <param name="wanted"><see cref="ChatOptions.MaxConnections"/>.</param>
-    /// <param name="limit">How many descriptors it may have open.</param>
-    /// <param name="open">How many descriptors it has open.</param>
     /// <exception cref="StartException">There are too few to serve anybody.</exception>
     public static Capacity Of(int wanted, int limit, int open)
     {

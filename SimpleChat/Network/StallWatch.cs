@@ -10,8 +10,6 @@ namespace SimpleChat.Network;
 /// <param name="isEnding">Whether the connection is ending. Then a write may take only a short time.</param>
 /// <param name="cut">Called when the peer reads nothing: ends the connection and closes its socket.</param>
 /// <param name="network">The operating system's socket; null if there is none to ask.</param>
-/// <param name="patience">How long the peer may read nothing.</param>
-/// <param name="time">The clock.</param>
 internal sealed class StallWatch(Func<bool> isEnding, Action cut, Socket? network, TimeSpan patience, TimeProvider time) : IDisposable
 {
     /// <summary>How long a write may take once the connection is ending.</summary>

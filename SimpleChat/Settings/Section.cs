@@ -6,7 +6,6 @@ namespace SimpleChat.Settings;
 internal static class Section
 {
     /// <summary>Offers the section as a <typeparamref name="T"/>.</summary>
-    /// <param name="services">The container.</param>
     /// <param name="section">Its name. A key in it that <typeparamref name="T"/> does not have is refused.</param>
     /// <param name="complaints">Says what is wrong with the values, each complaint naming its key; empty if nothing is.</param>
     public static void Register<T>(IServiceCollection services, string section, Func<T, IEnumerable<string>> complaints)

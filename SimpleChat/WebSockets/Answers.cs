@@ -22,7 +22,6 @@ internal sealed class Answers(Connection connection)
     private bool _isOver;
 
     /// <summary>A frame was read and will be answered. Null once the connection is ending: then the frame counts as not read.</summary>
-    /// <param name="clientMessageId">The client's own name for a message, if it gave one.</param>
     public Answer? Begin(string? clientMessageId)
     {
         var answer = new Answer(this, clientMessageId);
@@ -133,8 +132,6 @@ internal sealed class Answers(Connection connection)
     }
 
     /// <summary>The answer to one frame, before and after it is ready.</summary>
-    /// <param name="answers">Where it waits for its turn.</param>
-    /// <param name="clientMessageId">The client's own name for the message, if it gave one.</param>
     internal sealed class Answer(Answers answers, string? clientMessageId) : IReply
     {
         public Answer? Next { get; set; }

@@ -9,7 +9,6 @@ namespace SimpleChat.WebSockets;
 /// frame would be a system call. Pongs and close frames always go out at once. The WebSocket writes one frame at a time, its own pongs and
 /// close frames included, so nothing here needs a lock. In: a user in debt is not read further (<see cref="UserShare"/>).
 /// </summary>
-/// <param name="input">What comes from the peer.</param>
 /// <param name="output">
 /// What goes to the peer. A finished flush means that the operating system has the bytes, because Kestrel keeps none back
 /// (<c>SocketTransportOptions.MaxWriteBufferSize</c>).

@@ -7,7 +7,6 @@ using SimpleChat.Wire;
 namespace SimpleChat.WebSockets;
 
 /// <summary>The only one that writes to a WebSocket: answers, receipts and messages, each batch in one piece.</summary>
-/// <param name="line">The WebSocket, and what it carries.</param>
 /// <param name="batch">Between it and the network; null if there is no network.</param>
 /// <param name="network">The operating system's socket; null if there is none, or others speak over it too.</param>
 /// <param name="writingDelivers">Whether a message counts as delivered when it was written, or only when it is acknowledged.</param>

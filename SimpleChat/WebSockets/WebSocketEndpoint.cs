@@ -50,8 +50,6 @@ internal sealed class WebSocketEndpoint(WebSocketServices services, IHostEnviron
     }
 
     /// <summary>A line ready to paste that opens the chat: in Development as alice, elsewhere with a token.</summary>
-    /// <param name="address">The server's http or https address.</param>
-    /// <param name="environment">The server's.</param>
     public static string WscatLine(string address, IHostEnvironment environment)
     {
         var chat = string.Concat("ws", address.AsSpan("http".Length)).TrimEnd('/') + "/chat";

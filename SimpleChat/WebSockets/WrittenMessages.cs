@@ -7,9 +7,7 @@ namespace SimpleChat.WebSockets;
 /// fast reader's deliveries gather meanwhile, and take one place in the writer's queue. On a connection ids only rise, and none is left
 /// out; so one range of ids is enough.
 /// </summary>
-/// <param name="chat">The chat.</param>
 /// <param name="connection">The connection, just joined: what is at or below its position is not written to it.</param>
-/// <param name="time">The clock.</param>
 internal sealed class WrittenMessages(Chat chat, Connection connection, TimeProvider time) : IReply
 {
     /// <summary>How long to wait after a refusal.</summary>
