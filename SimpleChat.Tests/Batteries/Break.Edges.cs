@@ -29,7 +29,7 @@ internal sealed partial record Break
             new Edit("Door.cs", "while (_strangers.Count > _capacity.Strangers &&", "while (_strangers.Count > 10_000 &&")),
         new("a user's connection stays a stranger's", nameof(SecurityBattery),
             new Edit("Door.cs", """
-                _strangers.Remove(connection);
+                _strangers.Remove(connection.Place);
                                 connection.Whose = TcpConnection.Standing.User;
                                 _users++;
                 """, "connection.UserRequests = 0;")),

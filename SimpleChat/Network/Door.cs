@@ -28,7 +28,7 @@ internal sealed class Door : IConnectionListenerFactory, IConnectionListenerFact
     private readonly ITimer _round;
     private readonly Lock _gate = new();
 
-    private readonly Strangers _strangers = new(); // under _gate
+    private readonly LinkedList<TcpConnection> _strangers = []; // by when they were last active, under _gate
     private int _users; // under _gate
 
     public Door(IServiceProvider services, Capacity capacity, RefusalLog refusals, TimeProvider time)
@@ -63,7 +63,7 @@ internal sealed class Door : IConnectionListenerFactory, IConnectionListenerFact
             {
                 if (_users >= _capacity.Users)
                     return false;
-                _strangers.Remove(connection);
+                _strangers.Remove(connection.Place);
                 connection.Whose = TcpConnection.Standing.User;
                 _users++;
             }
@@ -82,7 +82,8 @@ internal sealed class Door : IConnectionListenerFactory, IConnectionListenerFact
                 return;
             _users--;
             connection.WasAnswered = true; // also after a WebSocket, whose last frame may still be going out
-            _strangers.Append(connection);
+            connection.Whose = TcpConnection.Standing.Stranger;
+            _strangers.AddLast(connection.Place);
         }
     }
 
@@ -91,10 +92,10 @@ internal sealed class Door : IConnectionListenerFactory, IConnectionListenerFact
     {
         lock (_gate)
         {
-            if (connection.Whose != TcpConnection.Standing.Stranger || connection == _strangers.Newest)
+            if (connection.Whose != TcpConnection.Standing.Stranger)
                 return;
-            _strangers.Remove(connection);
-            _strangers.Append(connection);
+            _strangers.Remove(connection.Place);
+            _strangers.AddLast(connection.Place);
         }
     }
 
@@ -104,7 +105,7 @@ internal sealed class Door : IConnectionListenerFactory, IConnectionListenerFact
         lock (_gate)
         {
             if (connection.Whose == TcpConnection.Standing.Stranger)
-                _strangers.Remove(connection);
+                _strangers.Remove(connection.Place);
             else if (connection.Whose == TcpConnection.Standing.User)
                 _users--;
             connection.Whose = TcpConnection.Standing.Closed;
@@ -118,12 +119,12 @@ internal sealed class Door : IConnectionListenerFactory, IConnectionListenerFact
         List<TcpConnection>? displaced = null;
         lock (_gate)
         {
-            _strangers.Append(connection);
+            _strangers.AddLast(connection.Place);
             // One is displaced for each newcomer. Users' connections that became idle may exceed the share, if there is room.
             while (_strangers.Count > _capacity.Strangers && (displaced is null || IsFull))
             {
-                var one = _strangers.Idlest(connection);
-                _strangers.Remove(one);
+                var one = Idlest(newcomer: connection);
+                _strangers.Remove(one.Place);
                 one.Whose = TcpConnection.Standing.Closed;
                 (displaced ??= []).Add(one);
             }
@@ -137,13 +138,43 @@ internal sealed class Door : IConnectionListenerFactory, IConnectionListenerFact
     /// <summary>Whether strangers and users together exceed their shares. The caller holds the gate.</summary>
     private bool IsFull => (long)_strangers.Count + _users > (long)_capacity.Strangers + _capacity.Users;
 
+    /// <summary>
+    /// Chooses the stranger that makes room for a newcomer. It takes one without a request, unless all have one. It takes it from the
+    /// network with the most connections, so that a crowd displaces its own. Of these it takes the one that has been idle for longest. The
+    /// caller holds the gate.
+    /// </summary>
+    private TcpConnection Idlest(TcpConnection newcomer)
+    {
+        return Of(isBusy: false) ?? Of(isBusy: true) ?? newcomer;
+
+        TcpConnection? Of(bool isBusy)
+        {
+            Span<int> crowds = stackalloc int[byte.MaxValue + 1];
+            crowds.Clear();
+            var largest = 0;
+            foreach (var one in _strangers)
+            {
+                if (one != newcomer && one.IsBusy == isBusy)
+                    largest = Math.Max(largest, ++crowds[one.Network]);
+            }
+
+            foreach (var one in _strangers)
+            {
+                if (one != newcomer && one.IsBusy == isBusy && crowds[one.Network] == largest)
+                    return one;
+            }
+
+            return null;
+        }
+    }
+
     /// <summary>Closes newcomers that have sent no request in time.</summary>
     private void CloseSilent()
     {
         List<TcpConnection>? silent = null;
         lock (_gate)
         {
-            for (var one = _strangers.Oldest; one is not null; one = one.Newer)
+            foreach (var one in _strangers)
             {
                 if (!one.WasAnswered && !one.IsBusy && _time.GetElapsedTime(one.Since) > Patience)
                     (silent ??= []).Add(one);

@@ -20,6 +20,7 @@ internal sealed class TcpConnection : ConnectionContext, IConnectionLifetimeFeat
     public TcpConnection(ConnectionContext transport, Door door)
     {
         (_transport, _door) = (transport, door);
+        Place = new LinkedListNode<TcpConnection>(this);
         Network = NetworkOf((transport.RemoteEndPoint as IPEndPoint)?.Address);
         transport.Features.Set<IConnectionLifetimeFeature>(this); // so that a request finds this
     }
@@ -38,11 +39,8 @@ internal sealed class TcpConnection : ConnectionContext, IConnectionLifetimeFeat
     /// <summary>Users' requests under way on the connection. The door counts them, under its lock.</summary>
     public int UserRequests { get; set; }
 
-    /// <summary>The stranger before this one in <see cref="Strangers"/>. Guarded by the door's lock.</summary>
-    public TcpConnection? Older { get; set; }
-
-    /// <summary>The stranger after this one in <see cref="Strangers"/>. Guarded by the door's lock.</summary>
-    public TcpConnection? Newer { get; set; }
+    /// <summary>Its place among the door's strangers. Guarded by the door's lock.</summary>
+    public LinkedListNode<TcpConnection> Place { get; }
 
     /// <summary>When it was accepted: a <see cref="TimeProvider.GetTimestamp"/>.</summary>
     public long Since { get; init; }
