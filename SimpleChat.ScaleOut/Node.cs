@@ -39,7 +39,7 @@ internal static class Node
     {
         if (ScaleOutOptions.RoleIn(app.Configuration) != ScaleOutOptions.ServiceOnly)
         {
-            app.UseChat();
+            app.ServeChat();
             return;
         }
 
@@ -103,6 +103,7 @@ internal static class Node
             provider.GetRequiredService<Announcer>().Ask, provider.GetRequiredService<ClusterAudience>().MissReceipts,
             provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton(new FarewellTime(TimeSpan.FromSeconds(2.5))); // the contract gives a server 5 s to end
+        services.AddHostedService<Farewell>();
         services.AddHostedService<Membership>();
         services.AddSingleton<TailLook>();
         services.AddHostedService(provider => provider.GetRequiredService<TailLook>());

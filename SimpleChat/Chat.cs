@@ -52,6 +52,6 @@ internal sealed class Chat(
     /// <summary>Makes the drain of a connection that has just joined. Its transport disposes of it.</summary>
     public Drain DrainOf(Connection connection) => new(connection, reader, room, time, log);
 
-    /// <summary>The server stops: nobody joins any more. <c>Farewell</c> ends those who are there.</summary>
+    /// <summary>The server stops: nobody joins any more. The caller ends the connections that are open.</summary>
     public void Stop() => _stopping = true;
 }

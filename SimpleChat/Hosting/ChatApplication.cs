@@ -11,6 +11,7 @@ using SimpleChat.Settings;
 using SimpleChat.Storage;
 using SimpleChat.Webhooks;
 using SimpleChat.WebSockets;
+using SimpleChat.Wire;
 
 namespace SimpleChat.Hosting;
 
@@ -56,16 +57,26 @@ internal static class ChatApplication
         services.AddSingleton<IAudience>(provider => new LocalAudience(
             provider.GetRequiredService<Connections>(), () => provider.GetRequiredService<Writer>().LastCommitted));
         services.AddSingleton<Chat>();
-        services.AddSingleton(FarewellTime.AtOnce);
-        services.AddHostedService<Farewell>();
 
         HttpFront.Register(services);
         WebSocketEndpoint.Register(services);
         WebhookEndpoints.Register(services);
     }
 
-    /// <summary>Adds the middleware, in the order in which requests pass it, and then the endpoints.</summary>
+    /// <summary>Serves the chat, and ends every connection at once when the server stops.</summary>
     public static void UseChat(this WebApplication app)
+    {
+        app.ServeChat();
+        app.Lifetime.ApplicationStopping.Register(() =>
+        {
+            app.Services.GetRequiredService<Chat>().Stop();
+            foreach (var connection in app.Services.GetRequiredService<Connections>().All)
+                connection.End(ConnectionEnd.ShuttingDown);
+        });
+    }
+
+    /// <summary>Adds the middleware, in the order in which requests pass it, and then the endpoints.</summary>
+    public static void ServeChat(this WebApplication app)
     {
         var chat = app.Services.GetRequiredService<Chat>();
         var connections = app.Services.GetRequiredService<Connections>();

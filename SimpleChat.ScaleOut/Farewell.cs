@@ -1,18 +1,18 @@
 using SimpleChat.Wire;
 
-namespace SimpleChat.Hosting;
+namespace SimpleChat.ScaleOut;
 
-/// <summary>How long the server takes to say goodbye when it stops.</summary>
+/// <summary>How long a node takes to say goodbye when it stops.</summary>
 /// <param name="Time">Less than <see cref="HostOptions.ShutdownTimeout"/>, by what the last one needs to close.</param>
 internal sealed record FarewellTime(TimeSpan Time)
 {
-    /// <summary>A single server ends every connection at once: there is nobody else to go to.</summary>
+    /// <summary>Every connection ends at once, as on a single server.</summary>
     public static FarewellTime AtOnce { get; } = new(TimeSpan.Zero);
 }
 
 /// <summary>
-/// Ends every connection when the server stops, one after another over the <see cref="FarewellTime"/>. As long as that lasts the server
-/// listens, and tells whoever asks that it stops. So a balancer notices, and the other servers get the clients little by little.
+/// Ends every connection when the node stops, one after another over the <see cref="FarewellTime"/>. As long as that lasts the node
+/// listens, and tells whoever asks that it stops. So a balancer notices, and the other nodes get the clients little by little.
 /// </summary>
 internal sealed class Farewell(Chat chat, Connections connections, FarewellTime over, TimeProvider time) : IHostedLifecycleService
 {
