@@ -5,15 +5,19 @@ using SimpleChat.Identity;
 namespace SimpleChat.Http;
 
 /// <summary>
-/// Serves <c>/openapi/v1.json</c>. The endpoints' types describe most of it. This class adds how a caller says who it is, what a position
-/// is, and the refusals' <c>code</c>.
+/// Serves <c>/openapi/v1.json</c>. The endpoints' types describe most of it. This class adds how a caller says who it is, and the refusals'
+/// <c>code</c>.
 /// </summary>
 internal static class ApiDescription
 {
-    private const string Bearer = "bearer";
+    /// <summary>Describes a parameter that is a <see cref="SimpleChat.Wire.Position"/>.</summary>
+    public const string Position =
+        "A position: the id of a message, or better 41@2026-11-24T11:02:03.123Z, its id, @ and its sentAt, " +
+        "which proves that the message is of this database. " +
+        "The answer starts with what the user sent or received after it. " +
+        "409 unknown_position if there is no such message; 0 is the very beginning.";
 
-    /// <summary>Marks an endpoint that resumes after a message, and says where the client gives the position.</summary>
-    public sealed record Position(string Name, ParameterLocation In);
+    private const string Bearer = "bearer";
 
     /// <summary>Declares the refusals of an endpoint, or of a group. Each is a ProblemDetails body.</summary>
     public static T Refuses<T>(this T endpoint, params ReadOnlySpan<int> statuses)
@@ -91,31 +95,20 @@ internal static class ApiDescription
         });
     });
 
-    /// <summary>Describes a position; see <see cref="SimpleChat.Wire.Position"/>.</summary>
-    private const string PositionMeaning =
-        "A position: the id of a message, or better 41@2026-11-24T11:02:03.123Z, its id, @ and its sentAt, " +
-        "which proves that the message is of this database. " +
-        "The answer starts with what the user sent or received after it. " +
-        "409 unknown_position if there is no such message; 0 is the very beginning.";
-
     private static void Describe(OpenApiOperation operation, IList<object> metadata, OpenApiDocument document, IHostEnvironment environment)
     {
         operation.Parameters ??= [];
-        if (operation.Parameters.OfType<OpenApiParameter>().FirstOrDefault(parameter => parameter.Name == "after") is { } after)
-            after.Description = PositionMeaning;
-        if (metadata.OfType<Position>().FirstOrDefault() is { } position)
-            Add(position.Name, position.In, PositionMeaning);
         var inQuery = metadata.OfType<TokenInQuery>().Any();
         if (inQuery)
-            Add("access_token", ParameterLocation.Query, "The JWT, where no Authorization header can be set.");
+            Add("access_token", "The JWT, where no Authorization header can be set.");
         if (!inQuery && !metadata.OfType<CurrentUser.Required>().Any())
             return;
         operation.Security = [new OpenApiSecurityRequirement { [new OpenApiSecuritySchemeReference(Bearer, document)] = [] }];
         if (environment.IsDevelopment())
-            Add("user", ParameterLocation.Query, "Who is asking, taken on trust; in Development only.");
+            Add("user", "Who is asking, taken on trust; in Development only.");
 
-        void Add(string name, ParameterLocation where, string what) =>
-            operation.Parameters.Add(new OpenApiParameter { Name = name, In = where, Description = what, Schema = Text(null) });
+        void Add(string name, string what) => operation.Parameters.Add(
+            new OpenApiParameter { Name = name, In = ParameterLocation.Query, Description = what, Schema = Text(null) });
     }
 
     private static OpenApiSchema Text(string? what) => new() { Type = JsonSchemaType.String, Description = what };

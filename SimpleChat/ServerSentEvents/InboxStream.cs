@@ -1,8 +1,9 @@
+using System.ComponentModel;
 using System.Text;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
-using Microsoft.OpenApi;
 using SimpleChat.Http;
 using SimpleChat.Identity;
 using SimpleChat.Monitoring;
@@ -36,8 +37,7 @@ internal sealed class InboxStream(
 
     public static void Map(IEndpointRouteBuilder routes) =>
         routes.MapGet("/inbox/stream", HandleAsync)
-            .WithMetadata(new CurrentUser.Required(), new TokenInQuery(),
-                new ApiDescription.Position("Last-Event-ID", ParameterLocation.Header))
+            .WithMetadata(new CurrentUser.Required(), new TokenInQuery())
             .WithSummary("Server-Sent Events: undelivered messages first, then live ones. Last-Event-ID resumes after that message.")
             .Produces<string>(StatusCodes.Status200OK, "text/event-stream")
             .RefusesLikeAnyOther().Refuses(StatusCodes.Status409Conflict);
@@ -49,12 +49,11 @@ internal sealed class InboxStream(
     }
 
     private static async Task HandleAsync(
-        HttpContext context, CurrentUser user,
+        HttpContext context, CurrentUser user, [FromHeader(Name = "Last-Event-ID"), Description(ApiDescription.Position)] string? last,
         Chat chat, ChatOptions options, TimeProvider time, Metrics metrics)
     {
         var connection = new Connection(user.Share, messagesOnly: true);
-        var last = context.Request.Headers["Last-Event-ID"].ToString();
-        if (await chat.JoinAsync(connection, last.Length == 0 ? null : last) is { } refusal) // an empty header is none
+        if (await chat.JoinAsync(connection, last?.Length == 0 ? null : last) is { } refusal) // an empty header is none
         {
             await new RefusalResult(refusal).ExecuteAsync(context);
             return;

@@ -1,7 +1,7 @@
 using System.Buffers.Text;
+using System.ComponentModel;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http.Features;
-using Microsoft.OpenApi;
 using SimpleChat.Http;
 using SimpleChat.Identity;
 using SimpleChat.Limits;
@@ -40,7 +40,7 @@ internal sealed class WebSocketEndpoint(WebSocketServices services, IHostEnviron
     {
         var endpoint = ActivatorUtilities.CreateInstance<WebSocketEndpoint>(routes.ServiceProvider);
         routes.MapGet("/chat", (Delegate)endpoint.HandleAsync)
-            .WithMetadata(new TokenInQuery(), new ApiDescription.Position("after", ParameterLocation.Query))
+            .WithMetadata(new TokenInQuery())
             .WithSummary("Opens a WebSocket (RFC 6455): subprotocol chat or chat.ack, after=41 to resume.")
             .Produces(StatusCodes.Status101SwitchingProtocols)
             .RefusesLikeAnyOther().Refuses(StatusCodes.Status409Conflict, StatusCodes.Status426UpgradeRequired)
@@ -58,7 +58,7 @@ internal sealed class WebSocketEndpoint(WebSocketServices services, IHostEnviron
             : $"npx -y wscat -c {chat} -H \"Authorization: Bearer $TOKEN\"";
     }
 
-    private async Task HandleAsync(HttpContext context)
+    private async Task HandleAsync(HttpContext context, [Description(ApiDescription.Position)] string? after)
     {
         if (Refuse(context, environment) is { } malformed)
         {
@@ -70,7 +70,7 @@ internal sealed class WebSocketEndpoint(WebSocketServices services, IHostEnviron
             return;
         using (user)
         {
-            if (await JoinAsync(context, user) is not { } connection)
+            if (await JoinAsync(context, user, after) is not { } connection)
                 return;
             try
             {
@@ -108,7 +108,7 @@ internal sealed class WebSocketEndpoint(WebSocketServices services, IHostEnviron
     /// <summary>
     /// Puts a connection for the user into the map. Null if it was refused, which is answered then, or if the caller has left.
     /// </summary>
-    private async Task<Connection?> JoinAsync(HttpContext context, CurrentUser user)
+    private async Task<Connection?> JoinAsync(HttpContext context, CurrentUser user, string? after)
     {
         if (!await user.TryBeginAsync(context, Work.Handshake))
             return null;
@@ -116,7 +116,7 @@ internal sealed class WebSocketEndpoint(WebSocketServices services, IHostEnviron
         Refusal? refusal;
         try
         {
-            refusal = await services.Chat.JoinAsync(connection, context.Request.Query["after"]);
+            refusal = await services.Chat.JoinAsync(connection, after);
         }
         finally
         {
