@@ -68,7 +68,8 @@ internal static class InboxEndpoints
 
     private static async Task<IResult> HistoryAsync(
         HttpContext context, CurrentUser user, IMessageReader reader, TimeProvider time,
-        string? with = null, long? before = null, [Description(ApiDescription.Position)] string? after = null, int limit = DefaultLimit, int days = DefaultDays)
+        string? with = null, long? before = null, [Description(ApiDescription.Position)] string? after = null,
+        int limit = DefaultLimit, int days = DefaultDays)
     {
         if (with is not null && !UserId.IsValid(with))
             return Invalid(

@@ -3,9 +3,9 @@ using Microsoft.Extensions.FileProviders;
 namespace SimpleChat.Http;
 
 /// <summary>
-/// Serves the files in <c>wwwroot</c>, which are part of the program: the web client at <c>/</c>, and <c>/asyncapi.json</c>, which describes
-/// the WebSocket and its frames (https://www.asyncapi.com/docs/reference/specification/v3.0.0). The client's page loads nothing from another
-/// host, and runs only the scripts in these files. So what a user wrote cannot become a script (https://www.w3.org/TR/CSP3).
+/// Serves the files in <c>wwwroot</c>, which are part of the program: the web client at <c>/</c>, and <c>/asyncapi.json</c>. That describes
+/// the WebSocket and its frames (https://www.asyncapi.com/docs/reference/specification/v3.0.0). The client's page loads nothing from
+/// another host, and runs only the scripts in these files. So what a user wrote cannot become a script (https://www.w3.org/TR/CSP3).
 /// </summary>
 internal static class WebClient
 {
