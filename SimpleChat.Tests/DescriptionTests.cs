@@ -65,7 +65,8 @@ public sealed partial class DescriptionTests
         {
             ("connected", Written(frames.Connected("alice", 1024))), ("sent", Written(frames.Answer(FrameAnswer.Sent(message, "1")))),
             ("message", Written(frames.Message(message))), ("delivered", Written(frames.Delivered(new Receipt(1, "alice", "bob")))),
-            ("error", Written(frames.Answer(FrameAnswer.Refused(Refusal.InvalidText, "1")))), ("pong", Written(frames.Answer(FrameAnswer.Pong))),
+            ("error", Written(frames.Answer(FrameAnswer.Refused(Refusal.InvalidText, "1")))),
+            ("pong", Written(frames.Answer(FrameAnswer.Pong))),
         })
         {
             WireSchema.Check(json);
@@ -103,11 +104,12 @@ public sealed partial class DescriptionTests
         Assert.Equal(IncomingFrame.MaxAckIds, Properties("ack").GetProperty("ids").GetProperty("maxItems").GetInt32());
         Assert.Equal(IncomingFrame.MaxId, Properties("message").GetProperty("id").GetProperty("maximum").GetInt64());
         var user = new Regex(Properties("send").GetProperty("to").GetProperty("pattern").GetString()!);
-        string[] ids = ["", .. Enumerable.Range(1, 127).Select(c => $"a{(char)c}b"), new('a', UserId.MaxLength), new('a', UserId.MaxLength + 1)];
+        string[] ids =
+            ["", .. Enumerable.Range(1, 127).Select(c => $"a{(char)c}b"), new('a', UserId.MaxLength), new('a', UserId.MaxLength + 1)];
         Assert.All(ids, id => Assert.Equal(UserId.IsValid(id), user.IsMatch(id)));
         var refusals = typeof(Refusal).GetFields(BindingFlags.Public | BindingFlags.Static).Select(field => (Refusal)field.GetValue(null)!);
         Assert.Equal(
-            refusals.Select(refusal => refusal.Code).Where(code => code is not (null or "unknown_position")).ToHashSet(), // that one is HTTP's
+            refusals.Select(refusal => refusal.Code).Where(code => code is not (null or "unknown_position")).ToHashSet(), // HTTP's alone
             Properties("error").GetProperty("code").GetProperty("enum").EnumerateArray().Select(code => code.GetString()).ToHashSet());
     }
 

@@ -60,22 +60,13 @@ internal sealed partial class RefusalLog(Metrics metrics, TimeProvider time, ILo
     /// <summary>Logs the counts of the interval that is over. Forgets everybody who was not refused in it.</summary>
     private void Tell()
     {
-        List<((string Reason, string Who) Key, int Count)> counts = [];
+        KeyValuePair<(string Reason, string Who), int>[] counts;
         lock (_gate)
         {
-            foreach (var (key, count) in _untold)
-            {
-                if (count == 0)
-                {
-                    _untold.Remove(key);
-                }
-                else
-                {
-                    counts.Add((key, count));
-                    _untold[key] = 0;
-                }
-            }
-
+            counts = [.. _untold.Where(refusal => refusal.Value > 0)];
+            _untold.Clear();
+            foreach (var (key, _) in counts)
+                _untold[key] = 0;
             if (_untold.Count == 0)
             {
                 _timer?.Dispose();
