@@ -84,14 +84,13 @@ internal static class ChatApplication
         chat.Metrics.ObserveConnections(() => connections.Count);
         BearerTokens.CheckSettings(app.Services);
         app.Use(PrivateAnswers.Mark);
-        if (Proxies.AreKnown(app.Services))
-            app.UseForwardedHeaders();
+        app.UseForwardedHeaders();
         app.Use(Proxies.TrimPrefix);
         app.Use(app.Services.GetRequiredService<HostCheck>().Require);
         app.Use(OriginCheck.Require);
         app.Use(BatchedUpgrades.Use);
         app.UseWebSockets();
-        app.UseRouting(); // WebSockets branch off here: nothing that follows stays in memory for days with them
+        app.UseRouting(); // WebSockets are served here: what follows does not stay in memory with them
         app.Use(TcpConnection.Watch);
         app.UseCors();
         app.UseExceptionHandler();

@@ -20,7 +20,7 @@ internal static class HttpFront
                 StatusCodes.Status415UnsupportedMediaType => Body.NotJson.Message, // routing has refused it
                 _ => null,
             });
-        services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = false); // a caller's mistake is no exception of ours
+        services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = false); // a caller's mistake throws nothing here
         services.ConfigureHttpJsonOptions(json =>
         {
             json.SerializerOptions.TypeInfoResolverChain.Insert(0, ChatJson.Default);

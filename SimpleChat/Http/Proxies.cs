@@ -41,10 +41,6 @@ internal sealed class Proxies
             .PostConfigure<Proxies>((headers, proxies) => proxies.Configure(headers));
     }
 
-    /// <summary>Whether any proxy is listed. If not, the middleware is left out.</summary>
-    public static bool AreKnown(IServiceProvider services) =>
-        services.GetRequiredService<Proxies>() is var proxies && proxies.KnownProxies.Length + proxies.KnownIPNetworks.Length > 0;
-
     /// <summary>Middleware: removes the slash with which some proxies end the prefix.</summary>
     public static Task TrimPrefix(HttpContext context, RequestDelegate next)
     {

@@ -30,7 +30,7 @@ internal sealed class Traces(TimeProvider time)
     /// <summary>The trace of a message; null if it is not remembered.</summary>
     public ActivityContext? Of(long id) => _recent?[id % Remembered] is var known && known?.Id == id ? known.Trace : null;
 
-    /// <summary>Starts a span at a time that is over; null if it is not sampled.</summary>
+    /// <summary>Starts a span that began in the past; null if it is not sampled.</summary>
     public Activity? Start(string name, ActivityKind kind, ActivityContext parent, long at, Activity? link = null) =>
         Source.StartActivity(name, kind, parent, links: link is null ? null : [new ActivityLink(link.Context)], startTime: At(at));
 
@@ -49,7 +49,7 @@ internal sealed class Traces(TimeProvider time)
 }
 
 /// <summary>
-/// Writes down one commit and what rode in it, as spans of the source <see cref="Traces.SourceName"/>. A message's trace has a span for
+/// Records one commit and its messages, as spans of the source <see cref="Traces.SourceName"/>. A message's trace has a span for
 /// each step: <c>received</c> is its wait for the writer, <c>stored</c> its transaction, <c>looked up and pushed</c> its way to the
 /// recipient's connections. <c>delivered</c> joins it later. <c>stored</c> and <c>delivered</c> link to their commit. The writer's thread
 /// alone uses this.
@@ -80,7 +80,7 @@ internal sealed class CommitTrace
 
     /// <summary>
     /// A message was stored, and is pushed next. Until then its span is <see cref="Activity.Current"/>: whoever takes the message elsewhere
-    /// takes the trace along. It was the first with its name: a repeat has no trace.
+    /// takes the trace along. A repeat of a message has no trace.
     /// </summary>
     /// <param name="id">Its id; 0 if none was stored.</param>
     public void Message(long id, long received)

@@ -26,7 +26,7 @@ internal sealed partial record Capacity(int? Limit, int Strangers, int Users, in
     /// </summary>
     private const int Reserve = 192;
 
-    /// <summary>Descriptors that are open when the server has started, about: for a look before that.</summary>
+    /// <summary>About how many descriptors are open when the server has started. Used before it starts.</summary>
     private const int OpenAtStart = 200;
 
     /// <summary>With fewer places in the chat than this, the server does not start.</summary>

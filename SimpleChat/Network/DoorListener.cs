@@ -12,7 +12,7 @@ internal sealed class DoorListener(Door door, IConnectionListener sockets) : ICo
     {
         if (await sockets.AcceptAsync(cancellationToken) is not { } transport)
             return null;
-        await Task.Yield(); // connections that are in already get their turn, however many come
+        await Task.Yield(); // connections that are open already get their turn, however many more come
         return door.Admit(transport);
     }
 

@@ -10,7 +10,7 @@ namespace SimpleChat.Network;
 /// <param name="isEnding">Whether the connection is ending. Then a write may take only a short time.</param>
 /// <param name="cut">Called when the peer reads nothing: ends the connection and closes its socket.</param>
 /// <param name="network">The operating system's socket; null if there is none to ask.</param>
-internal sealed class StallWatch(Func<bool> isEnding, Action cut, Socket? network, TimeSpan patience, TimeProvider time) : IDisposable
+internal sealed class StallWatch(Func<bool> isEnding, Action cut, Socket? network, TimeSpan patience, TimeProvider time)
 {
     /// <summary>How long a write may take once the connection is ending.</summary>
     private static readonly TimeSpan LastPatience = TimeSpan.FromSeconds(1);
@@ -18,62 +18,47 @@ internal sealed class StallWatch(Func<bool> isEnding, Action cut, Socket? networ
     /// <summary>The longest time between two checks.</summary>
     private static readonly TimeSpan LongestLook = TimeSpan.FromMilliseconds(500);
 
-    private readonly TimeSpan _look = patience / 4 < LongestLook ? patience / 4 : LongestLook;
-    private ITimer? _timer;
     private long _writes; // begun and ended ones: odd while one is under way
     private int _isWatching;
+    private long _endingAt; // used by the watch alone
 
-    // Used by the timer alone.
-    private (long Write, int Unsent) _seen;
-    private long _progressAt, _endingAt;
-
-    /// <summary>Called when a write begins. There is one at a time. <see cref="End"/> follows, unless the write throws.</summary>
+    /// <summary>Called when a write begins. There is one at a time, and <see cref="End"/> follows.</summary>
     public void Begin()
     {
         Interlocked.Increment(ref _writes);
         Watch();
     }
 
-    /// <summary>Called when the operating system has taken the write.</summary>
+    /// <summary>Called when the operating system has taken the write, or the write has failed.</summary>
     public void End() => Interlocked.Increment(ref _writes);
-
-    public void Dispose() => _timer?.Dispose();
 
     private void Watch()
     {
         if (Interlocked.Exchange(ref _isWatching, 1) == 0)
-            _timer = time.CreateTimer(static watch => ((StallWatch)watch!).Look(), this, _look, _look);
+            _ = WatchAsync();
     }
 
-    private void Look()
+    /// <summary>Checks the write that is under way, until there is none. So an idle connection has no timer.</summary>
+    private async Task WatchAsync()
     {
-        var write = Interlocked.Read(ref _writes);
-        if (write % 2 == 0)
+        using var look = new PeriodicTimer(patience / 4 < LongestLook ? patience / 4 : LongestLook, time);
+        var seen = (Write: 0L, Unsent: 0);
+        var progressAt = 0L;
+        while (await look.WaitForNextTickAsync() && Interlocked.Read(ref _writes) is var write && write % 2 != 0)
         {
-            Sleep();
-            return;
+            var now = time.GetTimestamp();
+            var state = (write, Unsent());
+            if (state != seen)
+                (seen, progressAt) = (state, now);
+            if (_endingAt == 0 && isEnding())
+                _endingAt = now;
+            if (time.GetElapsedTime(progressAt, now) >= patience || (_endingAt != 0 && time.GetElapsedTime(_endingAt, now) >= LastPatience))
+                cut();
         }
 
-        var now = time.GetTimestamp();
-        var seen = (write, Unsent());
-        if (seen != _seen)
-            (_seen, _progressAt) = (seen, now);
-        if (!isEnding())
-            _endingAt = 0;
-        else if (_endingAt == 0)
-            _endingAt = now;
-        if (time.GetElapsedTime(_progressAt, now) < patience && (_endingAt == 0 || time.GetElapsedTime(_endingAt, now) < LastPatience))
-            return;
-        cut();
-    }
-
-    private void Sleep()
-    {
-        _timer!.Dispose();
-        _timer = null; // an idle connection has none
         Interlocked.Exchange(ref _isWatching, 0);
-        if (Interlocked.Read(ref _writes) % 2 != 0) // a write began meanwhile, and did not start the timer
-            Watch();
+        if (Interlocked.Read(ref _writes) % 2 != 0)
+            Watch(); // a write began meanwhile, and found this one watching
     }
 
     /// <summary>

@@ -42,11 +42,7 @@ internal sealed class InboxStream(
             .Produces<string>(StatusCodes.Status200OK, "text/event-stream")
             .RefusesLikeAnyOther().Refuses(StatusCodes.Status409Conflict);
 
-    public void Dispose()
-    {
-        _heart?.Dispose();
-        _stall?.Dispose();
-    }
+    public void Dispose() => _heart?.Dispose();
 
     private static async Task HandleAsync(
         HttpContext context, CurrentUser user, [FromHeader(Name = "Last-Event-ID"), Description(ApiDescription.Position)] string? last,
@@ -127,10 +123,16 @@ internal sealed class InboxStream(
         _stall ??= new StallWatch(
             () => connection.Ending is not null, Cut, context.Features.Get<IConnectionSocketFeature>()?.Socket, options.SendTimeout, time);
         _stall.Begin();
-        var flush = await context.Response.BodyWriter.FlushAsync(context.RequestAborted);
-        _stall.End();
-        if (flush.IsCompleted || context.RequestAborted.IsCancellationRequested) // for a peer that is gone Kestrel takes everything
-            connection.End(ConnectionEnd.PeerGone);
+        try
+        {
+            var flush = await context.Response.BodyWriter.FlushAsync(context.RequestAborted);
+            if (flush.IsCompleted || context.RequestAborted.IsCancellationRequested) // for a peer that is gone Kestrel takes everything
+                connection.End(ConnectionEnd.PeerGone);
+        }
+        finally
+        {
+            _stall.End();
+        }
     }
 
     private void Cut()

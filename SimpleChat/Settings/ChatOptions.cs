@@ -34,7 +34,7 @@ internal sealed class ChatOptions
     /// <summary>How long a pinged peer has to show that it is there, before it is dropped.</summary>
     public TimeSpan KeepAliveTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>From a message's (or a request's) first byte to its last.</summary>
+    /// <summary>How long a message or a request may take, from its first byte to its last.</summary>
     public TimeSpan MessageTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>A peer that takes nothing for so long is dropped. Pings cannot catch it: it may be talking all the while.</summary>

@@ -35,7 +35,7 @@ internal sealed class Answers(Connection connection)
             _unwritten++;
         }
 
-        if (connection.Ending is null) // asked only now: the sending side waits for every answer that is in
+        if (connection.Ending is null) // asked after it was added: the sender waits for every answer that is there
             return answer;
         answer.Done(null);
         return null;

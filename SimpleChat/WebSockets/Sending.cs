@@ -10,7 +10,7 @@ namespace SimpleChat.WebSockets;
 /// <param name="batch">Between it and the network; null if there is no network.</param>
 /// <param name="network">The operating system's socket; null if there is none, or others speak over it too.</param>
 /// <param name="writingDelivers">Whether a message counts as delivered when it was written, or only when it is acknowledged.</param>
-internal sealed class Sending(WebSocketLine line, OutgoingBatch? batch, Socket? network, bool writingDelivers) : IDisposable
+internal sealed class Sending(WebSocketLine line, OutgoingBatch? batch, Socket? network, bool writingDelivers)
 {
     private readonly WrittenMessages? _written = writingDelivers
         ? new WrittenMessages(line.Services.Chat, line.Connection, line.Services.Time)
@@ -32,8 +32,6 @@ internal sealed class Sending(WebSocketLine line, OutgoingBatch? batch, Socket? 
                 await line.Connection.Signal.WaitAsync();
         }
     }
-
-    public void Dispose() => _stall?.Dispose();
 
     /// <summary>The peer reads nothing, so no close frame would get through.</summary>
     private void Cut()
@@ -95,7 +93,13 @@ internal sealed class Sending(WebSocketLine line, OutgoingBatch? batch, Socket? 
         _stall ??= new StallWatch(
             () => line.Connection.Ending is not null, Cut, network, line.Services.Options.SendTimeout, line.Services.Time);
         _stall.Begin();
-        await sending;
-        _stall.End();
+        try
+        {
+            await sending;
+        }
+        finally
+        {
+            _stall.End();
+        }
     }
 }

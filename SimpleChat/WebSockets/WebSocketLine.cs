@@ -8,7 +8,7 @@ namespace SimpleChat.WebSockets;
 
 /// <summary>
 /// Carries one <see cref="Connection"/> over one WebSocket, from the handshake to the close frame. <see cref="Receiving"/> is the only one
-/// that receives, <see cref="Sending"/> the only one that sends, this the only one that closes. They share the connection alone.
+/// that receives, <see cref="Sending"/> the only one that sends, this the only one that closes. They share nothing but the connection.
 /// </summary>
 internal sealed partial class WebSocketLine : IDisposable
 {
@@ -120,7 +120,6 @@ internal sealed partial class WebSocketLine : IDisposable
     {
         _expiry?.Dispose();
         _receiving.Dispose();
-        _sending.Dispose();
     }
 
     private async Task CloseAsync(ConnectionEnd end, Task receiving)
