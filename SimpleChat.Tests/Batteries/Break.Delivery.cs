@@ -14,7 +14,7 @@ internal sealed partial record Break
                 }
                 """)),
         new("a peer that takes nothing is never dropped", nameof(NetworkBattery),
-            new Edit("Sending.cs", "_stall.Begin();", "")),
+            new Edit("Sending.cs", "return _stall.WatchAsync(sending);", "return sending;")),
         new("a message may take for ever to arrive", nameof(NetworkBattery),
             new Edit("Receiving.cs", "_slow.Change(line.Services.Options.MessageTimeout, Timeout.InfiniteTimeSpan);", "")),
         new("a peer that answers no ping is kept", nameof(NetworkBattery),
@@ -87,7 +87,7 @@ internal sealed partial record Break
             new Edit("PeerSocket.cs", "if (HasVanished())\n            _context.Abort();", "HasVanished();")),
         new("a stream may stall for ever",
             nameof(ServerSentEventsTests.I4_A_stream_that_nobody_takes_ends_after_the_send_time_out_and_its_messages_stay),
-            new Edit("InboxStream.cs", "_stall.Begin();", "")),
+            new Edit("InboxStream.cs", "return _stall.WatchAsync(FlushAsync());", "return FlushAsync();")),
 
         new("readers hold as many pages as they like",
             nameof(LimitsTests.I8_Readers_that_take_nothing_wait_for_each_other_and_do_not_fill_the_memory),

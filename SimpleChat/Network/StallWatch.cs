@@ -22,24 +22,29 @@ internal sealed class StallWatch(Func<bool> isEnding, Action cut, Socket? networ
     private int _isWatching;
     private long _endingAt; // used by the watch alone
 
-    /// <summary>Called when a write begins. There is one at a time, and <see cref="End"/> follows.</summary>
-    public void Begin()
+    /// <summary>Waits until the operating system has taken a write, and watches it meanwhile. There is one at a time.</summary>
+    public async ValueTask WatchAsync(ValueTask write)
     {
         Interlocked.Increment(ref _writes);
-        Watch();
+        Look();
+        try
+        {
+            await write;
+        }
+        finally
+        {
+            Interlocked.Increment(ref _writes);
+        }
     }
 
-    /// <summary>Called when the operating system has taken the write, or the write has failed.</summary>
-    public void End() => Interlocked.Increment(ref _writes);
-
-    private void Watch()
+    private void Look()
     {
         if (Interlocked.Exchange(ref _isWatching, 1) == 0)
-            _ = WatchAsync();
+            _ = LookAsync();
     }
 
     /// <summary>Checks the write that is under way, until there is none. So an idle connection has no timer.</summary>
-    private async Task WatchAsync()
+    private async Task LookAsync()
     {
         using var look = new PeriodicTimer(patience / 4 < LongestLook ? patience / 4 : LongestLook, time);
         var seen = (Write: 0L, Unsent: 0);
@@ -58,7 +63,7 @@ internal sealed class StallWatch(Func<bool> isEnding, Action cut, Socket? networ
 
         Interlocked.Exchange(ref _isWatching, 0);
         if (Interlocked.Read(ref _writes) % 2 != 0)
-            Watch(); // a write began meanwhile, and found this one watching
+            Look(); // a write began meanwhile, and found this one watching
     }
 
     /// <summary>

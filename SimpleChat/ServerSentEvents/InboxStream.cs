@@ -118,21 +118,18 @@ internal sealed class InboxStream(
     /// Waits until the operating system has what was written. A peer that takes nothing for <see cref="ChatOptions.SendTimeout"/> is cut
     /// off.
     /// </summary>
-    private async ValueTask PassOnAsync()
+    private ValueTask PassOnAsync()
     {
         _stall ??= new StallWatch(
             () => connection.Ending is not null, Cut, context.Features.Get<IConnectionSocketFeature>()?.Socket, options.SendTimeout, time);
-        _stall.Begin();
-        try
-        {
-            var flush = await context.Response.BodyWriter.FlushAsync(context.RequestAborted);
-            if (flush.IsCompleted || context.RequestAborted.IsCancellationRequested) // for a peer that is gone Kestrel takes everything
-                connection.End(ConnectionEnd.PeerGone);
-        }
-        finally
-        {
-            _stall.End();
-        }
+        return _stall.WatchAsync(FlushAsync());
+    }
+
+    private async ValueTask FlushAsync()
+    {
+        var flush = await context.Response.BodyWriter.FlushAsync(context.RequestAborted);
+        if (flush.IsCompleted || context.RequestAborted.IsCancellationRequested) // for a peer that is gone Kestrel takes everything
+            connection.End(ConnectionEnd.PeerGone);
     }
 
     private void Cut()

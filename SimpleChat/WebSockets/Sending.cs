@@ -88,18 +88,10 @@ internal sealed class Sending(WebSocketLine line, OutgoingBatch? batch, Socket? 
     }
 
     /// <summary>A peer that takes nothing for <c>Chat:SendTimeout</c> is cut off.</summary>
-    private async ValueTask WatchAsync(ValueTask sending)
+    private ValueTask WatchAsync(ValueTask sending)
     {
         _stall ??= new StallWatch(
             () => line.Connection.Ending is not null, Cut, network, line.Services.Options.SendTimeout, line.Services.Time);
-        _stall.Begin();
-        try
-        {
-            await sending;
-        }
-        finally
-        {
-            _stall.End();
-        }
+        return _stall.WatchAsync(sending);
     }
 }
