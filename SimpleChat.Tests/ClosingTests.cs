@@ -1,5 +1,6 @@
 using System.Net.WebSockets;
 using System.Text;
+using Microsoft.Extensions.Time.Testing;
 
 namespace SimpleChat.Tests;
 
@@ -53,6 +54,28 @@ public sealed class ClosingTests
         await alice.BytesAsync(Broken[name]);
         await alice.AssertClosedAsync(1002);
         await AssertGoneQuietlyAsync(server, "alice");
+    }
+
+    [Fact]
+    public async Task I7_A_peer_that_breaks_RFC_6455_and_reads_late_still_finds_1002_behind_what_was_sent_before()
+    {
+        var clock = new FakeTimeProvider();
+        await using var server = await new ChatServer { Time = clock, ["Chat:MessagesPerSecond"] = "0" }.StartAsync();
+        var alice = new HttpUser(server.Http, "alice");
+        for (var i = 0; i < 40; i++) // more than the peer's kernel takes, less than the server's does
+            await alice.SendAsync("bob", new string('x', 2000));
+        using var bob = await RawWebSocket.ConnectAsync(server.Url, "bob", receiveBuffer: 4096);
+        await bob.FrameAsync(Opcode.Text, "{}"u8.ToArray(), rsv: 7);
+        await Deadline.UntilAsync(async () => !await alice.SeesOnlineAsync("bob"), "bob gone");
+        for (var i = 0; i < 5; i++)
+        {
+            clock.Advance(TimeSpan.FromMilliseconds(100)); // what the server waits for a peer that has nothing left to take
+            await alice.SeesOnlineAsync("bob");
+        }
+
+        Assert.Equal(1002, (await bob.ReadUntilCloseAsync())?.CloseCode);
+        clock.Advance(TimeSpan.FromSeconds(1));
+        await bob.AssertOverAsync();
     }
 
     [Theory]
@@ -322,7 +345,7 @@ public sealed class ClosingTests
     public async Task I7_A_fault_of_the_server_that_nobody_foresaw_is_1011_and_in_the_log_and_nobody_elses_connection_ends()
     {
         var clock = new BrokenClock();
-        await using var server = await new ChatServer { Time = clock }.StartAsync();
+        await using var server = await new ChatServer { Time = clock, ["Chat:MessagesPerSecond"] = "0" }.StartAsync();
         await using var alice = await ChatClient.ConnectAsync(server.Url, "alice");
         await using var bob = await ChatClient.ConnectAsync(server.Url, "bob");
 

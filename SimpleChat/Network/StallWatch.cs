@@ -1,5 +1,4 @@
 using System.Net.Sockets;
-using System.Runtime.InteropServices;
 
 namespace SimpleChat.Network;
 
@@ -52,7 +51,7 @@ internal sealed class StallWatch(Func<bool> isEnding, Action cut, Socket? networ
         while (await look.WaitForNextTickAsync() && Interlocked.Read(ref _writes) is var write && write % 2 != 0)
         {
             var now = time.GetTimestamp();
-            var state = (write, Unsent());
+            var state = (write, SendQueue.Length(network));
             if (state != seen)
                 (seen, progressAt) = (state, now);
             if (_endingAt == 0 && isEnding())
@@ -65,27 +64,4 @@ internal sealed class StallWatch(Func<bool> isEnding, Action cut, Socket? networ
         if (Interlocked.Read(ref _writes) % 2 != 0)
             Look(); // a write began meanwhile, and found this one watching
     }
-
-    /// <summary>
-    /// Returns how many bytes the peer has not acknowledged (SIOCOUTQ, https://man7.org/linux/man-pages/man7/tcp.7.html). If that cannot be
-    /// known, the number is always the same.
-    /// </summary>
-    private int Unsent()
-    {
-        if (network is null || !OperatingSystem.IsLinux())
-            return 0;
-        try
-        {
-            return Ioctl(network.SafeHandle, OutputQueue, out var unsent) == 0 ? unsent : 0;
-        }
-        catch (ObjectDisposedException)
-        {
-            return 0;
-        }
-    }
-
-    private const nuint OutputQueue = 0x5411;
-
-    [DllImport("libc", EntryPoint = "ioctl")]
-    private static extern int Ioctl(SafeSocketHandle socket, nuint request, out int value);
 }

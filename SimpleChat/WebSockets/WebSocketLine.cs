@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using System.Net.WebSockets;
 using SimpleChat.Monitoring;
+using SimpleChat.Network;
 using SimpleChat.Settings;
 using SimpleChat.Wire;
 
@@ -16,10 +17,12 @@ internal sealed partial class WebSocketLine : IDisposable
     private static readonly TimeSpan CloseTimeout = TimeSpan.FromSeconds(1);
 
     /// <summary>
-    /// Closing a socket with unread data sends a reset. So it stays open for this long after the close frame, if nobody reads any more.
+    /// Aborting the socket sends a reset, which overtakes what the peer has not taken. So it stays open for this long after the close
+    /// frame. If the peer has not taken all by then, it stays open longer, up to <see cref="CloseTimeout"/>.
     /// </summary>
     private static readonly TimeSpan Linger = TimeSpan.FromMilliseconds(100);
 
+    private readonly Socket? _network;
     private readonly Receiving _receiving;
     private readonly Sending _sending;
     private readonly ITimer? _expiry;
@@ -29,6 +32,7 @@ internal sealed partial class WebSocketLine : IDisposable
         WebSocketServices services)
     {
         Socket = socket;
+        _network = network;
         Connection = connection;
         Services = services;
         Answers = new Answers(connection);
@@ -133,7 +137,7 @@ internal sealed partial class WebSocketLine : IDisposable
             }
 
             if (end == ConnectionEnd.ProtocolError || end == ConnectionEnd.ServerFault)
-                await Task.Delay(Linger, Services.Time); // nobody reads any more
+                await LingerAsync(); // nobody reads any more
             else if (end.Status is not null)
                 await receiving.WaitAsync(CloseTimeout, Services.Time); // the peer's close frame
         }
@@ -141,6 +145,14 @@ internal sealed partial class WebSocketLine : IDisposable
         {
             // The peer was told, or cannot be told.
         }
+    }
+
+    private async Task LingerAsync()
+    {
+        var began = Services.Time.GetTimestamp();
+        do
+            await Task.Delay(Linger, Services.Time);
+        while (SendQueue.Length(_network) > 0 && Services.Time.GetElapsedTime(began) < CloseTimeout);
     }
 
     /// <summary>
