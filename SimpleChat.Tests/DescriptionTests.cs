@@ -82,10 +82,11 @@ public sealed partial class DescriptionTests
     [InlineData("ping")]
     public void Each_property_that_is_described_for_a_client_s_frame_is_read_and_held_to_its_type(string type)
     {
+        long[] ids = [1];
         var frame = Properties(type).EnumerateObject().ToDictionary(property => property.Name, property => property.Name switch
         {
             "type" => type,
-            "ids" => new[] { 1 },
+            "ids" => ids,
             _ => (object)"bob",
         });
         Assert.Null(Refusal(frame));
@@ -120,8 +121,9 @@ public sealed partial class DescriptionTests
         var described = new HashSet<string>();
         foreach (var path in new[] { "/asyncapi.json", "/openapi/v1.json" })
             Collect(Frame.Parse(await server.Http.GetStringAsync(path)).Json);
-        var names = new[] { "FrameWriter.cs", "IncomingFrame.cs" }
-            .SelectMany(file => Name().Matches(File.ReadAllText(Path.Combine(ArchitectureTests.Root, "SimpleChat", "Wire", file))))
+        string[] files = ["FrameWriter.cs", "IncomingFrame.cs"];
+        var wire = Path.Combine(ArchitectureTests.Root, "SimpleChat", "Wire");
+        var names = files.SelectMany(file => Name().Matches(File.ReadAllText(Path.Combine(wire, file))))
             .Select(match => match.Groups[1].Value).ToHashSet();
         Assert.Contains("clientMessageId", names);
         Assert.Subset(described, names);
