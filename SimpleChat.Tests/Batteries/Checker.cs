@@ -27,6 +27,9 @@ internal enum Wrong
     /// </summary>
     Reordered,
 
+    /// <summary>Left out on a connection, over which later ones came, and came over a later connection: a hole until then.</summary>
+    Skipped,
+
     /// <summary>MessageDB and InboxDB disagree, with each other or with what was acknowledged.</summary>
     Torn,
 
@@ -145,16 +148,29 @@ internal sealed class Checker(IReadOnlyCollection<Record> records, StoredState s
             Report(Wrong.Duplicated, $"{(from, text)} is {_messages[(from, text)]} and {id}");
     }
 
-    /// <summary>On one connection ids only rise, and nothing comes over a connection that was delivered before it was opened.</summary>
+    /// <summary>
+    /// On one connection ids only rise, and none is left out. Nothing comes over a connection that was delivered before it was opened.
+    /// </summary>
     private void CheckLines(Record record, Dictionary<long, long> delivered)
     {
-        var (opened, last) = (0L, 0L);
+        var (opened, first, last) = (0L, 0L, 0L);
+        var earlier = new List<(long First, long Last)>(); // connections, and what came over them
+        var came = new HashSet<long>();
         foreach (var entry in record.Entries)
         {
             if (entry.Did == Did.Connected)
-                (opened, last) = (entry.Order, 0);
+            {
+                if (last > 0)
+                    earlier.Add((first, last));
+                (opened, first, last) = (entry.Order, 0, 0);
+            }
+
             if (entry.Did != Did.Received)
                 continue;
+            if (first == 0)
+                first = entry.Id;
+            if (came.Add(entry.Id) && entry.Other != record.User && earlier.Any(one => one.First < entry.Id && entry.Id < one.Last))
+                Report(Wrong.Skipped, $"{record.User} received {entry.Id} only after a connection over which later ones came");
             if (entry.Id == last)
                 Report(Wrong.Duplicated, $"{record.User} received {entry.Id} twice over one connection");
             if (entry.Id < last)

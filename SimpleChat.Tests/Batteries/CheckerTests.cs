@@ -56,6 +56,10 @@ public sealed class CheckerTests
     }
 
     [Fact]
+    public void A_message_that_a_connection_left_out_is_found_although_the_next_one_brings_it() =>
+        AssertFinds(Wrong.Skipped, story => story.Bob.Received(3, "alice", "text 3", 3), butNot: Wrong.LostInTheMiddle);
+
+    [Fact]
     public void What_was_given_up_with_its_line_alone_may_be_stored_after_what_went_over_the_next_one()
     {
         var verdict = new Story().GiveUp().Check();
