@@ -6,7 +6,7 @@ namespace SimpleChat;
 
 /// <summary>
 /// One open connection of a user, over any transport. The audience puts messages and receipts in (<see cref="Offer"/>,
-/// <see cref="Tell"/>), and never waits. One <see cref="Drain"/> takes them out (<see cref="Take"/>).
+/// <see cref="Tell"/>), and never waits. A <see cref="Drain"/> takes them out (<see cref="Take"/>).
 /// <para>
 /// Messages come in id order from two sources. Up to the mark they are read from the database; above it they are queued here. A new
 /// connection starts behind its mark. A slow reader falls behind again: when its queue is full, the queue is dropped and the mark moves
@@ -40,7 +40,7 @@ internal sealed class Connection(UserShare share, bool messagesOnly = false)
     /// <summary>Wakes the drain when there may be something to take.</summary>
     public Signal Signal { get; } = new();
 
-    /// <summary>Everything up to this id was passed on, or was sent over this connection. It does not come again here.</summary>
+    /// <summary>Everything up to this id was passed on, or was sent over this connection.</summary>
     public long Position { get { lock (_gate) return _position; } }
 
     /// <summary>Messages up to this id come from the database, later ones from the queue. A position below it means: behind.</summary>
@@ -129,7 +129,7 @@ internal sealed class Connection(UserShare share, bool messagesOnly = false)
 
     /// <summary>
     /// The drain takes what waits, perhaps nothing, and returns it to <see cref="Outbox.Pool"/> later. While the connection is behind,
-    /// queued messages stay, and the outbox says what to read first. Many of them stay until there is room. After the end there are none.
+    /// queued messages stay, and the outbox says what to read first. Much text stays until there is room. After the end there are none.
     /// </summary>
     public Outbox Take(PageRoom.Place place)
     {
@@ -148,7 +148,7 @@ internal sealed class Connection(UserShare share, bool messagesOnly = false)
                 if (outbox.Messages.Count > 0)
                     outbox.MoveMessagesTo(Waiting);
             }
-            else if (outbox.IsPage && !place.TryTake())
+            else if (outbox.NeedsRoom && !place.TryTake())
             {
                 outbox.MoveMessagesTo(Waiting);
             }

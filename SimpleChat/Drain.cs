@@ -7,8 +7,8 @@ namespace SimpleChat;
 
 /// <summary>
 /// Gets what a transport writes next: what is queued in the <see cref="Connection"/> or, while that is behind, a page out of the database.
-/// Every connection has one drain, and its transport calls it. It never waits. Storage may fail, the room for pages may be full, or the
-/// user may be in debt. Then it reads later, and the connection is woken for it.
+/// A WebSocket or a stream has one, and calls it. It never waits. Storage may fail, the <see cref="PageRoom"/> may be full, or the user may
+/// be in debt. Then it reads later, and the connection is woken for it.
 /// </summary>
 internal sealed partial class Drain(Connection connection, IMessageReader reader, PageRoom room, TimeProvider time, ILogger log)
     : IDisposable
@@ -39,7 +39,7 @@ internal sealed partial class Drain(Connection connection, IMessageReader reader
         if (outbox.MissedReceipts is { } missed)
             _missedReceipts = IdRange.Around(_missedReceipts, missed);
         if (outbox.Messages.Count > 0)
-            (_upTo, HasMore) = (outbox.Messages[^1].Id, _missedReceipts is not null); // those have their turn next
+            (_upTo, HasMore) = (outbox.Messages[^1].Id, _missedReceipts is not null); // the next call reads the receipts
         else if (connection.Ending is null && (outbox.CatchUp is not null || _missedReceipts is not null))
             Read(outbox);
         _place.PassOn();
@@ -86,7 +86,7 @@ internal sealed partial class Drain(Connection connection, IMessageReader reader
         {
             var addTo = read.GetAwaiter().GetResult();
             addTo(outbox);
-            _waitsForRoom = outbox.IsPage && !_place.TryTake();
+            _waitsForRoom = outbox.NeedsRoom && !_place.TryTake();
             if (_waitsForRoom)
                 outbox.DropMessages(); // the database still has them
             (_upTo, HasMore) = _waitsForRoom ? (0, false) : (_upTo, true);

@@ -7,8 +7,9 @@ namespace SimpleChat;
 
 /// <summary>
 /// A message on its way from alice to bob, steps 1 and 2 of five. The writer calls <see cref="Apply"/> within its transaction, and again if
-/// it repeats the transaction. Then it calls <see cref="Committed"/>, or <see cref="Unconfirmed"/> if it does not know whether the
-/// message is on disk. The <see cref="LocalAudience"/> takes steps 3 and 4, a <see cref="Delivery"/> step 5.
+/// it repeats the transaction. Then it calls <see cref="Committed"/>, or <see cref="Unconfirmed"/> if it does not know whether the message
+/// is on disk. On a slow disk it may call both, that one first. The <see cref="LocalAudience"/> takes steps 3 and 4, a
+/// <see cref="Delivery"/> step 5.
 /// </summary>
 /// <param name="origin">The connection it came over; null if it came in a request of its own.</param>
 internal sealed class Send(Chat chat, UserShare sender, Draft draft, IReply reply, Connection? origin = null) : Write
@@ -37,7 +38,7 @@ internal sealed class Send(Chat chat, UserShare sender, Draft draft, IReply repl
         Answer(Refusal.RateLimited);
     }
 
-    // ── 2. Stored: the MessageDB row and the InboxDB row, in one transaction. For a repeat, the message that is there.
+    // ── 2. Stored: the MessageDB row and the InboxDB row, in one transaction. If alice repeats a message, the stored one is found.
 
     public override void Apply(ITransaction db)
     {

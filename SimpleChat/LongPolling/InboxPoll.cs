@@ -36,7 +36,7 @@ internal static class InboxPoll
             return inbox;
         inbox.Drop();
 
-        // A connection like any other, drained by this request. The second look finds what was committed before it joined.
+        // A connection like any other, which wakes this request. The second look finds what was committed before it joined.
         var connection = new Connection(user.Share, messagesOnly: true);
         if (await chat.JoinAsync(connection, position: null) is { } refusal)
             return new RefusalResult(refusal);

@@ -4,7 +4,7 @@ namespace SimpleChat.Network;
 
 /// <summary>
 /// Cuts off a peer that reads nothing. A write may take long while the peer reads slowly but steadily. So the operating system is asked
-/// whether it holds less for the peer than before. The timer runs only while a write is under way.
+/// whether the peer has taken bytes since. The timer runs only while a write is under way.
 /// </summary>
 /// <param name="isEnding">Whether the connection is ending. Then a write may take only a short time.</param>
 /// <param name="cut">Called when the peer reads nothing: ends the connection and closes its socket.</param>

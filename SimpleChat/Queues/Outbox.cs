@@ -46,7 +46,7 @@ internal sealed class Outbox : IResettable
     public int TextLength { get; private set; }
 
     /// <summary>Whether the messages take room in <see cref="PageRoom"/>.</summary>
-    public bool IsPage => TextLength > SmallText;
+    public bool NeedsRoom => TextLength > SmallText;
 
     /// <summary>Queues a message. If there is no room, all queued messages are dropped, and this one too.</summary>
     /// <returns>False if they were dropped. Then the messages up to this one are to be read from the database.</returns>

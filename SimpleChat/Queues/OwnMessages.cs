@@ -3,8 +3,8 @@ using SimpleChat.Wire;
 namespace SimpleChat.Queues;
 
 /// <summary>
-/// What a connection has sent itself while something else was still to be passed on. It is kept as spans of ids. Every message of the user
-/// within a span was sent over this connection. Its owner locks.
+/// Messages that the client sent over a connection before it had received everything earlier. They are kept as spans of ids. Every message
+/// of the user within a span was sent over this connection. Its owner locks.
 /// </summary>
 internal sealed class OwnMessages
 {

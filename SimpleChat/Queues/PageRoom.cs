@@ -14,8 +14,8 @@ internal sealed class PageRoom(int pages) : IDisposable
     private const int PartOfMemory = 8, PartOfRoom = 4;
 
     /// <summary>
-    /// How often a page's largest frame is in memory while its peer takes nothing. It is where it was written, in the WebSocket's buffer,
-    /// and in two batches on their way. Each is as large as a text in which every character takes six bytes of JSON.
+    /// How many copies of a page's largest frame are in memory while its peer takes nothing: where it was written, in the WebSocket's
+    /// buffer, and in two batches on their way. Each is as large as a text in which every character takes six bytes of JSON.
     /// </summary>
     private const int Frames = 4, LargestEscape = 6;
 

@@ -4,8 +4,8 @@ namespace SimpleChat.Storage;
 
 /// <summary>
 /// All that is written in one commit. The writer's thread alone uses it: <see cref="Begin"/>, then the writes, then <see cref="Commit"/>.
-/// What a write asks for is there when Commit returns, and may not be there earlier. Every method throws what
-/// <see cref="StorageFault"/> knows when storage fails. SQLite's is <see cref="Transaction"/>.
+/// A write may use its results only after Commit has returned. Every method throws what <see cref="StorageFault"/> knows when storage
+/// fails. SQLite's is <see cref="Transaction"/>.
 /// </summary>
 internal interface ITransaction : IDisposable
 {

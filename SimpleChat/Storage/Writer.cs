@@ -7,8 +7,8 @@ namespace SimpleChat.Storage;
 
 /// <summary>
 /// The only writer. It takes every write that waits, stores them in one transaction, and commits once. Only then it confirms them, in
-/// commit order. This is group commit: a durable commit costs the same for one message as for a hundred. There is no timer and no batch
-/// size to tune. While one batch goes to disk, the next one gathers.
+/// commit order. This is group commit: a durable commit costs the same for one message as for a hundred. No timer delays a commit, and
+/// there is no batch size to tune. While one batch goes to disk, the next one gathers.
 /// </summary>
 internal sealed partial class Writer(IDatabase database, Metrics metrics, Traces traces, TimeProvider time, ILogger<Writer> log)
     : IHostedService, IDisposable

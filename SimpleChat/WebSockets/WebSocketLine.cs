@@ -9,7 +9,8 @@ namespace SimpleChat.WebSockets;
 
 /// <summary>
 /// Carries one <see cref="Connection"/> over one WebSocket, from the handshake to the close frame. <see cref="Receiving"/> is the only one
-/// that receives, <see cref="Sending"/> the only one that sends, this the only one that closes. They share nothing but the connection.
+/// that receives, <see cref="Sending"/> the only one that sends, this the only one that closes. They meet in the connection and in its
+/// <see cref="Answers"/>.
 /// </summary>
 internal sealed partial class WebSocketLine : IDisposable
 {
