@@ -1,11 +1,13 @@
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Time.Testing;
 
 namespace SimpleChat.Tests;
 
 /// <summary>What a node reads because nobody announced it: for whom it waits, and who waits for it.</summary>
 public sealed class TailLookTests : IAsyncLifetime, IDisposable
 {
+    private readonly FakeTimeProvider _time = new(); // it stands still: no patience ever ends
     private readonly List<Commit> _offered = [];
     private readonly Tail _tail = new();
     private readonly CommitChain _chain;
@@ -13,8 +15,8 @@ public sealed class TailLookTests : IAsyncLifetime, IDisposable
 
     public TailLookTests()
     {
-        _chain = new CommitChain(_offered.Add, TimeProvider.System);
-        _look = new TailLook(_chain, _tail, TimeProvider.System, NullLogger<TailLook>.Instance);
+        _chain = new CommitChain(_offered.Add, _time);
+        _look = new TailLook(_chain, _tail, _time, NullLogger<TailLook>.Instance);
     }
 
     public Task InitializeAsync() => _look.StartAsync(CancellationToken.None);
@@ -30,11 +32,11 @@ public sealed class TailLookTests : IAsyncLifetime, IDisposable
     [Xunit.Fact]
     public async Task Whoever_joins_is_not_in_the_map_before_a_look_has_shown_what_was_committed()
     {
-        var (options, time) = (new ChatOptions(), TimeProvider.System);
+        var options = new ChatOptions();
         var here = new Connections(options);
         await using var redis = new RedisServer(new ConfigurationBuilder().Build(), new ScaleOutOptions());
         var map = new RedisMap(redis);
-        var announcer = new Announcer(redis, map, new Traces(time), time, NullLogger<Announcer>.Instance);
+        var announcer = new Announcer(redis, map, new Traces(_time), _time, NullLogger<Announcer>.Instance);
         var audience = new ClusterAudience(
             here, map, _chain, _look, new Deliveries(here), announcer, options, NullLogger<ClusterAudience>.Instance);
         var joining = audience.TryAddAsync(new Connection(new UserShare("bob")) { IsAttended = false }).AsTask();
@@ -53,11 +55,12 @@ public sealed class TailLookTests : IAsyncLifetime, IDisposable
         var origin = new Connection(new UserShare("alice"));
         _chain.CommitBegins();
         _tail.Answer.SetResult(1); // PostgreSQL shows it before it has answered
-        await _tail.Looked.Task.OrFail("a look");
-        await Task.WhenAny(_tail.Read.Task, Task.Delay(200)); // a part of the time for which a look waits
+        var looking = _look.CatchUpAsync().AsTask();
+        await Task.WhenAny(_tail.Read.Task, looking, Task.Delay(200)); // it would be read at once
         Assert.False(_tail.Read.Task.IsCompleted, "It was read: it would go back to the connection that has sent it.");
         _chain.CommitEnds(last: 1);
         _chain.Add(new Commit(1, "alice", "bob", Tail.Stored, IsOwn: true, origin));
+        await looking.OrFail("the look");
         Assert.Same(origin, Assert.Single(_offered).Origin);
     }
 

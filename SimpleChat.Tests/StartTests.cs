@@ -1,4 +1,6 @@
 using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using Microsoft.Data.Sqlite;
@@ -96,6 +98,16 @@ public sealed class StartTests : IDisposable
         var before = Snapshot();
         await AssertRefusedAsync(new ChatProcess { DatabasePath = _folder.DatabasePath }, "4711");
         Assert.Equal(before, Snapshot());
+    }
+
+    [Fact]
+    public async Task A_port_that_is_taken_stops_it_with_one_line_whatever_had_begun_by_then()
+    {
+        using var taken = new TcpListener(IPAddress.Loopback, 0);
+        taken.Start();
+        var url = $"http://{taken.LocalEndpoint}";
+        await AssertRefusedAsync(
+            new ChatProcess { DatabasePath = _folder.DatabasePath, ["urls"] = url, ["Chat:RetainDays"] = "1" }, url);
     }
 
     [Theory]

@@ -33,7 +33,7 @@ internal sealed class PageRoom(int pages) : IDisposable
     /// <summary>One reader's place in the queue. Its reader alone uses it.</summary>
     internal sealed class Place(PageRoom room, UserShare share, Signal signal) : IDisposable
     {
-        private Task? _grant; // completes when there is room; null if the reader neither has room nor waits for it
+        private Task<bool>? _grant; // true when there is room, false after the wait was given up; null if there is neither
         private CancellationTokenSource? _noLonger; // ends the wait
         private bool _isTaken; // the reader knows of the grant, and uses it
 
@@ -83,25 +83,29 @@ internal sealed class PageRoom(int pages) : IDisposable
             (_grant, _isTaken) = (null, false);
         }
 
-        /// <summary>Waits for the user's other connections first, and then for everybody's.</summary>
-        private async Task WaitAsync(CancellationToken noLonger)
+        /// <summary>
+        /// Waits for the user's other connections first, and then for everybody's. It throws nothing, because many may leave at once.
+        /// </summary>
+        /// <returns>False if it was no longer waited for.</returns>
+        private async Task<bool> WaitAsync(CancellationToken noLonger)
         {
-            await Own.WaitAsync(noLonger);
-            try
+            if (!await EndOf(Own.WaitAsync(noLonger)))
+                return false;
+            if (await EndOf(room._free.WaitAsync(noLonger)))
+                return true;
+            Own.Release();
+            return false;
+
+            static async Task<bool> EndOf(Task wait)
             {
-                await room._free.WaitAsync(noLonger);
-            }
-            catch (OperationCanceledException)
-            {
-                Own.Release();
-                throw;
+                await wait.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                return wait.IsCompletedSuccessfully;
             }
         }
 
-        private async Task GiveBackAsync(Task grant)
+        private async Task GiveBackAsync(Task<bool> grant)
         {
-            await grant.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            if (!grant.IsCompletedSuccessfully)
+            if (!await grant)
                 return;
             room._free.Release();
             Own.Release();

@@ -17,8 +17,9 @@ internal sealed class LogEraser : IDisposable
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);
 
     private readonly Func<SqliteConnection> _open;
+    private readonly Lock _gate = new();
     private readonly Timer _timer;
-    private int _isDue; // 1 while the timer is set
+    private bool _isDue, _isStopped; // under _gate
 
     public LogEraser(Func<SqliteConnection> open)
     {
@@ -29,16 +30,25 @@ internal sealed class LogEraser : IDisposable
     /// <summary>Called when a secret's deletion was committed. Does not wait.</summary>
     public void Erase()
     {
-        if (Interlocked.Exchange(ref _isDue, 1) == 0)
-            _timer.Change(Interval, Timeout.InfiniteTimeSpan);
+        lock (_gate)
+        {
+            if (!_isDue && !_isStopped)
+                _isDue = _timer.Change(Interval, Timeout.InfiniteTimeSpan);
+        }
     }
 
     /// <summary>Stops it. The writer itself has emptied the log when it stopped.</summary>
-    public void Dispose() => _timer.DisposeAsync().AsTask().Wait();
+    public void Dispose()
+    {
+        lock (_gate)
+            _isStopped = true;
+        _timer.DisposeAsync().AsTask().Wait();
+    }
 
     private void EmptyLog()
     {
-        Volatile.Write(ref _isDue, 0); // before the log is emptied: what is deleted meanwhile needs another time
+        lock (_gate)
+            _isDue = false; // before the log is emptied: what is deleted meanwhile needs another time
         try
         {
             using var connection = _open();

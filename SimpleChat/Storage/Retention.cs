@@ -23,11 +23,18 @@ internal sealed partial class Retention(
         if (options.RetainDays == 0)
             return;
         using var hour = new PeriodicTimer(Interval, time);
-        do
+        try
         {
-            await EraseAsync(stoppingToken);
+            do
+            {
+                await EraseAsync(stoppingToken);
+            }
+            while (await hour.WaitForNextTickAsync(stoppingToken));
         }
-        while (await hour.WaitForNextTickAsync(stoppingToken)); // throws when the server stops, which the host expects
+        catch (OperationCanceledException)
+        {
+            // The server stops, perhaps before it has started: then the host would call this a failure.
+        }
     }
 
     private async Task EraseAsync(CancellationToken stoppingToken)

@@ -65,6 +65,7 @@ internal sealed partial class Transaction : ITransaction
     public void Rollback()
     {
         _rollback.Run();
+        _hasErased = false;
         _index.RolledBack();
         ReadLast();
     }

@@ -19,6 +19,9 @@ internal sealed partial class Writer(IDatabase database, Metrics metrics, Traces
     /// <summary>How often the writer checks the files while nobody writes. So a fault is noticed before somebody sends a message.</summary>
     private static readonly TimeSpan Look = TimeSpan.FromSeconds(1);
 
+    /// <summary>The most writes of a batch that are refused one by one. Each costs the whole batch once more.</summary>
+    private const int MaxRefused = 16;
+
     /// <summary>How often the watchdog looks for writes that have waited too long.</summary>
     private static readonly TimeSpan Watch = TimeSpan.FromMilliseconds(250);
 
@@ -147,9 +150,13 @@ internal sealed partial class Writer(IDatabase database, Metrics metrics, Traces
         return true;
     }
 
-    /// <summary>Begins a transaction and applies the batch. If a write is refused, all are undone, and the others applied again.</summary>
+    /// <summary>
+    /// Begins a transaction and applies the batch. If the database refuses a write, all are undone and applied again: somebody may have
+    /// written past this server. What is refused then is left out. With many of those, the database itself is at fault.
+    /// </summary>
     private void Apply(List<Write> batch, ITransaction transaction)
     {
+        var isRepeated = false;
         _refused.Clear();
         transaction.Begin();
         for (var i = 0; i < batch.Count; i++)
@@ -160,13 +167,17 @@ internal sealed partial class Writer(IDatabase database, Metrics metrics, Traces
             {
                 batch[i].Apply(transaction);
             }
-            catch (Exception e) when (!transaction.IsStorageFault(e))
+            catch (Exception e) when (_refused.Count < MaxRefused && !transaction.IsStorageFault(e))
             {
-                Log.WriteRefused(log, e);
-                _refused.Add(batch[i]);
+                if (isRepeated)
+                {
+                    Log.WriteRefused(log, e);
+                    _refused.Add(batch[i]);
+                }
+
                 transaction.Rollback();
                 transaction.Begin();
-                i = -1;
+                (isRepeated, i) = (true, -1);
             }
         }
     }
