@@ -100,7 +100,7 @@ public sealed class FaultTests(ITestOutputHelper output)
         while (stopped.Elapsed < Battery.Part(TimeSpan.FromSeconds(30)) || gone == TimeSpan.Zero)
         {
             var clock = Stopwatch.StartNew();
-            var sent = await carol.SendAndConfirmAsync("dave", $"{stopped.Elapsed}");
+            var sent = await carol.SendAndConfirmAsync("dave", $"{stopped.Elapsed}").OrFail("sent");
             Assert.Equal(sent.Id, (await dave.MessagesAsync(1))[0].Id);
             slowest = clock.Elapsed > slowest ? clock.Elapsed : slowest;
             if (gone == TimeSpan.Zero && !await frank.SeesOnlineAsync("writer0"))
